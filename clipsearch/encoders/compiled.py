@@ -1,0 +1,127 @@
+"""The compiled encoder: ONNX Runtime and `tokenizers`, no torch in the process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.encoders.base import FloatMatrix, l2_normalise
+from clipsearch.encoders.manifest import ModelManifest, read_manifest
+from clipsearch.encoders.text_cleaning import clean_text
+from clipsearch.errors import ModelError
+from clipsearch.images import ImageTransform
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_BATCH_SIZE = 32
+"""Rows of one run: larger batches are no faster on CPUs and cost memory."""
+
+
+class CompiledEncoder:
+    """Runs a compiled model directory (see `clipsearch.encoders.manifest`) on the CPU.
+
+    Each tower is loaded when it is first used, so that a text search never reads the image tower.
+    """
+
+    device = "cpu"
+
+    def __init__(self, directory: Path) -> None:
+        """Read the manifest; raises `ModelError` if the directory is not a compiled model."""
+        self.directory = directory
+        self.manifest: ModelManifest = read_manifest(directory)
+        self.spec = self.manifest.name
+        self.fingerprint = self.manifest.fingerprint
+        self.dim = self.manifest.dim
+        self.transform = ImageTransform(self.manifest.image)
+        self.precision = "/".join(sorted(set(self.manifest.precision.values())))
+
+    def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
+        """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
+        height, width = self.manifest.image.size
+        pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
+        for row, image in enumerate(images):
+            pixels[row] = self.transform(image)
+        return self.encode_pixels(pixels)
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
+        """Embed transformed pictures, uint8 [n, height, width, 3]; float32 [n, dim], unit rows."""
+        batches = [
+            self._run(self._image_session, {"pixels": pixels[start : start + _BATCH_SIZE]})
+            for start in range(0, len(pixels), _BATCH_SIZE)
+        ]
+        return l2_normalise(np.concatenate([np.empty((0, self.dim), np.float32), *batches]))
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+        """Embed texts; float32 [n, dim], unit rows."""
+        batches = []
+        for start in range(0, len(texts), _BATCH_SIZE):
+            cleaned = [clean_text(text, self.manifest.text.cleaning) for text in texts[start : start + _BATCH_SIZE]]
+            encodings = self._tokenizer.encode_batch(cleaned)
+            inputs = {"input_ids": np.array([encoding.ids for encoding in encodings], dtype=np.int64)}
+            if self._wants_attention_mask:
+                inputs["attention_mask"] = np.array([item.attention_mask for item in encodings], dtype=np.int64)
+            batches.append(self._run(self._text_session, inputs))
+        return l2_normalise(np.concatenate([np.empty((0, self.dim), np.float32), *batches]))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of one text as the text tower gets them, padding included."""
+        ids: list[int] = self._tokenizer.encode(clean_text(text, self.manifest.text.cleaning)).ids
+        return ids
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        try:
+            return Tokenizer.from_file(str(self.directory / "tokenizer.json"))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelError(f"{self.directory / 'tokenizer.json'} cannot be read: {error}") from error
+
+    @cached_property
+    def _image_session(self) -> Any:
+        return self._session("image.onnx")
+
+    @cached_property
+    def _text_session(self) -> Any:
+        return self._session("text.onnx")
+
+    @cached_property
+    def _wants_attention_mask(self) -> bool:
+        return any(item.name == "attention_mask" for item in self._text_session.get_inputs())
+
+    def _session(self, name: str) -> Any:
+        import onnxruntime
+
+        path = self.directory / name
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = available_cores()
+        options.log_severity_level = 3  # errors only; they are raised as well
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions share no base
+            raise ModelError(f"{path} cannot be loaded ({_first_line(error)}); its file may be damaged") from error
+
+    def _run(self, session: Any, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        try:
+            outputs: list[NDArray[np.float32]] = session.run(None, inputs)
+        except Exception as error:
+            raise ModelError(f"the model {self.spec} failed to run: {_first_line(error)}") from error
+        return outputs[0]
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity where the system has one, all of them elsewhere."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,133 @@
+"""`model.json`: what a compiled model directory holds and how to feed it.
+
+A compiled model is a directory::
+
+    model.json        this manifest
+    image.onnx        pixels uint8 [n, h, w, 3] (RGB)             -> image_embeddings float32 [n, dim]
+    text.onnx         input_ids int64 [n, t] (, attention_mask)   -> text_embeddings  float32 [n, dim]
+    tokenizer.json    Hugging Face `tokenizers` file, truncation and padding included
+
+Casting, mean and standard deviation are inside the image graph, so that pixels stay uint8 until they
+reach it. Neither graph has to normalise; the encoder does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from clipsearch.errors import ModelError
+
+MANIFEST_NAME = "model.json"
+MANIFEST_FORMAT = 1
+
+ResizeMode = Literal["shortest", "longest", "squash"]
+Interpolation = Literal["bicubic", "bilinear"]
+TextCleaning = Literal["none", "whitespace", "lower", "canonicalize"]
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """How a picture is brought to the image tower's input; open_clip's preprocessing vocabulary.
+
+    Attributes:
+        size: (height, width) in pixels.
+        resize_mode: ``shortest`` scales the short side and crops the centre, ``longest`` scales the long
+            side and pads with `fill_color`, ``squash`` ignores the aspect ratio.
+        interpolation: the resampling filter, antialiased as Pillow does it.
+        fill_color: grey level 0–255 of the padding of ``longest``.
+    """
+
+    size: tuple[int, int]
+    resize_mode: ResizeMode = "shortest"
+    interpolation: Interpolation = "bicubic"
+    fill_color: int = 0
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """How a text is brought to the text tower's input.
+
+    Attributes:
+        context_length: tokens at most, special tokens included; longer texts are cut by the tokenizer.
+        cleaning: what happens to a text before the tokenizer, in open_clip's terms.
+    """
+
+    context_length: int
+    cleaning: TextCleaning = "none"
+
+
+@dataclass(frozen=True)
+class ModelManifest:
+    """The content of `model.json`.
+
+    Attributes:
+        name: the spec a library remembers.
+        version: of the weights.
+        dim: embedding dimension.
+        image: input of the image tower.
+        text: input of the text tower.
+        precision: of each tower's weights, for example ``{"image": "fp32", "text": "int8"}``.
+        logit_scale: the learned inverse temperature, exponentiated (CLIP §2.3).
+        licence: SPDX expression or a few words.
+        languages: BCP 47 tags, ``("*",)`` for many.
+        parity: lowest cosine against the model it was exported from, per tower; empty if it is an original.
+        source: what it was made from, for people.
+        files: name -> SHA-256 (hex) of each file beside the manifest.
+    """
+
+    name: str
+    version: str
+    dim: int
+    image: ImageSpec
+    text: TextSpec
+    precision: dict[str, str]
+    logit_scale: float
+    licence: str
+    languages: tuple[str, ...]
+    parity: dict[str, float] = field(default_factory=dict)
+    source: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    format: int = MANIFEST_FORMAT
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the weights: 16 hex digits over the files' SHA-256."""
+        listing = "\n".join(f"{name} {digest}" for name, digest in sorted(self.files.items()))
+        return hashlib.sha256(listing.encode()).hexdigest()[:16]
+
+    def write(self, directory: Path) -> None:
+        """Write `model.json` into a directory that already holds the files."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False, sort_keys=True)
+        (directory / MANIFEST_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def file_digests(directory: Path) -> dict[str, str]:
+    """SHA-256 (hex) of the files that make up a compiled model, by name."""
+    names = ["image.onnx", "text.onnx", "tokenizer.json"]
+    return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in names}
+
+
+def read_manifest(directory: Path) -> ModelManifest:
+    """Read `model.json`.
+
+    Raises:
+        ModelError: it is missing, damaged, or of a newer format.
+    """
+    path = directory / MANIFEST_NAME
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if raw.get("format") != MANIFEST_FORMAT:
+            raise ModelError(f"{path} is of format {raw.get('format')!r}; this clipsearch reads {MANIFEST_FORMAT}")
+        image = dict(raw.pop("image"))
+        image["size"] = tuple(image["size"])
+        text = TextSpec(**raw.pop("text"))
+        raw["languages"] = tuple(raw["languages"])
+        return ModelManifest(image=ImageSpec(**image), text=text, **raw)
+    except FileNotFoundError as error:
+        raise ModelError(f"{directory} is not a compiled model: it has no {MANIFEST_NAME}") from error
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
