@@ -18,10 +18,16 @@ from clipsearch.errors import ImageReadError
 if TYPE_CHECKING:
     from clipsearch.encoders.manifest import ImageSpec
 
+# fmt: off
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .bmp .dib .heic .heif .hif .avif "
-    ".jp2 .j2k .jpx .pbm .pgm .ppm .pnm .tga .ico .mpo".split()
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif",
+        ".tiff", ".bmp", ".dib", ".heic", ".heif", ".hif", ".avif", ".jp2",
+        ".j2k", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm", ".tga", ".ico",
+        ".mpo",
+    }
 )
+# fmt: on
 """Lower-case file name endings that indexing looks at; everything else is not a picture."""
 
 MAX_PIXELS = 300_000_000
@@ -69,6 +75,13 @@ def read_image_bytes(path: Path) -> bytes:
     if not content:
         raise ImageReadError(path, "the file is empty")
     return content
+
+
+def content_hash(content: bytes) -> str:
+    """XXH3-128 of a file's bytes, 32 hex digits."""
+    import xxhash
+
+    return xxhash.xxh3_128_hexdigest(content)
 
 
 def decode_image(content: bytes, *, path: Path | None = None, min_side: int | None = None) -> DecodedImage:

@@ -29,7 +29,7 @@ def parse_query(line: str) -> Query:
     """
     text = " ".join(line.split())
     if not text:
-        raise QueryError("the query is empty; say what to look for, for example: clipsearch search \"a red bicycle\"")
+        raise QueryError('the query is empty; say what to look for, for example: clipsearch search "a red bicycle"')
     return Query(text=text)
 
 

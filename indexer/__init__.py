@@ -1,0 +1,1 @@
+"""The write side: walks folders, decodes, embeds and commits; and, in `indexer.train`, learning."""

@@ -1,0 +1,113 @@
+"""What several test files share: a small deterministic encoder, generated photos, and libraries made of them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageColor
+
+from clipsearch.encoders.base import FloatMatrix, l2_normalise
+from clipsearch.encoders.manifest import ImageSpec
+from clipsearch.images import ImageTransform
+from clipsearch.library import Library
+
+
+class ColourEncoder:
+    """A dual encoder without a model: a picture is its colours, a word the picture of that colour.
+
+    Attributes:
+        embedded: how many pictures it has embedded.
+    """
+
+    spec = "colours"
+    fingerprint = "0123456789abcdef"
+    device = "cpu"
+    precision = "fp32"
+
+    def __init__(self, *, dim: int = 16, fingerprint: str | None = None) -> None:
+        self.dim = dim
+        self.fingerprint = fingerprint or self.fingerprint
+        self.transform = ImageTransform(ImageSpec(size=(8, 8), resize_mode="squash"))
+        self.embedded = 0
+        self._projection = np.random.default_rng(7).normal(size=(8 * 8 * 3, dim)).astype(np.float32)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
+        return self.encode_pixels(np.stack([self.transform(image) for image in images]))
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
+        self.embedded += len(pixels)
+        return self._embed(pixels)
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+        colours = np.array([ImageColor.getrgb(text.split()[-1]) for text in texts], dtype=np.uint8)
+        return self._embed(np.broadcast_to(colours[:, None, None, :], (len(texts), 8, 8, 3)))
+
+    def _embed(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
+        centred = pixels.reshape(len(pixels), -1).astype(np.float32) / 127.5 - 1.01
+        return l2_normalise(centred @ self._projection)
+
+
+@pytest.fixture
+def encoder() -> ColourEncoder:
+    return ColourEncoder()
+
+
+def save_photo(path: Path, colour: str | tuple[int, int, int], *, size: tuple[int, int] = (48, 32)) -> Path:
+    """Write a picture of one colour with a little of its own noise, so that no two are byte for byte alike."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rgb = np.array(ImageColor.getrgb(colour) if isinstance(colour, str) else colour, dtype=np.int16)
+    seed = zlib.crc32(repr((path.name, rgb.tolist(), size)).encode())
+    noise = np.random.default_rng(seed).integers(-6, 7, size=(size[1], size[0], 3))
+    Image.fromarray((rgb + noise).clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+COLOURS = ("red", "green", "blue", "yellow", "white", "black")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with one photo of each colour, two of them deeper."""
+    folder = tmp_path / "photos"
+    for colour in COLOURS[:4]:
+        save_photo(folder / f"{colour}.png", colour)
+    save_photo(folder / "grey" / "white.jpg", "white")
+    save_photo(folder / "grey" / "black.webp", "black")
+    return folder
+
+
+class Notes(list[str]):
+    """Collects what a library tells."""
+
+    def __call__(self, line: str) -> None:
+        self.append(line)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def open_library(tmp_path: Path, encoder: ColourEncoder, notes: Notes) -> Iterator[Callable[..., Library]]:
+    """Opens libraries with the colour encoder and closes them at the end."""
+    opened: list[Library] = []
+
+    def open_(path: Path | None = None, **options: object) -> Library:
+        settings = {"create": True, "encoder": encoder, "notify": notes, **options}
+        opened.append(Library.open(path or tmp_path / "library", **settings))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield open_
+    for library in opened:
+        library.close()
+
+
+@pytest.fixture
+def library(open_library: Callable[..., Library]) -> Library:
+    return open_library()

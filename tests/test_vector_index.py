@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clipsearch.vector_index import FaissVectorIndex, IndexFileError, IndexStamp, read_stamp
+
+DIM = 16
+STAMP = IndexStamp(model="tiny@ff", dim=DIM, revision=7, count=0)
+
+
+def unit_vectors(count: int, seed: int = 0) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def filled(count: int) -> tuple[FaissVectorIndex, np.ndarray]:
+    index, vectors = FaissVectorIndex(DIM), unit_vectors(count)
+    index.add(np.arange(10, 10 + count), vectors)
+    return index, vectors
+
+
+def brute_force(query: np.ndarray, vectors: dict[int, np.ndarray], k: int) -> list[int]:
+    scores = {row_id: float(vector.astype(np.float32) @ query) for row_id, vector in vectors.items()}
+    return sorted(scores, key=lambda row_id: -scores[row_id])[:k]
+
+
+def test_results_are_the_true_nearest_with_their_cosines() -> None:
+    index, vectors = filled(500)
+    query = vectors[123].astype(np.float32)
+    found = index.search(query, 20)
+    expected = brute_force(query, dict(enumerate(vectors, start=10)), 20)
+    assert found.ids.tolist() == expected
+    assert found.scores[0] == pytest.approx(1.0, abs=2e-3)
+    np.testing.assert_allclose(found.scores, vectors[found.ids - 10].astype(np.float32) @ query, atol=1e-5)
+
+
+def test_a_search_wants_no_more_than_there_is() -> None:
+    """Regression: FAISS pads short answers with id -1."""
+    index, vectors = filled(3)
+    assert len(index.search(vectors[0].astype(np.float32), 10).ids) == 3
+    assert len(FaissVectorIndex(DIM).search(vectors[0].astype(np.float32), 10).ids) == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 50])
+def test_a_filtered_search_is_exact_inside_the_filter(size: int) -> None:
+    index, vectors = filled(500)
+    within = np.sort(np.random.default_rng(size).choice(np.arange(10, 510), size, replace=False))
+    query = vectors[0].astype(np.float32)
+    expected = brute_force(query, {int(row_id): vectors[row_id - 10] for row_id in within}, 5)
+    assert index.search(query, 5, within=within).ids.tolist() == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=60))
+def test_adding_and_removing_keeps_exactly_what_it_should(steps: list[tuple[bool, int]]) -> None:
+    index, expected = FaissVectorIndex(DIM), dict[int, np.ndarray]()
+    pool = unit_vectors(31, seed=3)
+    for adding, row_id in steps:
+        if adding and row_id not in expected:
+            index.add(np.array([row_id]), pool[row_id : row_id + 1])
+            expected[row_id] = pool[row_id]
+        elif not adding:
+            index.remove(np.array([row_id]))
+            expected.pop(row_id, None)
+    assert index.ids().tolist() == sorted(expected)
+    query = pool[0].astype(np.float32)
+    assert set(index.search(query, 100).ids.tolist()) == set(expected)
+    assert index.search(query, 5).ids.tolist() == brute_force(query, expected, 5)
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_saved_index_answers_the_same(tmp_path: Path, writable: bool) -> None:
+    index, vectors = filled(300)
+    index.save(tmp_path / "vectors" / "tiny.faiss", STAMP)
+    loaded, stamp = FaissVectorIndex.load(tmp_path / "vectors" / "tiny.faiss", writable=writable)
+    assert (stamp.model, stamp.revision, stamp.count, len(loaded)) == ("tiny@ff", 7, 300, 300)
+    assert read_stamp(tmp_path / "vectors" / "tiny.faiss") == stamp
+    query = vectors[5].astype(np.float32)
+    np.testing.assert_array_equal(loaded.search(query, 9).ids, index.search(query, 9).ids)
+    np.testing.assert_array_equal(loaded.ids(), index.ids())
+    assert [path.name for path in (tmp_path / "vectors").iterdir()] == ["tiny.faiss"]
+
+
+def test_a_loaded_index_can_be_changed_and_saved_over_itself(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.faiss"
+    filled(20)[0].save(path, STAMP)
+    mapped, _ = FaissVectorIndex.load(path)
+    changed, _ = FaissVectorIndex.load(path, writable=True)
+    changed.remove(np.array([10, 11]))
+    changed.save(path, STAMP)
+    assert len(FaissVectorIndex.load(path)[0]) == 18
+    assert len(mapped.search(unit_vectors(1)[0].astype(np.float32), 30).ids) == 20  # the old file lives on
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped", "no stamp", "text"])
+def test_a_damaged_file_is_told_from_a_good_one(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "tiny.faiss"
+    filled(50)[0].save(path, STAMP)
+    good = path.read_bytes()
+    middle = len(good) // 2
+    damaged = {
+        "empty": b"",
+        "cut": good[:middle],
+        "flipped": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :],
+        "no stamp": good[:-20],
+        "text": b"hello",
+    }
+    path.unlink() if damage == "missing" else path.write_bytes(damaged[damage])
+    with pytest.raises(IndexFileError):
+        FaissVectorIndex.load(path)
