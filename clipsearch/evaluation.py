@@ -196,9 +196,8 @@ def _table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 if any(field.strip() for field in fields):
                     yield reader.line_num, fields
     except OSError as error:
-        raise ConfigError(
-            f"the captions file {path} cannot be read: {(error.strerror or str(error)).lower()}"
-        ) from error
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(f"the captions file {path} cannot be read: {reason}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"the captions file {path} is not UTF-8 text") from error
     except csv.Error as error:

@@ -97,7 +97,7 @@ class Library:
             raise ConfigError(f"{directory} is a file; a library is a directory")
         if create:
             _make_directory(directory)
-        notify = notify or logger.info
+        notify = notify if notify is not None else logger.info
 
         def load(spec: str) -> Encoder:
             from clipsearch.encoders.loading import load_encoder
@@ -157,7 +157,7 @@ class Library:
             [Path(folder).expanduser() for folder in folders],
             encoder=self._encoder_for_indexing,
             notify=self._notify,
-            progress=progress or (lambda _: None),
+            progress=progress if progress is not None else lambda _: None,
         )
 
     def search(self, query: str, *, k: int = 10) -> list[SearchResult]:

@@ -51,8 +51,7 @@ def _engine(path: Path) -> Engine:
     read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
     def connect() -> sqlite3.Connection:
-        # `immutable` because a read-only directory cannot hold the shared memory that WAL readers need
-        uri = f"{path.resolve().as_uri()}?immutable=1" if read_only else path.resolve().as_uri()
+        uri = path.resolve().as_uri() + (_read_only_flags(path) if read_only else "")
         return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
 
     engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool if read_only else QueuePool)
@@ -72,6 +71,15 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _read_only_flags(path: Path) -> str:
+    """A read-only directory cannot hold the shared memory that WAL readers need; nothing changes there anyway.
+
+    With commits left in the write-ahead log, they have to be read all the same, which needs that memory.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return "?mode=ro" if log.exists() and log.stat().st_size else "?immutable=1"
 
 
 @contextmanager
