@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import stat
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from clipsearch.errors import ImageReadError
 
@@ -36,8 +38,30 @@ MAX_PIXELS = 300_000_000
 MAX_FILE_BYTES = 2**30
 """File size beyond which a file is refused unread."""
 
+_FORMATS = ["JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "HEIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO"]
+"""Pillow's formats that are tried, whatever the file's name: EPS, for one, would start another program."""
+
+_PILLOW_WARNINGS = re.compile(r"PIL\.")
+"""Modules whose warnings are dropped: large pictures (the cap is ours), odd EXIF: nothing a person can mend."""
+
+_EXIF_ORIENTATION = 0x0112
+
+_MAX_RESIZED_PIXELS = 2**24
+"""A strip whose scaled form would have more pixels than this is cropped before it is scaled, not after."""
+
 _DRAFT_FACTOR = 2
 """JPEGs are decoded at the smallest DCT scale that still leaves this multiple of the wanted size."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation."""
 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -66,10 +90,14 @@ def read_image_bytes(path: Path) -> bytes:
         ImageReadError: it cannot be read, is empty, or is larger than `MAX_FILE_BYTES`.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise ImageReadError(path, "not a regular file")  # reading a pipe would wait for ever
+        if found.st_size > MAX_FILE_BYTES:
             raise ImageReadError(path, f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB")
         content = path.read_bytes()
+    except ValueError as error:  # a NUL in the name
+        raise ImageReadError(path, "no such file or directory") from error
     except OSError as error:
         raise ImageReadError(path, (error.strerror or str(error)).lower()) from error
     if not content:
@@ -96,19 +124,17 @@ def decode_image(content: bytes, *, path: Path | None = None, min_side: int | No
     Raises:
         ImageReadError: it is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
     """
-    _register_heif()
+    formats = _prepare_pillow()
+    _silence_pillow()
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures (the cap below is ours) and of odd EXIF, which a person cannot mend
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content)) as opened:
-                return _decode_opened(opened, path, min_side)
+        with Image.open(io.BytesIO(content), formats=formats) as opened:
+            return _decode_opened(opened, path, min_side)
     except ImageReadError:
         raise
     except UnidentifiedImageError as error:
         raise ImageReadError(path, "not a picture in a format that can be read") from error
     except Image.DecompressionBombError as error:
-        raise ImageReadError(path, _too_large("more than twice Pillow's limit")) from error
+        raise ImageReadError(path, _too_large(f"more than {2 * MAX_PIXELS // 10**6} megapixels")) from error
     except MemoryError as error:
         raise ImageReadError(path, "decoding it needs more memory than there is") from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
@@ -129,51 +155,74 @@ def _decode_opened(opened: Image.Image, path: Path | None, min_side: int | None)
     if width * height > MAX_PIXELS:
         raise ImageReadError(path, _too_large(f"{width}×{height} pixels"))
     image_format = opened.format or "?"
-    orientation = opened.getexif().get(0x0112, 1)
+    orientation = _orientation(opened)
     if min_side is not None and image_format in ("JPEG", "MPO"):
         scale = _DRAFT_FACTOR * min_side / min(width, height)
         opened.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
     opened.load()
-    upright = ImageOps.exif_transpose(opened)
-    if orientation in (5, 6, 7, 8):
+    if orientation in _UPRIGHT and orientation >= 5:
         width, height = height, width
-    return DecodedImage(_to_rgb(upright), image_format, width, height)
+    image = _to_rgb(opened)
+    if orientation in _UPRIGHT:
+        image = image.transpose(_UPRIGHT[orientation])
+    return DecodedImage(image, image_format, width, height)
+
+
+def _orientation(opened: Image.Image) -> int:
+    """EXIF orientation, 1–8; 1 where there is none or the EXIF data is damaged, which spoils no picture."""
+    try:
+        orientation = opened.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # Pillow raises almost anything here
+        return 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Flatten any mode to 8-bit RGB; transparent parts become white."""
-    if image.mode == "RGB":
-        return image
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _sixteen_bit_to_rgb(image)
+        return _deep_grey_to_rgb(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if type(image) is Image.Image and image.mode == "RGB" else image.convert("RGB")
 
 
-def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
+def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
     """Scale 16-bit, 32-bit and float greys to 8 bits.
 
-    16-bit files use the whole range by convention. 32-bit and float ones do not say what white is, so that
-    their own minimum and maximum become black and white unless they fit a known range.
+    16-bit files use the whole range by convention, floats 0–1. What does not fit its convention says nothing
+    of what is black and white, so that its own minimum and maximum are taken.
     """
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    low, high = 0.0, 65535.0
-    if not image.mode.startswith("I;16") and (values.min() < 0 or values.max() > 65535 or image.mode == "F"):
-        low, high = float(values.min()), float(values.max())
-    scaled = (values - low) * (255.0 / max(high - low, 1e-12))
-    return Image.fromarray(scaled.clip(0, 255).astype(np.uint8)).convert("RGB")
+    values = np.asarray(image, dtype=np.float32)
+    finite = values[np.isfinite(values)]
+    lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    white = 1.0 if image.mode == "F" else 65535.0
+    low, high = (0.0, white) if lowest >= 0 and highest <= white else (lowest, highest)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    scaled = (values - low) * (255.0 / (high - low or 1.0))
+    return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8)).convert("RGB")
 
 
 @cache
-def _register_heif() -> None:
+def _prepare_pillow() -> list[str]:
+    """Register HEIC, set the pixel limit, and name the formats that this Pillow can read."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
     # Pillow refuses pictures of twice this many pixels; the exact cap is checked after opening
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _silence_pillow() -> None:
+    """Drop Pillow's warnings for good.
+
+    `warnings.catch_warnings` would not do: it is not safe in threads, and pictures are decoded in several.
+    """
+    if ("ignore", None, Warning, _PILLOW_WARNINGS, 0) not in warnings.filters:
+        warnings.filterwarnings("ignore", module=_PILLOW_WARNINGS.pattern)
 
 
 def _too_large(what: str) -> str:
@@ -224,17 +273,22 @@ class ImageTransform:
             scaled = int(height * long / short)
             size = (height, scaled) if image.width <= image.height else (scaled, height)
         else:
-            scale = max(height / image.height, width / image.width)
-            size = (round(image.width * scale), round(image.height * scale))
+            ratio = min(image.height / height, image.width / width)
+            size = (round(image.width / ratio), round(image.height / ratio))
+            filter_ = Image.Resampling.BICUBIC  # open_clip ignores the model's own filter here
+        left, top = round((size[0] - width) / 2.0), round((size[1] - height) / 2.0)
+        if size[0] * size[1] > _MAX_RESIZED_PIXELS:
+            across, down = image.width / size[0], image.height / size[1]
+            box = (left * across, top * down, (left + width) * across, (top + height) * down)
+            return np.asarray(image.resize((width, height), filter_, box=box), dtype=np.uint8)
         resized = image if image.size == size else image.resize(size, filter_)
-        left, top = round((resized.width - width) / 2.0), round((resized.height - height) / 2.0)
         return np.asarray(resized.crop((left, top, left + width, top + height)), dtype=np.uint8)
 
     def _longest(self, image: Image.Image, filter_: Image.Resampling) -> NDArray[np.uint8]:
         height, width = self.spec.size
-        scale = min(height / image.height, width / image.width)
-        size = (round(image.width * scale), round(image.height * scale))
-        resized = image.resize((max(1, size[0]), max(1, size[1])), filter_)
+        ratio = max(image.height / height, image.width / width)
+        size = (max(1, round(image.width / ratio)), max(1, round(image.height / ratio)))
+        resized = image.resize(size, filter_)
         canvas = Image.new("RGB", (width, height), (self.spec.fill_color,) * 3)
         canvas.paste(resized, ((width - resized.width) // 2, (height - resized.height) // 2))
         return np.asarray(canvas, dtype=np.uint8)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ColourEncoder, Notes, save_photo
 from PIL import Image
 
 from clipsearch.errors import (
@@ -23,6 +22,7 @@ from clipsearch.errors import (
 from clipsearch.library import IndexProgress, Library
 from clipsearch.lock import writer_lock
 from clipsearch.store.image_store import CATALOG_NAME
+from tests.conftest import ColourEncoder, Notes, save_photo
 
 Open = Callable[..., Library]
 

@@ -1,0 +1,293 @@
+"""What index, search, similar and status write, over a stand-in for the library."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clipsearch.cli import cli
+from clipsearch.errors import QueryError
+from clipsearch.library import FileFailure, IndexProgress, IndexReport, LibraryStatus, RootStatus, SearchResult
+
+ODD = Path(os.fsdecode(b"/photos/caf\xe9\n.jpg"))
+
+
+def result(rank: int, path: Path, score: float = 0.25) -> SearchResult:
+    return SearchResult(path, score, rank, width=640, height=480, format="JPEG", content_hash=f"{rank:032x}")
+
+
+@dataclass
+class StubLibrary:
+    """Answers as told, and remembers what it was asked."""
+
+    results: list[SearchResult] = field(default_factory=list)
+    report: IndexReport = field(default_factory=IndexReport)
+    state: LibraryStatus | None = None
+    failed: list[FileFailure] = field(default_factory=list)
+    opened: list[tuple[Path | None, dict[str, Any]]] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+
+    def open(self, path: Path | None = None, *, notify: Any = None, **options: Any) -> Self:
+        self.opened.append((path, options))
+        self.notify = notify
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def index(self, *folders: Path, progress: Any) -> IndexReport:
+        self.asked.append(folders)
+        progress(IndexProgress(1, 2, 3.0, 4.0))
+        for failure in self.report.failures:
+            self.notify(f"skipping {failure.path}: {failure.reason}")
+        return self.report
+
+    def search(self, query: str, *, k: int) -> list[SearchResult]:
+        self.asked.append((query, k))
+        if not query.strip():
+            raise QueryError("the query is empty")
+        return self.results[:k]
+
+    def similar(self, image: Path, *, k: int) -> list[SearchResult]:
+        return self.search(str(image), k=k)
+
+    def status(self) -> LibraryStatus:
+        assert self.state is not None
+        return self.state
+
+    def failures(self) -> list[FileFailure]:
+        return self.failed
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> StubLibrary:
+    stub = StubLibrary()
+    monkeypatch.setattr("clipsearch.library.Library", stub)
+    monkeypatch.delenv("CLIPSEARCH_LIBRARY", raising=False)
+    return stub
+
+
+def run(*arguments: str, **options: Any) -> Result:
+    return CliRunner().invoke(cli, list(arguments), prog_name="clipsearch", **options)
+
+
+# ── search and similar ────────────────────────────────────────────────────────
+
+
+def test_words_are_one_query(library: StubLibrary) -> None:
+    run("search", "two", "dogs", "-k", "7")
+    run("similar", "a photo.jpg")
+    assert library.asked == [("two dogs", 7), ("a photo.jpg", 10)]
+
+
+def test_piped_results_are_aligned(library: StubLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    library.results = [result(rank, tmp_path / f"{rank}.jpg", score=1 / rank - 0.2) for rank in range(1, 11)]
+    done = run("search", "dogs")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[:2] == [" 1   0.800  640×480  1.jpg", " 2   0.300  640×480  2.jpg"]
+    assert done.stdout.splitlines()[-1] == "10  -0.100  640×480  10.jpg"
+    assert done.stderr == ""
+
+
+def test_a_terminal_gets_a_table(
+    library: StubLibrary, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from clipsearch.cli.output import ResultsFormat, write_results
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], wanted=2, form=ResultsFormat())
+    shown = capsys.readouterr().out
+    assert "Score" in shown and "0.250" in shown and "640×480" in shown
+    assert "/p/[red]x.jpg" in shown and r"/photos/caf\xe9\n.jpg" in shown
+
+
+def test_json_is_a_list_of_objects(library: StubLibrary) -> None:
+    library.results = [result(1, ODD, score=0.1234567)]
+    done = run("search", "dogs", "--json", "-k", "1")
+    assert json.loads(done.stdout) == [
+        {"rank": 1, "score": 0.123457, "path": str(ODD), "width": 640, "height": 480, "format": "JPEG"}
+    ]
+    assert os.fsencode(json.loads(done.stdout)[0]["path"]) == os.fsencode(ODD)
+    assert json.loads(run("search", "--json", "-k", "1", "dogs").stdout)
+
+
+@pytest.mark.parametrize("command", ["search", "similar"])
+def test_paths_are_the_bytes_on_the_disk(library: StubLibrary, command: str) -> None:
+    library.results = [result(1, ODD), result(2, Path("/photos/b c.jpg"))]
+    odd, plain = os.fsencode(ODD), os.fsencode(Path("/photos/b c.jpg"))
+    assert run(command, "x", "--paths").stdout_bytes == odd + b"\n" + plain + b"\n"
+    assert run(command, "x", "-0").stdout_bytes == odd + b"\0" + plain + b"\0"
+    assert run(command, "x", "--paths", "--null").stdout_bytes == odd + b"\0" + plain + b"\0"
+
+
+def test_fewer_results_than_wanted_is_said(library: StubLibrary) -> None:
+    library.results = [result(1, Path("/a.jpg"))]
+    done = run("search", "dogs", "-k", "50")
+    assert done.exit_code == 0
+    assert done.stderr == "1 result, not 50: the library holds no others\n"
+
+
+def test_no_results_is_said(library: StubLibrary) -> None:
+    done = run("similar", "x.jpg", "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, [])
+    assert done.stderr.startswith("nothing found: ") and "clipsearch index FOLDER" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "part"),
+    [
+        (("search",), 2, "Missing argument 'QUERY...'"),
+        (("similar",), 2, "Missing argument 'PHOTO'"),
+        (("search", "x", "-k", "0"), 2, "'-k': must be at least 1, not 0"),
+        (("similar", "x", "-k", "-3"), 2, "'-k': must be at least 1, not -3"),
+        (("search", "x", "-k", "many"), 2, "'many' is not a valid integer"),
+        (("search", "x", "--json", "--paths"), 2, "--json does not go with --paths or -0"),
+        (("search", "x", "--runtime", "abacus"), 2, "'abacus' is not one of"),
+        (("search", ""), 1, "the query is empty"),
+        (("index",), 2, "Missing argument 'FOLDER...'"),
+    ],
+)
+def test_bad_input_is_one_line(library: StubLibrary, arguments: tuple[str, ...], status: int, part: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == status
+    assert part in done.stderr and len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+# ── options that hold everywhere ──────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "directory"),
+    [
+        (("search", "x"), None, None),
+        (("search", "x"), "/env", "/env"),
+        (("--library", "/lib", "search", "x"), None, "/lib"),
+        (("--library", "/lib", "search", "x"), "/env", "/lib"),
+        (("search", "x", "--library", "/lib"), "/env", "/lib"),
+        (("--library", "/one", "search", "x", "--library", "/two"), None, "/two"),
+    ],
+)
+def test_where_the_library_is(
+    library: StubLibrary, arguments: tuple[str, ...], variable: str | None, directory: str | None
+) -> None:
+    run(*arguments, env={"CLIPSEARCH_LIBRARY": variable})
+    assert library.opened[0][0] == (Path(directory) if directory else None)
+
+
+def test_a_tilde_in_the_variable_is_the_home_directory(library: StubLibrary) -> None:
+    run("search", "x", env={"CLIPSEARCH_LIBRARY": "~/lib"})
+    assert library.opened[0][0] == Path.home() / "lib"
+
+
+def test_model_runtime_and_device_reach_the_library(library: StubLibrary) -> None:
+    run("index", "a", "--model", "mini", "--runtime", "compiled", "--device", "cpu")
+    run("search", "x", "--runtime", "open-clip")
+    assert [options for _, options in library.opened] == [
+        {"model": "mini", "runtime": "compiled", "device": "cpu", "create": True},
+        {"runtime": "open-clip", "device": "auto"},
+    ]
+
+
+# ── index ─────────────────────────────────────────────────────────────────────
+
+
+def test_index_sums_up(library: StubLibrary) -> None:
+    empty = [FileFailure(Path(f"/p/{name}.jpg"), "the file is empty") for name in "ab"]
+    library.report = IndexReport(8, 2, 1234, 3, [FileFailure(Path("/p/c\n.jpg"), "damaged"), *empty], seconds=4.0)
+    done = run("index", "a", "b")
+    assert library.asked == [(Path("a"), Path("b"))]
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        "indexed    10 pictures in 4.0 s, 2.0 images/s (2 of them moved, copied or restored: no inference needed)",
+        "unchanged  1,234",
+        "removed    3",
+        "skipped    3",
+        "  2 × the file is empty",
+        "  1 × damaged",
+    ]
+    assert done.stderr.splitlines()[0] == r"skipping /p/c\n.jpg: damaged"
+
+
+def test_index_json(library: StubLibrary) -> None:
+    library.report = IndexReport(1, 2, 3, 4, [FileFailure(ODD, "damaged")], seconds=1.23456)
+    assert json.loads(run("index", "a", "--json").stdout) == {
+        "indexed": 3,
+        "embedded": 1,
+        "reused": 2,
+        "unchanged": 3,
+        "removed": 4,
+        "skipped": [{"path": str(ODD), "reason": "damaged"}],
+        "seconds": 1.235,
+    }
+
+
+def test_nothing_to_do_is_a_summary_of_zeros(library: StubLibrary) -> None:
+    done = run("index", "nothing-here")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("indexed    0 pictures in 0.0 s\n")
+
+
+# ── status ────────────────────────────────────────────────────────────────────
+
+
+def state(**changes: Any) -> LibraryStatus:
+    values: dict[str, Any] = {
+        "path": Path("/data/library"),
+        "model": "mini",
+        "precision": "fp32/int8",
+        "dim": 384,
+        "files": 1200,
+        "images": 1100,
+        "failures": 1,
+        "bytes_on_disk": 2_000_000,
+        "roots": [RootStatus(Path("/photos"), 1199, True), RootStatus(Path("/usb"), 1, False)],
+    }
+    return LibraryStatus(**{**values, **changes})
+
+
+def test_status_for_people(library: StubLibrary) -> None:
+    library.state = state()
+    assert run("status").stdout.splitlines() == [
+        "library    /data/library",
+        "model      mini (fp32/int8, 384 dimensions)",
+        "files      1,200 (1,100 distinct pictures)",
+        "on disk    1.9 MiB",
+        "failures   1 (see: clipsearch status --failures)",
+        "folder     /photos (1,199 files)",
+        "folder     /usb (1 file, offline)",
+    ]
+
+
+def test_status_of_a_new_library(library: StubLibrary) -> None:
+    library.state = state(model=None, precision=None, dim=None, files=0, images=0, failures=0, roots=[])
+    shown = run("status").stdout
+    assert "model      none yet\n" in shown
+    assert "add one with: clipsearch index FOLDER" in shown
+
+
+def test_status_lists_failures(library: StubLibrary) -> None:
+    library.state, library.failed = state(), [FileFailure(ODD, "damaged")]
+    assert run("status", "--failures").stdout.splitlines()[-1] == r"/photos/caf\xe9\n.jpg: damaged"
+    library.failed = []
+    assert run("status", "--failures").stdout.splitlines()[-1] == "every file could be read"
+
+
+def test_status_json(library: StubLibrary) -> None:
+    library.state, library.failed = state(), [FileFailure(ODD, "damaged")]
+    plain = json.loads(run("status", "--json").stdout)
+    assert plain["model"] == "mini" and plain["failures"] == 1
+    assert plain["folders"][1] == {"path": "/usb", "files": 1, "online": False}
+    assert "failed_files" not in plain
+    listed = json.loads(run("status", "--json", "--failures").stdout)
+    assert listed["failed_files"] == [{"path": str(ODD), "reason": "damaged"}]
