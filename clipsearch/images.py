@@ -63,6 +63,9 @@ _UPRIGHT = {
 }
 """What makes a picture upright, by its EXIF orientation."""
 
+_FIRST_SIDEWAYS = 5
+"""EXIF orientations from here on swap width and height."""
+
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -155,16 +158,19 @@ def _decode_opened(opened: Image.Image, path: Path | None, min_side: int | None)
     if width * height > MAX_PIXELS:
         raise ImageReadError(path, _too_large(f"{width}×{height} pixels"))
     image_format = opened.format or "?"
-    orientation = _orientation(opened)
     if min_side is not None and image_format in ("JPEG", "MPO"):
         scale = _DRAFT_FACTOR * min_side / min(width, height)
         opened.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
+    scaled_size = opened.size
     opened.load()
-    if orientation in _UPRIGHT and orientation >= 5:
-        width, height = height, width
+    orientation = _orientation(opened)  # not before loading: some formats apply it themselves and then drop it
     image = _to_rgb(opened)
+    if opened.size != scaled_size:
+        width, height = opened.size
     if orientation in _UPRIGHT:
         image = image.transpose(_UPRIGHT[orientation])
+        if orientation >= _FIRST_SIDEWAYS:
+            width, height = height, width
     return DecodedImage(image, image_format, width, height)
 
 

@@ -209,15 +209,14 @@ def test_sixteen_bit_colour_png_keeps_its_range() -> None:
         ([-100.0, 0.0, 100.0], [0, 128, 255]),  # its own range
         ([0.0, 500.0, 1000.0], [0, 128, 255]),
         ([7.0, 7.0, 7.0], [0, 0, 0]),
-        ([0.0, float("nan"), float("inf")], [0, 0, 255]),
-        ([-5.0, float("inf"), 5.0], [0, 255, 255]),
+        ([0.0, float("nan"), 1.0], [0, 0, 255]),
+        ([0.25, float("inf"), -float("inf")], [64, 255, 0]),
+        ([float("nan"), float("nan"), float("nan")], [0, 0, 0]),
     ],
 )
 def test_float_tiffs_are_scaled_to_eight_bits(values: list[float], expected: list[int]) -> None:
     content = encode(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF")
     red = np.asarray(decode_image(content).image)[0, :, 0]
-    if values[1] != values[1]:
-        expected = [0, 0, 0 if np.isfinite(values).sum() == 1 and red[2] == 0 else 255]
     assert red.tolist() == pytest.approx(expected, abs=1)
 
 

@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "similar": LazyCommand("clipsearch.cli.similar:similar", "Find pictures that look like a given one."),
     "status": LazyCommand("clipsearch.cli.status:status", "Show what the library holds."),
     "models": LazyCommand("clipsearch.cli.models:models", "List the models, and compile them for fast use on CPUs."),
-    "evaluate": LazyCommand("clipsearch.cli.evaluate:evaluate", "Measure a model on a captions file."),
+    "evaluate": LazyCommand("clipsearch.cli.evaluate:evaluate", "Measure a model's text-to-image retrieval."),
     "demo": LazyCommand("clipsearch.cli.demo:demo", "Index a few bundled photographs and search them, to see it work."),
 }
 

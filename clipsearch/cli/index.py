@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.display import display_path
 from clipsearch.cli.options import Settings, common_options, encoder_options
 from clipsearch.cli.output import format_report, report_to_json, write_json
 from clipsearch.cli.progress import progress_reporter
@@ -52,6 +51,3 @@ def index(
         write_json(report_to_json(report))
     else:
         click.echo(format_report(report))
-    if not (report.embedded or report.reused or report.unchanged or report.failures):
-        where = ", ".join(display_path(folder) for folder in folders)
-        click.echo(f"no pictures found in {where}", err=True)

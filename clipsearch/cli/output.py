@@ -86,10 +86,7 @@ def write_json(value: Any) -> None:
 
 def write_paths(paths: Sequence[Path], *, end: bytes) -> None:
     """Write the paths' own bytes, so that ``xargs`` gets exactly the names on the disk."""
-    sys.stdout.flush()
-    stream = click.get_binary_stream("stdout")
-    stream.write(b"".join(os.fsencode(path) + end for path in paths))
-    stream.flush()
+    click.echo(b"".join(os.fsencode(path) + end for path in paths), nl=False)
 
 
 def format_report(report: IndexReport) -> str:

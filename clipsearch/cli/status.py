@@ -49,7 +49,7 @@ def status(settings: Settings, with_failures: bool, as_json: bool) -> None:
 def format_status(state: LibraryStatus) -> str:
     """The state of a library, several lines for people."""
     pairs = [
-        ("library", display_path(state.path)),
+        ("library", display_text(str(state.path))),
         ("model", _model(state)),
         ("files", f"{state.files:,} ({format_count(state.images, 'distinct picture')})"),
         ("on disk", format_bytes(state.bytes_on_disk)),
@@ -57,7 +57,7 @@ def format_status(state: LibraryStatus) -> str:
     ]
     for root in state.roots:
         offline = "" if root.online else ", offline"
-        pairs.append(("folder", f"{display_path(root.path)} ({format_count(root.files, 'file')}{offline})"))
+        pairs.append(("folder", f"{display_text(str(root.path))} ({format_count(root.files, 'file')}{offline})"))
     if not state.roots:
         pairs.append(("folder", "none yet; add one with: clipsearch index FOLDER"))
     return "\n".join(f"{name:<10} {value}" for name, value in pairs)

@@ -1,0 +1,69 @@
+# Everything runs in .venv, which the targets make for themselves; Python 3.11 or newer and pip are enough.
+#
+#   make demo        index a few photographs and search them
+#   make test        the tests
+#   make lint types docs
+#   make bench       timings (tests/benchmarks)
+#   make train-mini  train the bundled model again (DATA=folder of the training photos)
+#   make clean       remove the environment and every cache
+
+PYTHON ?= python3
+DATA ?= ../shared/data
+VENV := .venv
+# Windows keeps a virtual environment's programs in Scripts
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint types docs bench train-mini clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+venv: $(VENV)/.installed-dev
+
+# one stamp per set of extras: an install is repeated only when pyproject.toml is newer
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing clipsearch into $(VENV) (several minutes the first time)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing clipsearch with its development tools into $(VENV) (several minutes the first time)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-train: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing clipsearch with what training needs into $(VENV) (several minutes the first time)"
+	@$(PIP) --editable '.[train]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(BIN)/clipsearch demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+# the documents against the code: what the README shows runs, every file and command it names exists
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_readme.py
+
+bench: $(VENV)/.installed-dev
+	@for benchmark in tests/benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
+
+train-mini: $(VENV)/.installed-train
+	$(BIN)/python -m indexer.train.mini --data $(DATA) --output data/models/mini
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find clipsearch indexer ui tests -name __pycache__ -type d -prune -exec rm -rf {} +
