@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipsearch.encoders.base import Encoder
 from clipsearch.encoders.compiled import available_cores
@@ -26,6 +27,9 @@ from indexer.volumes import volume_id
 
 BATCH_SIZE = 32
 """Pictures embedded and committed at a time; what a crash can cost."""
+
+_CPU_STEP = 8
+"""Pictures embedded by one call on a CPU: larger ones are no faster there."""
 
 _LOOK_AHEAD = 3 * BATCH_SIZE
 """Files read before their turn, at most; bounds the memory."""
@@ -145,7 +149,6 @@ class _Run:
                 try:
                     for block in _blocks(_in_order(pool, read, plan.to_read), BATCH_SIZE):
                         self._commit(plan.root_id, block)
-                        self._progress.advance(len(block))
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
@@ -172,12 +175,12 @@ class _Run:
         fresh = {digest: item for digest, item in fresh.items() if not self._is_embedded(digest)}
         images: list[NewImage] = []
         if fresh:
-            pixels = np.stack([item.pixels for item in fresh.values() if item.pixels is not None])
-            embeddings = self._encoder.encode_pixels(pixels)
+            embeddings = self._embed([item.pixels for item in fresh.values() if item.pixels is not None])
             images = [
                 NewImage(digest, item.width, item.height, item.format, embedding)
                 for (digest, item), embedding in zip(fresh.items(), embeddings, strict=True)
             ]
+        self._progress.advance(len(block) - len(images))
         files, failures = [], []
         for item in block:
             seen = (item.file.relative_path, item.file.size, item.file.mtime_ns)
@@ -189,6 +192,14 @@ class _Run:
         self._store.commit(Batch(root_id, images=images, files=files, failures=failures), self._model.id)
         self._embedded += len(images)
         self._reused += len(files) - len(images)
+
+    def _embed(self, pixels: list[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """Embed pictures one after the other, telling the progress of slow models within a batch too."""
+        step = _CPU_STEP if self._encoder.device == "cpu" else len(pixels)
+        for start in range(0, len(pixels), step):
+            part = pixels[start : start + step]
+            yield from self._encoder.encode_pixels(np.stack(part))
+            self._progress.advance(len(part))
 
     def _fail(self, path: Path, reason: str) -> None:
         self._notify(f"skipping {path}: {reason}")
