@@ -95,6 +95,12 @@ def results_options(command: _Decorated) -> _Decorated:
     return command
 
 
+def k_asked_for(k: int) -> int | None:
+    """`k` if the user named it, ``None`` if it is the default: only then is a shorter answer worth a line."""
+    source = click.get_current_context().get_parameter_source("k")
+    return None if source is click.core.ParameterSource.DEFAULT else k
+
+
 def _settings(context: click.Context) -> Settings:
     return context.ensure_object(Settings)
 

@@ -42,13 +42,13 @@ class ResultsFormat:
 
 
 def write_results(
-    results: Sequence[SearchResult], *, wanted: int, form: ResultsFormat, base: Path | None = None
+    results: Sequence[SearchResult], *, wanted: int | None, form: ResultsFormat, base: Path | None = None
 ) -> None:
     """Write results on stdout, and a line on stderr when there are fewer than wanted.
 
     Args:
         results: best first.
-        wanted: the k that was asked for.
+        wanted: the k that was asked for; ``None`` if none was.
         form: how.
         base: what paths for people are shown relative to; the current directory by default.
     """
@@ -146,12 +146,12 @@ def _write_aligned(results: Sequence[SearchResult], base: Path | None) -> None:
         click.echo(f"{result.rank:>{rank_width}}  {result.score:6.3f}  {_size(result):>{size_width}}  {path}")
 
 
-def _note_shortfall(found: int, wanted: int) -> None:
+def _note_shortfall(found: int, wanted: int | None) -> None:
     if not found:
         click.echo(
             "nothing found: the library holds no other pictures; add some with: clipsearch index FOLDER", err=True
         )
-    elif found < wanted:
+    elif wanted is not None and found < wanted:
         click.echo(f"{format_count(found, 'result')}, not {wanted:,}: the library holds no others", err=True)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options, results_options
+from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
 from clipsearch.cli.output import ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
 
@@ -44,4 +44,4 @@ def similar(
     form = ResultsFormat(as_json, as_paths, null)
     with Library.open(settings.library, runtime=runtime, device=device, notify=notify_on_stderr) as library:
         results = library.similar(photo, k=k)
-    write_results(results, wanted=k, form=form)
+    write_results(results, wanted=k_asked_for(k), form=form)

@@ -6,6 +6,7 @@ A compiled model is a directory::
     image.onnx        pixels uint8 [n, h, w, 3] (RGB)             -> image_embeddings float32 [n, dim]
     text.onnx         input_ids int64 [n, t] (, attention_mask)   -> text_embeddings  float32 [n, dim]
     tokenizer.json    Hugging Face `tokenizers` file, truncation and padding included
+    *.onnx.data       weights of a tower that is too large for one ONNX file (2 GB), only then
 
 Casting, mean and standard deviation are inside the image graph, so that pixels stay uint8 until they
 reach it. Neither graph has to normalise; the encoder does.
@@ -76,6 +77,8 @@ class ModelManifest:
         languages: BCP 47 tags, ``("*",)`` for many.
         parity: lowest cosine against the model it was exported from, per tower; empty if it is an original.
         source: what it was made from, for people.
+        weights_fingerprint: identity of the weights it was exported from, which an encoder that runs those
+            reports as well; empty if it is an original.
         files: name -> SHA-256 (hex) of each file beside the manifest.
     """
 
@@ -90,12 +93,15 @@ class ModelManifest:
     languages: tuple[str, ...]
     parity: dict[str, float] = field(default_factory=dict)
     source: str = ""
+    weights_fingerprint: str = ""
     files: dict[str, str] = field(default_factory=dict)
     format: int = MANIFEST_FORMAT
 
     @property
     def fingerprint(self) -> str:
-        """Identity of the weights: 16 hex digits over the files' SHA-256."""
+        """Identity of the weights: 16 hex digits, those of the source or, of an original, over its files' SHA-256."""
+        if self.weights_fingerprint:
+            return self.weights_fingerprint
         listing = "\n".join(f"{name} {digest}" for name, digest in sorted(self.files.items()))
         return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
@@ -107,8 +113,13 @@ class ModelManifest:
 
 def file_digests(directory: Path) -> dict[str, str]:
     """SHA-256 (hex) of the files that make up a compiled model, by name."""
-    names = ["image.onnx", "text.onnx", "tokenizer.json"]
-    return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in names}
+    names = ["image.onnx", "text.onnx", "tokenizer.json", *(path.name for path in directory.glob("*.onnx.data"))]
+    return {name: _sha256(directory / name) for name in names}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(directory: Path) -> ModelManifest:

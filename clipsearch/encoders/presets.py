@@ -8,16 +8,7 @@ from types import MappingProxyType
 
 from clipsearch.config import data_dir
 from clipsearch.encoders.hub import HUB_TIMEOUT_S, hub_reachable, is_cached
-from clipsearch.encoders.specs import (
-    HF_HUB_PREFIX,
-    LOCAL_DIR_PREFIX,
-    compiled_dir,
-    is_compiled,
-    known_architectures,
-    parse_spec,
-    unknown_model,
-)
-from clipsearch.errors import ModelError
+from clipsearch.encoders.specs import compiled_dir, is_compiled, parse_spec
 
 AUTO = "auto"
 MINI = "mini"
@@ -58,7 +49,18 @@ class Preset:
 
 
 _PRESETS = (
-    Preset(MINI, MINI, "", 0, 58.4, 384, "see MODEL_CARD.md", ("en",), False, "bundled; works offline at once"),
+    Preset(
+        MINI,
+        MINI,
+        "",
+        0,
+        32.5,
+        384,
+        "research use, see MODEL_CARD.md",
+        ("en",),
+        False,
+        "bundled; works offline at once",
+    ),
     Preset(
         "base",
         "ViT-B-32-256/datacomp_s34b_b86k",
@@ -110,7 +112,7 @@ def resolve_preset(name: str) -> str:
         name: a preset, ``architecture/pretrained``, ``hf-hub:…``, ``local-dir:…`` or a directory.
 
     Returns:
-        The spec; local directories absolute. A name that is none of them comes back as it is.
+        The spec; local directories absolute.
 
     Raises:
         ModelError: it is unknown, or a local directory does not exist.
@@ -118,13 +120,7 @@ def resolve_preset(name: str) -> str:
     name = name.strip()
     if name in PRESETS:
         return PRESETS[name].spec
-    looks_like_spec = "/" in name or "\\" in name or name.startswith((HF_HUB_PREFIX, LOCAL_DIR_PREFIX, "."))
-    if not looks_like_spec and name not in known_architectures():
-        try:
-            return parse_spec(name).text
-        except ModelError as error:
-            raise ModelError(unknown_model(name, name, [*PRESETS, *known_architectures()])) from error
-    return parse_spec(name).text
+    return parse_spec(name, suggestions=PRESETS).text
 
 
 def preset_of(spec: str) -> Preset | None:

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,8 +57,12 @@ class ModelSpec:
         return self.name if self.kind == "pair" else f"{self.kind}:{self.name}"
 
 
-def parse_spec(text: str) -> ModelSpec:
+def parse_spec(text: str, *, suggestions: Iterable[str] = ()) -> ModelSpec:
     """Parse ``architecture/pretrained``, ``hf-hub:org/name``, ``local-dir:PATH`` or an existing directory.
+
+    Args:
+        text: what the user wrote.
+        suggestions: further valid names that the message for an unknown one may propose.
 
     Raises:
         ModelError: it is none of them; the message names the nearest valid ones.
@@ -69,22 +74,24 @@ def parse_spec(text: str) -> ModelSpec:
             raise ModelError(f"{text!r} is not a hub model: write hf-hub:organisation/name")
         return ModelSpec(HF_HUB_PREFIX + repository, "hf-hub", repository)
     if text.startswith(LOCAL_DIR_PREFIX):
-        return _local(Path(text.removeprefix(LOCAL_DIR_PREFIX) or "/dev/null/empty"))
+        return _local(text.removeprefix(LOCAL_DIR_PREFIX))
     architecture, _, pretrained = text.partition("/")
     if architecture in known_architectures():
         if not pretrained:
             raise ModelError(f"{text!r} names an architecture only; name its weights too, as in ARCHITECTURE/WEIGHTS")
-        return ModelSpec(text, "pair", architecture, pretrained)
-    if Path(text).expanduser().is_dir():
-        return _local(Path(text))
-    raise ModelError(unknown_model(text, architecture, known_architectures()))
+        if Path(pretrained).is_file():
+            pretrained = str(Path(pretrained).resolve())
+        return ModelSpec(f"{architecture}/{pretrained}", "pair", architecture, pretrained)
+    if text and Path(text).expanduser().is_dir():
+        return _local(text)
+    raise ModelError(unknown_model(text, architecture, [*suggestions, *known_architectures()]))
 
 
 def unknown_model(text: str, wrong: str, valid: list[str]) -> str:
     """The message for a name that is not among the valid ones; names the nearest."""
     nearest = difflib.get_close_matches(wrong, valid, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(nearest)}" if nearest else "none comes near it"
-    return f"unknown model {text!r}: {hint}? `clipsearch models` lists the presets"
+    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    return f"unknown model {text!r}; {hint}`clipsearch models` lists the presets"
 
 
 def known_architectures() -> list[str]:
@@ -138,11 +145,10 @@ def model_config(spec: ModelSpec) -> dict[str, Any]:
     return {}
 
 
-def _local(path: Path) -> ModelSpec:
-    directory = path.expanduser().absolute()
-    if not directory.is_dir():
-        raise ModelError(f"the model directory {directory} does not exist")
-    directory = directory.resolve()
+def _local(path: str) -> ModelSpec:
+    directory = Path(path).expanduser().resolve()
+    if not path or not directory.is_dir():
+        raise ModelError(f"the model directory {path or '(none named)'} does not exist")
     return ModelSpec(f"{LOCAL_DIR_PREFIX}{directory}", "local-dir", str(directory))
 
 
@@ -150,7 +156,7 @@ def _local_config(directory: Path) -> dict[str, Any]:
     path = directory / OPEN_CLIP_CONFIG
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["model_cfg"]
-        config["text_cfg"], config["vision_cfg"]  # noqa: B018
+        _ = config["text_cfg"], config["vision_cfg"]
     except FileNotFoundError as error:
         raise ModelError(
             f"{directory} is not a model: it has neither {OPEN_CLIP_CONFIG} nor {MANIFEST_NAME}"

@@ -1,0 +1,160 @@
+"""``clipsearch models``: the models with a short name, and compiling a model for the CPU."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipsearch.cli.display import display_text, format_bytes
+from clipsearch.cli.options import debug_option
+from clipsearch.cli.output import write_json
+from clipsearch.cli.progress import notify_on_stderr
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clipsearch.encoders.manifest import ModelManifest
+    from clipsearch.encoders.presets import Preset
+
+_HEADINGS = ("Name", "Model", "Download", "Parameters", "Dim", "Licence", "Languages", "Here")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@debug_option
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the models, and compile them for fast use on CPUs.
+
+    Without a subcommand, lists the models that have a short name: size of the download, number of
+    parameters, dimension of the embeddings, licence, languages, and whether they are on this machine. Any
+    other open_clip model works as well: ARCHITECTURE/WEIGHTS, hf-hub:ORGANISATION/NAME or local-dir:PATH.
+
+    \b
+    Examples:
+      clipsearch models
+      clipsearch models compile base
+      clipsearch models compile local-dir:checkpoints/mine
+    """
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise click.UsageError("--json belongs after the subcommand", context)
+        return
+    from clipsearch.encoders.presets import PRESETS
+
+    rows = [_preset_to_json(preset) for preset in PRESETS.values()]
+    if as_json:
+        write_json(rows)
+    elif sys.stdout.isatty():
+        _write_table(rows)
+    else:
+        _write_aligned(rows)
+
+
+@models.command("compile")
+@click.argument("spec")
+@click.option("--force", is_flag=True, help="Compile again even if it was done before.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@debug_option
+def compile_model(spec: str, force: bool, as_json: bool) -> None:
+    """Compile a model to ONNX, so that it runs on CPUs without torch.
+
+    SPEC is a name from `clipsearch models`, ARCHITECTURE/WEIGHTS, hf-hub:ORGANISATION/NAME or
+    local-dir:PATH. What was compiled is compared with the original on a set of generated pictures and of
+    texts, and not kept unless every cosine is at least 0.999 and every text gives the same tokens.
+
+    \b
+    Examples:
+      clipsearch models compile base
+      clipsearch models compile ViT-B-16/datacomp_xl_s13b_b90k
+      clipsearch models compile --force local-dir:checkpoints/mine
+    """
+    from clipsearch.encoders.loading import compile_spec
+    from clipsearch.encoders.manifest import read_manifest
+
+    directory = compile_spec(spec, force=force, notify=notify_on_stderr)
+    manifest = read_manifest(directory)
+    size = sum(path.stat().st_size for path in directory.iterdir())
+    if as_json:
+        write_json(_compiled_to_json(manifest, directory, size))
+    else:
+        click.echo(format_compiled(manifest, directory, size))
+
+
+def format_compiled(manifest: ModelManifest, directory: Path, size: int) -> str:
+    """What was compiled, several lines for people."""
+    parity = ", ".join(f"{tower} {cosine:.6f}" for tower, cosine in sorted(manifest.parity.items()))
+    pairs = [
+        ("model", display_text(manifest.name)),
+        ("weights", manifest.fingerprint),
+        ("dimension", str(manifest.dim)),
+        ("parity", f"{parity} (lowest cosine against open_clip)" if parity else "an original, not an export"),
+        ("size", format_bytes(size)),
+        ("location", display_text(str(directory))),
+    ]
+    return "\n".join(f"{name:<10} {value}" for name, value in pairs)
+
+
+def _compiled_to_json(manifest: ModelManifest, directory: Path, size: int) -> dict[str, Any]:
+    return {
+        "model": manifest.name,
+        "fingerprint": manifest.fingerprint,
+        "dim": manifest.dim,
+        "parity": manifest.parity,
+        "bytes": size,
+        "path": str(directory),
+    }
+
+
+def _preset_to_json(preset: Preset) -> dict[str, Any]:
+    from clipsearch.encoders.presets import preset_cached
+
+    return {
+        "name": preset.name,
+        "model": preset.spec,
+        "download_mb": preset.download_mb,
+        "parameters_m": preset.parameters_m,
+        "dim": preset.dim,
+        "licence": preset.licence,
+        "languages": list(preset.languages),
+        "cached": preset_cached(preset),
+        "description": preset.description,
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["name"],
+        row["model"],
+        f"{row['download_mb']:,} MB" if row["download_mb"] else "none",
+        f"{row['parameters_m']:.0f} M",
+        str(row["dim"]),
+        row["licence"],
+        "many" if row["languages"] == ["*"] else ", ".join(row["languages"]),
+        "yes" if row["cached"] else "no",
+    )
+
+
+def _write_table(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in ("Download", "Parameters", "Dim") else "left")
+    for row in rows:
+        table.add_row(*_cells(row))
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table)
+    for row in rows:
+        console.print(f"{row['name']}: {row['description']}")
+
+
+def _write_aligned(rows: list[dict[str, Any]]) -> None:
+    lines = [_HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

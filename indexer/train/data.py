@@ -1,0 +1,128 @@
+"""The training data: captioned photos, named photos, captioned stamps, and what is true of which.
+
+The data is a folder with `flickr8k/`, `imagenet-samples/` and `tuxpaint-stamps/`, each with a
+tab-separated list and its pictures.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.errors import ConfigError
+
+LABELS_FILE = Path(__file__).resolve().parents[2] / "data" / "train_labels.json"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Pictures and texts of all three sets; pictures are numbered through in the order of `images`.
+
+    Attributes:
+        images: every picture: Flickr8k `train`, Flickr8k `dev`, ImageNet samples, stamps.
+        captions: the captions of each Flickr8k picture, `train` then `dev`.
+        train_count: how many pictures are Flickr8k `train`.
+        dev_count: how many are Flickr8k `dev`.
+        labels: the class name of each ImageNet sample, in the order of ImageNet-1k's classes.
+        phrases: every text of `truth`'s columns: class names, prompts, hypernyms, stamp captions.
+        truth: for each ImageNet sample and stamp, the numbers of the phrases that are true of it.
+    """
+
+    images: tuple[Path, ...]
+    captions: tuple[tuple[str, ...], ...]
+    train_count: int
+    dev_count: int
+    labels: tuple[str, ...]
+    phrases: tuple[str, ...]
+    truth: tuple[tuple[int, ...], ...]
+
+    @property
+    def train(self) -> NDArray[np.int64]:
+        """Numbers of the Flickr8k `train` pictures."""
+        return np.arange(self.train_count)
+
+    @property
+    def dev(self) -> NDArray[np.int64]:
+        """Numbers of the Flickr8k `dev` pictures."""
+        return np.arange(self.train_count, self.train_count + self.dev_count)
+
+    @property
+    def named(self) -> NDArray[np.int64]:
+        """Numbers of the ImageNet samples and the stamps, in the order of `truth`."""
+        return np.arange(self.train_count + self.dev_count, len(self.images))
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Read the named columns of a tab-separated file with a header.
+
+    Raises:
+        ConfigError: the file is missing or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream, delimiter="\t")
+            return [tuple(row[column] for column in columns) for row in reader]
+    except OSError as error:
+        raise ConfigError(f"the training data lacks {path}: {error.strerror}; see --data") from error
+    except KeyError as error:
+        raise ConfigError(f"{path} has no column {error}; it needs {', '.join(columns)}") from error
+
+
+def alternative_names(wordnet_ids: list[str], labels: list[str], path: Path = LABELS_FILE) -> list[list[str]]:
+    """Hypernyms and synonyms of each class.
+
+    Args:
+        wordnet_ids: the classes' WordNet ids, sorted.
+        labels: the classes' names, in the same order.
+        path: JSON with ``ranges``, a list of ``[first id, last id, phrase, …]`` (both ends included), and
+            ``labels``, class name -> list of phrases.
+
+    Returns:
+        For each class its phrases, each with an article ("a dog").
+    """
+    table = json.loads(path.read_text(encoding="utf-8"))
+    names = [list(table["labels"].get(label, [])) for label in labels]
+    for first, last, *phrases in table["ranges"]:
+        for wordnet_id, own in zip(wordnet_ids, names, strict=True):
+            if first <= wordnet_id <= last:
+                own.extend(phrases)
+    return names
+
+
+def load_training_data(root: Path) -> TrainingData:
+    """Read the lists of the three sets; no picture is opened.
+
+    Raises:
+        ConfigError: a list is missing.
+    """
+    flickr, samples, stamps = root / "flickr8k", root / "imagenet-samples", root / "tuxpaint-stamps"
+    by_split: dict[str, dict[str, list[str]]] = {"train": {}, "dev": {}}
+    for image, split, caption in read_rows(flickr / "captions.tsv", ("image", "split", "caption")):
+        if split in by_split:
+            by_split[split].setdefault(image, []).append(caption)
+    named = read_rows(samples / "labels.tsv", ("image", "label"))
+    stamped = read_rows(stamps / "captions.tsv", ("image", "caption"))
+    labels = [label for _, label in named]
+    others = alternative_names([Path(image).stem for image, _ in named], labels)
+    texts = [[label, f"a photo of a {label}", *other] for label, other in zip(labels, others, strict=True)]
+    texts += [[caption] for _, caption in stamped]
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(text for own in texts for text in own))}
+    captioned = {**by_split["train"], **by_split["dev"]}
+    return TrainingData(
+        images=(
+            *(flickr / "images" / image for image in captioned),
+            *(samples / image for image, _ in named),
+            *(stamps / "images" / image for image, _ in stamped),
+        ),
+        captions=tuple(tuple(own) for own in captioned.values()),
+        train_count=len(by_split["train"]),
+        dev_count=len(by_split["dev"]),
+        labels=tuple(labels),
+        phrases=tuple(numbers),
+        truth=tuple(tuple(numbers[text] for text in dict.fromkeys(own)) for own in texts),
+    )
