@@ -40,7 +40,7 @@ class CompiledEncoder:
         self.fingerprint = self.manifest.fingerprint
         self.dim = self.manifest.dim
         self.transform = ImageTransform(self.manifest.image)
-        self.precision = "/".join(sorted(set(self.manifest.precision.values())))
+        self.precision = _in_words(self.manifest.precision)
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
         """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
@@ -114,6 +114,12 @@ class CompiledEncoder:
         except Exception as error:
             raise ModelError(f"the model {self.spec} failed to run: {_first_line(error)}") from error
         return outputs[0]
+
+
+def _in_words(precision: dict[str, str]) -> str:
+    """One precision for both towers, or each tower's."""
+    different = set(precision.values())
+    return different.pop() if len(different) == 1 else f"image {precision['image']}, text {precision['text']}"
 
 
 def available_cores() -> int:

@@ -89,7 +89,8 @@ def _endpoint() -> str:
 def _answers(url: str, timeout_s: float) -> bool:
     try:
         request = urllib.request.Request(url, method="HEAD")
-        with urllib.request.urlopen(request, timeout=timeout_s):
+        # an opener of its own: urllib's shared one may remember the proxies of long ago
+        with urllib.request.build_opener().open(request, timeout=timeout_s):
             return True
     except urllib.error.HTTPError as error:
         error.close()

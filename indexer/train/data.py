@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from clipsearch.errors import ConfigError
 
-LABELS_FILE = Path(__file__).resolve().parents[2] / "data" / "train_labels.json"
+LABELS_FILE = Path(__file__).with_name("labels.json")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,24 @@ class TrainingData:
     def named(self) -> NDArray[np.int64]:
         """Numbers of the ImageNet samples and the stamps, in the order of `truth`."""
         return np.arange(self.train_count + self.dev_count, len(self.images))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every text, numbered through: the captions picture by picture, then the phrases."""
+        return (*(caption for own in self.captions for caption in own), *self.phrases)
+
+    @property
+    def caption_rows(self) -> NDArray[np.int64]:
+        """Numbers of the captions of each Flickr8k picture, int64 [train and dev pictures, captions of each]."""
+        each = {len(own) for own in self.captions}
+        if len(each) != 1:
+            raise ConfigError(f"every picture needs as many captions as the others; there are {sorted(each)}")
+        return np.arange(sum(len(own) for own in self.captions)).reshape(len(self.captions), -1)
+
+    @property
+    def phrase_rows(self) -> NDArray[np.int64]:
+        """Numbers of the phrases among `texts`, int64 [phrases]."""
+        return np.arange(len(self.phrases)) + sum(len(own) for own in self.captions)
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:

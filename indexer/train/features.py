@@ -11,15 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from indexer.train.export import export_image_graph, open_session
-from indexer.train.minilm import Bert
 from indexer.train.towers import IMAGE_SIZE, ImageBackbone
 from indexer.train.views import mirrored_view, random_view, read_rgb, whole_view
 
 BATCH = 8
-TEXT_BATCH = 128
 logger = logging.getLogger(__name__)
 
 Extractor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -84,20 +81,6 @@ def view_features(images: Sequence[Path], view: int, extract: Extractor, seed: i
         if start % (200 * BATCH) == 0:
             logger.info("view %d: %d of %d pictures", view, start, len(images))
     return np.concatenate(rows)
-
-
-@torch.inference_mode()
-def text_features(texts: Sequence[str], bert: Bert, tokenizer: Tokenizer) -> NDArray[np.float16]:
-    """Sentence vectors [texts, width], computed in order of length so that little is padding."""
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    rows = np.empty((len(texts), bert.config.width), dtype=np.float16)
-    for start in range(0, len(order), TEXT_BATCH):
-        chosen = order[start : start + TEXT_BATCH]
-        encodings = tokenizer.encode_batch([texts[index] for index in chosen])
-        ids = torch.tensor([encoding.ids for encoding in encodings])
-        mask = torch.tensor([encoding.attention_mask for encoding in encodings])
-        rows[chosen] = bert(ids, mask).numpy()
-    return rows
 
 
 def texts_key(texts: Sequence[str]) -> str:

@@ -45,22 +45,3 @@ def matching_loss(images: Tensor, phrases: Tensor, truth: Tensor, logit_scale: T
     by_image = -(logits.log_softmax(dim=1) * weights).sum(dim=1) / weights.sum(dim=1)
     by_phrase = -(logits.log_softmax(dim=0) * weights).sum(dim=0) / weights.sum(dim=0)
     return (by_image.mean() + by_phrase.mean()) / 2
-
-
-def distillation_loss(images: Tensor, names: Tensor, teacher: Tensor, logit_scale: Tensor) -> Tensor:
-    """Cross-entropy between a classifier's opinion of an image and the embeddings' one.
-
-    Args:
-        images: image embeddings [n, dim].
-        names: text embeddings of the class names [classes, dim].
-        teacher: the classifier's probabilities [n, classes].
-        logit_scale: the inverse temperature, already exponentiated; a scalar.
-
-    Returns:
-        The mean cross-entropy, a scalar.
-
-    Source: Hinton et al. 2015, Distilling the Knowledge in a Neural Network, §2, with class names' embeddings
-    in place of the student's last layer.
-    """
-    logits = logit_scale * F.normalize(images, dim=-1) @ F.normalize(names, dim=-1).T  # [n, classes]
-    return -(logits.log_softmax(dim=1) * teacher).sum(dim=1).mean()

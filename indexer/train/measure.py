@@ -58,7 +58,7 @@ class ExportedModel:
         for start in range(0, len(paths), 8):
             pixels = np.stack([view(read_rgb(path), IMAGE_SIZE) for path in paths[start : start + 8]])
             rows.append(self.image_session.run(None, {"pixels": pixels})[0])
-        return _unit(np.concatenate(rows))
+        return unit(np.concatenate(rows))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit embeddings [n, dim] of texts."""
@@ -68,7 +68,7 @@ class ExportedModel:
             ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
             mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
             rows.append(self.text_session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
-        return _unit(np.concatenate(rows))
+        return unit(np.concatenate(rows))
 
 
 def retrieval(queries: NDArray[np.float32], images: NDArray[np.float32], right: NDArray[np.int64]) -> Retrieval:
@@ -116,6 +116,7 @@ def demo_ranks(model: ExportedModel, photographs: Sequence[Path], *, squash: boo
     return ranks
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale each row to unit length."""
+    scaled: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return scaled

@@ -3,81 +3,125 @@
 Run::
 
     python -m indexer.train.mini --data ../shared/data --output data/models/mini
+
+Two stages. First the image head and the text projection are trained over features of the frozen backbones; then the
+last layers of the text backbone are trained with them. The image backbone stays as it is.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from clipsearch.encoders.manifest import ImageSpec, ModelManifest, TextSpec, file_digests
 from indexer.train.data import TrainingData, load_training_data
 from indexer.train.export import export_towers, load_tokenizer
-from indexer.train.features import cached, image_extractor, text_features, texts_key, view_features
-from indexer.train.fit import Features, Heads, Recipe, fit
-from indexer.train.measure import ExportedModel, measure
-from indexer.train.minilm import Bert
+from indexer.train.features import cached, image_extractor, texts_key, view_features
+from indexer.train.fit import Stage, Trained, fit
+from indexer.train.measure import ExportedModel, measure, retrieval, unit
+from indexer.train.text_side import TextSide, TokenStates
 from indexer.train.towers import (
     CONTEXT_LENGTH,
     IMAGE_SIZE,
     ImageBackbone,
+    ImageHead,
     ImageTower,
     TextTower,
+    identity_projection,
     load_bert,
     load_image_backbone,
     text_files,
 )
 
 VERSION = "1"
-VIEWS = 8
+SEED = 0
+VIEWS = 2
+HIDDEN = 2048
+DROPOUT = 0.6
+FROZEN_TEXT_LAYERS = 4
+HEADS = Stage(epochs=80)
+TEXT_LAYERS = Stage(epochs=8, head_lr=3e-4, projection_lr=1e-4, layers_lr=1e-4, scale_lr=1e-3, named_batch=300)
 logger = logging.getLogger(__name__)
 
 
-def compute_features(
-    data: TrainingData, backbone: ImageBackbone, bert: Bert, tokenizer: Tokenizer, *, cache: Path, views: int, seed: int
-) -> Features:
-    """Backbone features of every view and every text, from the cache where they are there."""
-    classifier = backbone.classifier()
+def image_views(
+    data: TrainingData, backbone: ImageBackbone, *, cache: Path, views: int = VIEWS, seed: int = SEED
+) -> NDArray[np.float16]:
+    """Backbone features of every view of every picture, float16 [views, images, width]; cached file by file."""
     extract = image_extractor(backbone)
     key = texts_key([str(path.name) for path in data.images])
-    stored = [
-        cached(
-            cache / f"view-{key}-{seed}-{view}.npy", lambda view=view: view_features(data.images, view, extract, seed)
-        )  # type: ignore[misc]
-        for view in range(views)
-    ]
 
-    def texts(chosen: list[str]) -> NDArray[np.float16]:
-        return cached(cache / f"text-{texts_key(chosen)}.npy", lambda: text_features(chosen, bert, tokenizer))
+    def view(number: int) -> NDArray[np.float16]:
+        file = cache / f"view-{key}-{seed}-{number}.npy"
+        return cached(file, lambda: view_features(data.images, number, extract, seed))
 
-    each = min(len(own) for own in data.captions)
-    captions = texts([caption for own in data.captions for caption in own[:each]])
-    phrases = texts(list(data.phrases))
-    return Features(np.stack(stored), captions.reshape(len(data.captions), each, -1), phrases, classifier)
+    return np.stack([view(number) for number in range(views)])
 
 
-def write_model(heads: Heads, backbone: ImageBackbone, bert: Bert, tokenizer: Tokenizer, output: Path) -> None:
+def train(data: TrainingData, views: NDArray[np.float16], *, seed: int = SEED) -> Trained:
+    """Both stages; the same input and seed give the same weights on the same machine."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    bert, tokenizer = load_bert(), load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH)
+    whole = torch.from_numpy(views[0, data.train].astype(np.float32))
+    width = bert.config.width
+    head = ImageHead(whole.mean(dim=0), whole.std(dim=0) + 1e-4, hidden=HIDDEN, dim=width, dropout=DROPOUT)
+    projection = identity_projection(width, width)
+    log_scale = None
+    for stage, layers in ((HEADS, bert.config.layers), (TEXT_LAYERS, FROZEN_TEXT_LAYERS)):
+        states = TokenStates(data.texts, bert, tokenizer, layers=layers)
+        model = Trained(head, TextSide(bert, states, projection, layers=layers))
+        if log_scale is not None:
+            model.log_scale.data.copy_(log_scale)
+        model.to(device)
+        started = time.monotonic()
+
+        def tell(epoch: int, loss: float, model: Trained = model, stage: Stage = stage, since: float = started) -> None:
+            figures = "" if epoch % 4 and epoch != stage.epochs else f", dev {dev_hit_rates(model, views, data)}"
+            seconds = time.monotonic() - since
+            logger.info("epoch %d of %d: loss %.3f, %.0f s%s", epoch, stage.epochs, loss, seconds, figures)
+
+        fit(model, views, data, stage, rng=rng, after_epoch=tell)
+        log_scale = model.log_scale.detach().cpu()
+        model.cpu()
+    return model
+
+
+@torch.inference_mode()
+def dev_hit_rates(model: Trained, views: NDArray[np.float16], data: TrainingData) -> str:
+    """Hit rates at 1, 5 and 10 on the `dev` split in percent, of the model in training."""
+    device = model.log_scale.device
+    images = model.image(torch.from_numpy(views[0, data.dev].astype(np.float32)).to(device)).cpu().numpy()
+    rows = data.caption_rows[data.dev]
+    texts = model.text(rows.reshape(-1)).cpu().numpy()
+    right = np.arange(len(rows)).repeat(rows.shape[1])
+    rates = retrieval(unit(texts), unit(images), right).hit_rates
+    return " / ".join(f"{100 * rate:.1f}" for rate in rates)
+
+
+def write_model(model: Trained, backbone: ImageBackbone, output: Path) -> None:
     """Write both graphs, the tokenizer and the manifest into `output`."""
-    image_tower = ImageTower(backbone.cpu(), heads.image)
-    export_towers(image_tower, TextTower(bert, heads.text), output, IMAGE_SIZE)
-    tokenizer.save(str(output / "tokenizer.json"))
+    image_tower = ImageTower(backbone.cpu(), model.image)
+    export_towers(image_tower, TextTower(model.text.bert, model.text.projection), output, IMAGE_SIZE)
+    load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH).save(str(output / "tokenizer.json"))
     ModelManifest(
         name="mini",
         version=VERSION,
-        dim=heads.text.out_features,
+        dim=model.text.projection.out_features,
         image=ImageSpec(size=(IMAGE_SIZE, IMAGE_SIZE), resize_mode="squash", interpolation="bicubic"),
         text=TextSpec(context_length=CONTEXT_LENGTH),
         precision={"image": "fp32, head int8", "text": "int8"},
-        logit_scale=heads.logit_scale,
+        logit_scale=float(model.logit_scale().detach()),
         licence="research use (Flickr8k, ImageNet); see MODEL_CARD.md",
         languages=("en",),
-        source="EfficientNet-Lite2 and all-MiniLM-L6-v2, heads trained by indexer.train.mini",
+        source="EfficientNet-Lite2 and all-MiniLM-L6-v2, trained by indexer.train.mini",
         files=file_digests(output),
     ).write(output)
 
@@ -86,22 +130,17 @@ def write_model(heads: Heads, backbone: ImageBackbone, bert: Bert, tokenizer: To
 @click.option("--data", "data_folder", type=click.Path(path_type=Path), required=True, help="Training data folder.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder to write the model to.")
 @click.option(
-    "--cache", type=click.Path(path_type=Path), default=Path(".cache/mini"), show_default=True, help="Feature cache."
+    "--cache", type=click.Path(path_type=Path), default=Path("build/mini"), show_default=True, help="Feature cache."
 )
-@click.option("--views", default=VIEWS, show_default=True, help="Views of each picture.")
-@click.option("--epochs", default=Recipe.epochs, show_default=True, help="Passes over the captioned photos.")
 @click.option("--threads", default=2, show_default=True, help="CPU threads of torch.")
-def main(data_folder: Path, output: Path, cache: Path, views: int, epochs: int, threads: int) -> None:
+def main(data_folder: Path, output: Path, cache: Path, threads: int) -> None:
     """Train and export the bundled model, then measure what was exported."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
-    recipe = Recipe(epochs=epochs)
     data = load_training_data(data_folder)
-    backbone, bert = load_image_backbone(), load_bert()
-    tokenizer = load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH)
-    features = compute_features(data, backbone, bert, tokenizer, cache=cache, views=views, seed=recipe.seed)
-    heads = fit(features, data, recipe)
-    write_model(heads, backbone, bert, tokenizer, output)
+    backbone = load_image_backbone()
+    model = train(data, image_views(data, backbone, cache=cache))
+    write_model(model, backbone, output)
     for name, result in measure(ExportedModel(output), data).items():
         rates = " / ".join(f"{100 * rate:.1f}" for rate in result.hit_rates)
         logger.info("%s: hit rate @1/5/10 %s %%, MRR %.3f", name, rates, result.mean_reciprocal_rank)

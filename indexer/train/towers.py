@@ -62,7 +62,7 @@ class ImageHead(nn.Module):
 
     def forward(self, features: Tensor, noise: Tensor | None = None) -> Tensor:
         """Embeddings [n, dim] of features [n, width]; `noise` [n, width] is in standard deviations."""
-        standard = (features - self.mean) / self.std
+        standard = (features - self.get_buffer("mean")) / self.get_buffer("std")
         if noise is not None:
             standard = standard + noise
         embeddings: Tensor = self.mlp(standard)
