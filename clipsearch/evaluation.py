@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from clipsearch.encoders.base import Encoder, FloatMatrix
 from clipsearch.errors import ConfigError, ImageReadError
 from clipsearch.images import load_image
+from clipsearch.lookahead import map_ahead
 from clipsearch.metrics import first_relevant_ranks, hit_rate_at_k, mean_reciprocal_rank
 
 __all__ = ["Caption", "Progress", "RetrievalReport", "SkippedImage", "evaluate_retrieval", "read_captions"]
@@ -211,7 +210,14 @@ def _embed_images(
     columns: dict[str, int] = {}
     skipped: list[SkippedImage] = []
     embeddings: list[FloatMatrix] = []
-    decoded = _decode_ahead(encoder, folder, names, look_ahead=2 * batch_size)
+
+    def decode(name: str) -> tuple[str, NDArray[np.uint8] | ImageReadError]:
+        try:
+            return name, encoder.transform(load_image(folder / name, min_side=encoder.transform.min_side).image)
+        except ImageReadError as error:
+            return name, error
+
+    decoded = map_ahead(decode, names, workers=_DECODING_THREADS, look_ahead=2 * batch_size)
     for start in range(0, len(names), batch_size):
         batch: list[NDArray[np.uint8]] = []
         for name, pixels in islice(decoded, batch_size):
@@ -225,32 +231,6 @@ def _embed_images(
         if progress is not None:
             progress("images", min(start + batch_size, len(names)), len(names))
     return np.concatenate([np.empty((0, encoder.dim), np.float32), *embeddings]), columns, skipped
-
-
-def _decode_ahead(
-    encoder: Encoder, folder: Path, names: Sequence[str], *, look_ahead: int
-) -> Iterator[tuple[str, NDArray[np.uint8] | ImageReadError]]:
-    """Decode in threads while the model runs, in order, at most `look_ahead` pictures ahead."""
-
-    def decode(name: str) -> NDArray[np.uint8] | ImageReadError:
-        try:
-            return encoder.transform(load_image(folder / name, min_side=encoder.transform.min_side).image)
-        except ImageReadError as error:
-            return error
-
-    waiting: deque[tuple[str, Future[NDArray[np.uint8] | ImageReadError]]] = deque()
-    pool = ThreadPoolExecutor(_DECODING_THREADS, thread_name_prefix="decode")
-    try:
-        for name in names:
-            waiting.append((name, pool.submit(decode, name)))
-            if len(waiting) > look_ahead:
-                first, result = waiting.popleft()
-                yield first, result.result()
-        while waiting:
-            first, result = waiting.popleft()
-            yield first, result.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int, progress: Progress | None) -> FloatMatrix:

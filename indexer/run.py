@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from clipsearch.encoders.base import Encoder
 from clipsearch.encoders.compiled import available_cores
 from clipsearch.errors import ConfigError
 from clipsearch.lock import writer_lock
+from clipsearch.lookahead import map_ahead
 from clipsearch.reports import FileFailure, IndexProgress, IndexReport
 from clipsearch.store.image_store import Batch, ImageStore
 from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewImage
@@ -142,19 +142,15 @@ class _Run:
     def read_and_embed(self, plans: list[_Plan]) -> None:
         """Carry the plans out: decoding in threads, embedding and committing in this one."""
         self._progress.start(sum(len(plan.to_read) for plan in plans))
-        workers = max(2, available_cores())
-        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-            read = partial(read_file, transform=self._encoder.transform, is_embedded=self._is_embedded)
-            for plan in plans:
-                try:
-                    for block in _blocks(_in_order(pool, read, plan.to_read), BATCH_SIZE):
-                        self._commit(plan.root_id, block)
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-                if plan.gone:
-                    self._store.commit(Batch(plan.root_id, removed=sorted(plan.gone)), self._model.id)
-                    self._removed += len(plan.gone)
+        read = partial(read_file, transform=self._encoder.transform, is_embedded=self._is_embedded)
+        for plan in plans:
+            files = map_ahead(read, plan.to_read, workers=max(2, available_cores()), look_ahead=_LOOK_AHEAD)
+            with contextlib.closing(files):
+                for block in _blocks(files, BATCH_SIZE):
+                    self._commit(plan.root_id, block)
+            if plan.gone:
+                self._store.commit(Batch(plan.root_id, removed=sorted(plan.gone)), self._model.id)
+                self._removed += len(plan.gone)
         self._progress.finish()
 
     def _root_of(self, folder: Path) -> tuple[int, str, Path]:
@@ -264,19 +260,6 @@ def _checked_folder(folder: Path) -> Path:
 
 def _is_below(path: str, folder: str) -> bool:
     return folder in (".", path) or path.startswith(f"{folder}/")
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, read: Callable[[ScannedFile], ReadFile], files: Iterable[ScannedFile]
-) -> Iterator[ReadFile]:
-    """Read files ahead of need, never more than `_LOOK_AHEAD` of them, and hand them out in order."""
-    ahead: deque[Future[ReadFile]] = deque()
-    for file in files:
-        ahead.append(pool.submit(read, file))
-        if len(ahead) >= _LOOK_AHEAD:
-            yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()
 
 
 def _blocks(items: Iterable[ReadFile], size: int) -> Iterator[list[ReadFile]]:

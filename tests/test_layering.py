@@ -24,7 +24,7 @@ MAY_BE_HEAVY = (
 """Torch from the first line to the last; such a module is itself imported only where it is needed."""
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "config", "query", "metrics"),
+    ("errors", "config", "query", "metrics", "lookahead"),
     ("images", "encoders", "vector_index", "store", "lock", "reports"),
     ("vector_cache", "search"),
     ("evaluation", "library"),
