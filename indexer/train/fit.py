@@ -160,13 +160,13 @@ def _loss(model: Trained, batches: _Batches, chosen: NDArray[np.int64], stage: S
 def _optimizer(
     model: Trained, stage: Stage, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    groups = [
+    candidates = [
         {"params": list(model.image.parameters()), "lr": stage.head_lr},
         {"params": list(model.text.projection.parameters()), "lr": stage.projection_lr},
         {"params": [model.log_scale], "lr": stage.scale_lr, "weight_decay": 0.0},
+        {"params": model.text.trained_layers(), "lr": stage.layers_lr},
     ]
-    if layers := model.text.trained_layers():
-        groups.append({"params": layers, "lr": stage.layers_lr})
+    groups = [group for group in candidates if any(parameter.requires_grad for parameter in group["params"])]  # type: ignore[attr-defined]
     optimizer = torch.optim.AdamW(groups, weight_decay=stage.weight_decay)
     rates = [float(group["lr"]) for group in groups]  # type: ignore[arg-type]
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps, pct_start=0.15)

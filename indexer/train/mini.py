@@ -4,8 +4,9 @@ Run::
 
     python -m indexer.train.mini --data ../shared/data --output data/models/mini
 
-Two stages. First the image head and the text projection are trained over features of the frozen backbones; then the
-last layers of the text backbone are trained with them. The image backbone stays as it is.
+Three stages. First an image head and the text projection are trained over features of the frozen backbones; then the
+last layers of the text backbone are trained with them; then further image heads are trained from other seeds against
+the texts as they now are, and all heads are merged into one. The image backbone stays as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from clipsearch.encoders.manifest import ImageSpec, ModelManifest, TextSpec, file_digests
 from indexer.train.data import TrainingData, load_training_data
@@ -36,6 +38,7 @@ from indexer.train.towers import (
     identity_projection,
     load_bert,
     load_image_backbone,
+    merge_heads,
     text_files,
 )
 
@@ -47,6 +50,8 @@ DROPOUT = 0.6
 FROZEN_TEXT_LAYERS = 4
 HEADS = Stage(epochs=80)
 TEXT_LAYERS = Stage(epochs=8, head_lr=3e-4, projection_lr=1e-4, layers_lr=1e-4, scale_lr=1e-3, named_batch=300)
+MORE_HEADS = Stage(epochs=50, scale_lr=1e-3)
+HEADS_IN_ALL = 3
 logger = logging.getLogger(__name__)
 
 
@@ -65,33 +70,51 @@ def image_views(
 
 
 def train(data: TrainingData, views: NDArray[np.float16], *, seed: int = SEED) -> Trained:
-    """Both stages; the same input and seed give the same weights on the same machine."""
+    """All stages; the same input and seed give the same weights on the same machine."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bert, tokenizer = load_bert(), load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH)
-    whole = torch.from_numpy(views[0, data.train].astype(np.float32))
     width = bert.config.width
-    head = ImageHead(whole.mean(dim=0), whole.std(dim=0) + 1e-4, hidden=HIDDEN, dim=width, dropout=DROPOUT)
-    projection = identity_projection(width, width)
-    log_scale = None
-    for stage, layers in ((HEADS, bert.config.layers), (TEXT_LAYERS, FROZEN_TEXT_LAYERS)):
-        states = TokenStates(data.texts, bert, tokenizer, layers=layers)
-        model = Trained(head, TextSide(bert, states, projection, layers=layers))
-        if log_scale is not None:
-            model.log_scale.data.copy_(log_scale)
-        model.to(device)
-        started = time.monotonic()
+    whole = torch.from_numpy(views[0, data.train].astype(np.float32))
 
-        def tell(epoch: int, loss: float, model: Trained = model, stage: Stage = stage, since: float = started) -> None:
-            figures = "" if epoch % 4 and epoch != stage.epochs else f", dev {dev_hit_rates(model, views, data)}"
-            seconds = time.monotonic() - since
-            logger.info("epoch %d of %d: loss %.3f, %.0f s%s", epoch, stage.epochs, loss, seconds, figures)
+    def new_head() -> ImageHead:
+        return ImageHead(whole.mean(dim=0), whole.std(dim=0) + 1e-4, hidden=HIDDEN, dim=width, dropout=DROPOUT)
 
-        fit(model, views, data, stage, rng=rng, after_epoch=tell)
-        log_scale = model.log_scale.detach().cpu()
-        model.cpu()
+    def text_side(projection: nn.Linear, layers: int) -> TextSide:
+        return TextSide(bert, TokenStates(data.texts, bert, tokenizer, layers=layers), projection, layers=layers)
+
+    model = Trained(new_head(), text_side(identity_projection(width, width), bert.config.layers))
+    _run_stage("heads", model, views, data, HEADS, rng=rng)
+    model.text = text_side(model.text.projection, FROZEN_TEXT_LAYERS)
+    _run_stage("text layers", model, views, data, TEXT_LAYERS, rng=rng)
+    model.text = text_side(model.text.projection, bert.config.layers).requires_grad_(False)
+    heads, log_scale = [model.image], model.log_scale.detach().clone()
+    for number in range(1, HEADS_IN_ALL):
+        torch.manual_seed(seed + number)
+        model.image = new_head()
+        model.log_scale.data.copy_(log_scale)
+        _run_stage(f"head {number + 1}", model, views, data, MORE_HEADS, rng=np.random.default_rng(seed + number))
+        heads.append(model.image)
+    model.log_scale.data.copy_(log_scale)
+    model.image = merge_heads(heads, whole)
+    logger.info("merged: dev %s", dev_hit_rates(model, views, data))
     return model
+
+
+def _run_stage(
+    name: str, model: Trained, views: NDArray[np.float16], data: TrainingData, stage: Stage, *, rng: np.random.Generator
+) -> None:
+    """Train on the GPU where there is one, and log how it goes."""
+    started = time.monotonic()
+
+    def tell(epoch: int, loss: float) -> None:
+        figures = "" if epoch % 8 and epoch != stage.epochs else f", dev {dev_hit_rates(model, views, data)}"
+        seconds = time.monotonic() - started
+        logger.info("%s, epoch %d of %d: loss %.3f, %.0f s%s", name, epoch, stage.epochs, loss, seconds, figures)
+
+    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    fit(model, views, data, stage, rng=rng, after_epoch=tell)
+    model.cpu()
 
 
 @torch.inference_mode()

