@@ -20,7 +20,13 @@ WORDS = [
     ("a rocket launch", {"rocket.jpg"}),
     ("a motorcycle", {"motorcycle_left.png", "motorcycle_right.png"}),
     ("a flower", {"flower.jpg"}),
-    ("a brick wall", {"brick.png"}),
+    pytest.param(
+        "a brick wall",
+        {"brick.png"},
+        marks=pytest.mark.xfail(strict=True, reason="mini puts gravel.png first; MODEL_CARD.md says so"),
+    ),
+    ("coins", {"coins.png"}),
+    ("a temple", {"china.jpg"}),
 ]
 
 
