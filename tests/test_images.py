@@ -281,14 +281,18 @@ def test_a_png_bomb_is_refused_unread(tmp_path: Path, side: int, reason: str) ->
         load_image(path)
 
 
-@pytest.mark.parametrize("keep", [0.1, 0.5, 0.95])
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JPEG2000", "TIFF"])
+FORMATS_THAT_CAN_BE_CUT = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JPEG2000", "TIFF")
+# JPEG 2000 is layered: with its last bytes cut off it is the same picture with less detail
+CUTS = [
+    (name, keep) for name in FORMATS_THAT_CAN_BE_CUT for keep in (0.1, 0.5, 0.95) if (name, keep) != ("JPEG2000", 0.95)
+]
+
+
+@pytest.mark.parametrize(("file_format", "keep"), CUTS)
 def test_a_truncated_file_is_refused(tmp_path: Path, file_format: str, keep: float) -> None:
     content = encode(photograph(300, 200), file_format)
     path = tmp_path / "cut"
     path.write_bytes(content[: int(len(content) * keep)])
-    if file_format == "JPEG2000" and keep == 0.95:
-        pytest.skip("JPEG 2000 is layered: a cut file is the same picture with less detail")
     with pytest.raises(ImageReadError) as raised:
         load_image(path, min_side=64)
     assert raised.value.path == path

@@ -54,7 +54,7 @@ _PRESETS = (
         MINI,
         "",
         0,
-        32.5,
+        42.7,
         384,
         "research use, see MODEL_CARD.md",
         ("en",),
