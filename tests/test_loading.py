@@ -54,12 +54,6 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     hub_reachable.cache_clear()
 
 
-needs_mini = pytest.mark.skipif(
-    not (data_dir() / "models" / "mini" / "model.json").exists(), reason="the bundled model is not built yet"
-)
-
-
-@needs_mini
 def test_mini_is_the_bundled_model() -> None:
     encoder = load_encoder("mini")
     assert isinstance(encoder, CompiledEncoder)
@@ -159,7 +153,6 @@ def test_what_does_not_go_together_is_one_line(clip: str, options: dict[str, str
         load_encoder(clip, **options)
 
 
-@needs_mini
 @pytest.mark.parametrize("options", [{"runtime": "open-clip"}, {"device": "cuda"}])
 def test_mini_runs_compiled_only(options: dict[str, str]) -> None:
     with pytest.raises(ModelError, match="mini is a compiled model"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -149,8 +149,10 @@ class ImageStore:
         """Write a batch in one transaction and raise the revision."""
         with writing(self._engine, self.path) as connection:
             self._write_images(connection, batch.images, model_id)
-            self._write_files(connection, batch)
-            self._write_failures(connection, batch)
+            readable = ("size", "mtime_ns", "content_hash")
+            self._write_seen(connection, batch.root_id, batch.files, table=File, fresh=readable, instead_of=Failure)
+            failed = ("size", "mtime_ns", "reason", "failed_at")
+            self._write_seen(connection, batch.root_id, batch.failures, table=Failure, fresh=failed, instead_of=File)
             for chunk in _chunks(batch.removed):
                 for table in (File, Failure):
                     gone = and_(table.root_id == batch.root_id, table.relative_path.in_(chunk))
@@ -171,47 +173,27 @@ class ImageStore:
         ]
         connection.execute(upsert(Embedding).on_conflict_do_nothing(), vectors)
 
-    def _write_files(self, connection: Connection, batch: Batch) -> None:
-        if not batch.files:
+    def _write_seen(
+        self,
+        connection: Connection,
+        root_id: int,
+        items: Sequence[FileRecord | FailureRecord],
+        *,
+        table: type[File | Failure],
+        fresh: tuple[str, ...],
+        instead_of: type[File | Failure],
+    ) -> None:
+        """Write files as they are now: a path is in one of the two tables, never in both."""
+        if not items:
             return
-        statement = upsert(File)
-        fresh = {name: statement.excluded[name] for name in ("size", "mtime_ns", "content_hash")}
-        statement = statement.on_conflict_do_update(index_elements=["root_id", "relative_path"], set_=fresh)
-        rows = [
-            {
-                "root_id": batch.root_id,
-                "relative_path": item.relative_path,
-                "size": item.size,
-                "mtime_ns": item.mtime_ns,
-                "content_hash": item.content_hash,
-            }
-            for item in batch.files
-        ]
-        connection.execute(statement, rows)
-        for chunk in _chunks([item.relative_path for item in batch.files]):
-            mended = and_(Failure.root_id == batch.root_id, Failure.relative_path.in_(chunk))
-            connection.execute(delete(Failure).where(mended))
-
-    def _write_failures(self, connection: Connection, batch: Batch) -> None:
-        if not batch.failures:
-            return
-        statement = upsert(Failure)
-        fresh = {name: statement.excluded[name] for name in ("size", "mtime_ns", "reason", "failed_at")}
-        statement = statement.on_conflict_do_update(index_elements=["root_id", "relative_path"], set_=fresh)
-        rows = [
-            {
-                "root_id": batch.root_id,
-                "relative_path": item.relative_path,
-                "size": item.size,
-                "mtime_ns": item.mtime_ns,
-                "reason": item.reason,
-            }
-            for item in batch.failures
-        ]
-        connection.execute(statement, rows)
-        for chunk in _chunks([item.relative_path for item in batch.failures]):
-            spoilt = and_(File.root_id == batch.root_id, File.relative_path.in_(chunk))
-            connection.execute(delete(File).where(spoilt))
+        statement = upsert(table)
+        statement = statement.on_conflict_do_update(
+            index_elements=["root_id", "relative_path"], set_={name: statement.excluded[name] for name in fresh}
+        )
+        connection.execute(statement, [{"root_id": root_id, **asdict(item)} for item in items])
+        for chunk in _chunks([item.relative_path for item in items]):
+            before = and_(instead_of.root_id == root_id, instead_of.relative_path.in_(chunk))
+            connection.execute(delete(instead_of).where(before))
 
     # --- embeddings -----------------------------------------------------------------------------
 
