@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 
 from clipsearch.errors import ConfigError
-from indexer.train.data import LABELS_FILE, TrainingData, alternative_names, load_training_data
+from indexer.train.data import LABELS_FILE, TrainingData, alternative_names, caption_keywords, load_training_data
 from indexer.train.export import export_towers, load_tokenizer, open_session
 from indexer.train.features import cached, view_features
-from indexer.train.fit import Stage, Trained, fit
+from indexer.train.fit import Stage, Trained, _Batches, fit
 from indexer.train.measure import retrieval, unit
 from indexer.train.minilm import Bert, BertConfig
 from indexer.train.text_side import TextSide, TokenStates
@@ -143,6 +144,28 @@ def test_training_data_is_numbered_through(data_folder: Path) -> None:
     assert [data.texts[row] for row in data.phrase_rows] == list(data.phrases)
     assert [data.phrases[number] for number in data.truth[0]] == ["red", "a photo of a red"]
     assert not set(data.train) & set(data.dev)
+
+
+def test_keywords_are_what_several_captions_name() -> None:
+    walls = [[f"A man stands in front of a brick wall , number {number} ."] for number in range(12)]
+    others = [["Two dogs run .", "a dog"] for _ in range(120)]
+    keywords, spoken = caption_keywords([*walls, *others])
+    assert set(keywords) == {"man", "stands", "man stands", "brick", "wall", "brick wall", "number", "wall number"}
+    assert [{keywords[number] for number in own} for own in spoken[:12]] == [set(keywords)] * 12
+    assert spoken[12:] == [[]] * 120  # with most of the pictures, a word tells nothing
+
+
+def test_keywords_are_trained_with_the_pictures_that_they_are_true_of(data_folder: Path) -> None:
+    data = load_training_data(data_folder)
+    spoken = tuple((number % 2, 2) for number in range(data.train_count))
+    data = replace(data, keywords=("even", "odd", "all"), spoken=spoken)
+    batches = _Batches(np.zeros((1, 22, 4), np.float16), data, np.random.default_rng(0), torch.device("cpu"))
+    chosen = np.array([3, 4, 7])
+    places, rows, true = batches.keyworded(chosen)
+    assert places.tolist() == [0, 1, 2]
+    for column, row in enumerate(rows):
+        keyword = data.texts[row]
+        assert true[:, column].tolist() == [keyword in ("all", "even" if n % 2 == 0 else "odd") for n in chosen]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import ConfigError
+
+FEWEST_OF_KEYWORD = 12
+"""Pictures that a keyword must occur with: fewer teach a name or a slip of the pen."""
+
+MOST_OF_KEYWORD = 0.15
+"""Share of the pictures beyond which a word tells nothing."""
+
+# fmt: off
+FUNCTION_WORDS = frozenset(
+    {
+        "a", "about", "across", "against", "all", "along", "an", "and", "another", "are", "around", "as", "at",
+        "background", "be", "behind", "between", "by", "down", "each", "for", "from", "front", "group", "has",
+        "have", "he", "her", "him", "his", "in", "into", "is", "it", "its", "like", "near", "next", "no", "not",
+        "of", "off", "on", "one", "other", "out", "over", "she", "some", "that", "the", "their", "them", "there",
+        "they", "this", "three", "through", "to", "two", "under", "up", "very", "what", "while", "who", "with",
+    }
+)
+# fmt: on
+"""Words that name nothing that can be seen."""
 
 LABELS_FILE = Path(__file__).with_name("labels.json")
 
@@ -31,6 +53,8 @@ class TrainingData:
         labels: the class name of each ImageNet sample, in the order of ImageNet-1k's classes.
         phrases: every text of `truth`'s columns: class names, prompts, hypernyms, stamp captions.
         truth: for each ImageNet sample and stamp, the numbers of the phrases that are true of it.
+        keywords: words and pairs of words that occur in the captions of several `train` pictures.
+        spoken: for each `train` picture, the numbers of the keywords that its captions hold.
     """
 
     images: tuple[Path, ...]
@@ -40,6 +64,8 @@ class TrainingData:
     labels: tuple[str, ...]
     phrases: tuple[str, ...]
     truth: tuple[tuple[int, ...], ...]
+    keywords: tuple[str, ...]
+    spoken: tuple[tuple[int, ...], ...]
 
     @property
     def train(self) -> NDArray[np.int64]:
@@ -58,8 +84,8 @@ class TrainingData:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Every text, numbered through: the captions picture by picture, then the phrases."""
-        return (*(caption for own in self.captions for caption in own), *self.phrases)
+        """Every text, numbered through: the captions picture by picture, then the phrases, then the keywords."""
+        return (*(caption for own in self.captions for caption in own), *self.phrases, *self.keywords)
 
     @property
     def caption_rows(self) -> NDArray[np.int64]:
@@ -73,6 +99,11 @@ class TrainingData:
     def phrase_rows(self) -> NDArray[np.int64]:
         """Numbers of the phrases among `texts`, int64 [phrases]."""
         return np.arange(len(self.phrases)) + sum(len(own) for own in self.captions)
+
+    @property
+    def keyword_rows(self) -> NDArray[np.int64]:
+        """Numbers of the keywords among `texts`, int64 [keywords]."""
+        return np.arange(len(self.keywords)) + sum(len(own) for own in self.captions) + len(self.phrases)
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -112,6 +143,32 @@ def alternative_names(wordnet_ids: list[str], labels: list[str], path: Path = LA
     return names
 
 
+def caption_keywords(captions: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
+    """What a person would type to find the pictures: words and pairs of words of their captions.
+
+    Args:
+        captions: of each picture.
+
+    Returns:
+        The keywords that occur with enough pictures to be learned and few enough to tell something, and for
+        each picture the numbers of its own.
+    """
+    said = [sorted({gram for caption in own for gram in _grams(caption)}) for own in captions]
+    pictures = Counter(gram for own in said for gram in own)
+    most = MOST_OF_KEYWORD * len(captions)
+    keywords = [gram for gram, count in pictures.items() if FEWEST_OF_KEYWORD <= count <= most]
+    numbers = {gram: number for number, gram in enumerate(keywords)}
+    return keywords, [[numbers[gram] for gram in own if gram in numbers] for own in said]
+
+
+def _grams(caption: str) -> Iterator[str]:
+    """The words of a caption and its pairs of neighbouring words, without those that name nothing."""
+    words = re.findall(r"[a-z]+", caption.lower())
+    naming = [len(word) > 1 and word not in FUNCTION_WORDS for word in words]
+    yield from (word for word, named in zip(words, naming, strict=True) if named)
+    yield from (" ".join(words[i : i + 2]) for i in range(len(words) - 1) if naming[i] and naming[i + 1])
+
+
 def load_training_data(root: Path) -> TrainingData:
     """Read the lists of the three sets; no picture is opened.
 
@@ -131,6 +188,7 @@ def load_training_data(root: Path) -> TrainingData:
     texts += [[caption] for _, caption in stamped]
     numbers = {text: number for number, text in enumerate(dict.fromkeys(text for own in texts for text in own))}
     captioned = {**by_split["train"], **by_split["dev"]}
+    keywords, spoken = caption_keywords(list(by_split["train"].values()))
     return TrainingData(
         images=(
             *(flickr / "images" / image for image in captioned),
@@ -143,4 +201,6 @@ def load_training_data(root: Path) -> TrainingData:
         labels=tuple(labels),
         phrases=tuple(numbers),
         truth=tuple(tuple(numbers[text] for text in dict.fromkeys(own)) for own in texts),
+        keywords=tuple(keywords),
+        spoken=tuple(tuple(own) for own in spoken),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,7 @@ class Stage:
         batch: captioned photos per step.
         named_batch: named pictures per step.
         named_weight: weight of the loss over named pictures.
+        keyword_weight: weight of the loss over the captioned photos and one keyword of each.
         weight_decay: of AdamW, on everything but the logit scale.
         noise: standard deviation of the Gaussian noise on standardised features.
     """
@@ -47,6 +48,7 @@ class Stage:
     batch: int = 1024
     named_batch: int = 700
     named_weight: float = 0.3
+    keyword_weight: float = 0.3
     weight_decay: float = 0.05
     noise: float = 0.2
 
@@ -121,9 +123,9 @@ class _Batches:
         self.phrase_rows = data.phrase_rows
         self.rng = rng
         self.device = device
-        self.truth = np.zeros((len(data.truth), len(data.phrases)), dtype=bool)
-        for row, own in enumerate(data.truth):
-            self.truth[row, list(own)] = True
+        self.keyword_rows = data.keyword_rows
+        self.truth = _matrix(data.truth, len(data.phrases))
+        self.spoken = _matrix(data.spoken, len(data.keywords))
 
     def pictures(self, chosen: NDArray[np.int64]) -> Tensor:
         """One random view of each picture: float32 [n, width]."""
@@ -145,16 +147,42 @@ class _Batches:
         true = torch.from_numpy(self.truth[np.ix_(rows, drawn)]).to(self.device)
         return self.data.named[rows], self.phrase_rows[drawn], true
 
+    def keyworded(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], Tensor]:
+        """One keyword of each captioned picture without repeats, and which is true of which.
+
+        Returns:
+            Places in `chosen` of the pictures that have keywords [n], numbers of the texts [m], boolean [n, m].
+        """
+        places = np.array([place for place, row in enumerate(chosen) if self.data.spoken[row]], dtype=np.int64)
+        said = [self.rng.choice(self.data.spoken[chosen[place]]) for place in places]
+        drawn = np.unique(np.array(said, dtype=np.int64))
+        true = torch.from_numpy(self.spoken[np.ix_(chosen[places], drawn)]).to(self.device)
+        return places, self.keyword_rows[drawn], true
+
+
+def _matrix(true: Sequence[Sequence[int]], columns: int) -> NDArray[np.bool_]:
+    """Boolean [rows, columns] of the columns that are true of each row."""
+    matrix = np.zeros((len(true), columns), dtype=bool)
+    for row, own in enumerate(true):
+        matrix[row, list(own)] = True
+    return matrix
+
 
 def _loss(model: Trained, batches: _Batches, chosen: NDArray[np.int64], stage: Stage) -> Tensor:
-    """CLIP's loss over captioned pictures, and its many-to-many form over named ones."""
+    """CLIP's loss over captioned pictures, and its many-to-many form over named ones and over keywords."""
     named, phrases, true = batches.named(stage.named_batch)
     pictures = batches.pictures(np.concatenate([chosen, named]))
     images = model.image(pictures, stage.noise * torch.randn_like(pictures))
-    texts = model.text(np.concatenate([batches.captions(chosen), phrases]))
-    captioned = clip_loss(images[: len(chosen)], texts[: len(chosen)], model.logit_scale())
-    matched = matching_loss(images[len(chosen) :], texts[len(chosen) :], true, model.logit_scale())
-    return captioned + stage.named_weight * matched
+    places, keywords, said = batches.keyworded(chosen)
+    sizes = [len(chosen), len(phrases), len(keywords)]
+    texts = model.text(np.concatenate([batches.captions(chosen), phrases, keywords])).split(sizes)
+    scale = model.logit_scale()
+    loss = clip_loss(images[: len(chosen)], texts[0], scale)
+    loss = loss + stage.named_weight * matching_loss(images[len(chosen) :], texts[1], true, scale)
+    if len(places) and stage.keyword_weight:
+        spoken = matching_loss(images[torch.from_numpy(places).to(images.device)], texts[2], said, scale)
+        loss = loss + stage.keyword_weight * spoken
+    return loss
 
 
 def _optimizer(

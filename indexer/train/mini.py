@@ -44,7 +44,7 @@ from indexer.train.towers import (
 
 VERSION = "1"
 SEED = 0
-VIEWS = 2
+VIEWS = 3
 HIDDEN = 2048
 DROPOUT = 0.6
 FROZEN_TEXT_LAYERS = 4
