@@ -3,8 +3,10 @@
 #   make demo        index a few photographs and search them
 #   make test        the tests
 #   make lint types docs
+#   make reference   write docs/cli.md anew from the commands' help
 #   make bench       timings (tests/benchmarks)
 #   make train-mini  train the bundled model again (DATA=folder of the training photos)
+#   make calibrate   fit what counts as a match again (DATA as above)
 #   make clean       remove the environment and every cache
 
 PYTHON ?= python3
@@ -15,7 +17,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types docs bench train-mini clean
+.PHONY: help venv demo test lint types docs reference bench train-mini calibrate clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -56,13 +58,20 @@ types: $(VENV)/.installed-dev
 
 # the documents against the code: what the README shows runs, every file and command it names exists
 docs: $(VENV)/.installed-dev
+	$(BIN)/python -m clipsearch.cli.reference --check docs/cli.md
 	$(BIN)/python -m pytest tests/test_docs.py tests/test_readme.py
+
+reference: $(VENV)/.installed
+	$(BIN)/python -m clipsearch.cli.reference docs/cli.md
 
 bench: $(VENV)/.installed-dev
 	@for benchmark in tests/benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
 
 train-mini: $(VENV)/.installed-train
 	$(BIN)/python -m indexer.train.mini --data $(DATA) --output data/models/mini
+
+calibrate: $(VENV)/.installed-train
+	$(BIN)/python -m indexer.train.calibrate --data $(DATA) --output data/calibration
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -85,4 +85,14 @@ class ModelError(ClipSearchError):
 
 
 class QueryError(ClipSearchError):
-    """The query cannot be answered as asked."""
+    """The query cannot be answered as asked.
+
+    Attributes:
+        line: the query line, or ``None`` when it is not about a part of one.
+        position: where in the line, from 0; the text says it as a column, from 1. ``None`` when it is about the whole.
+    """
+
+    def __init__(self, reason: str, *, line: str | None = None, position: int | None = None) -> None:
+        self.line = line
+        self.position = position
+        super().__init__(reason if position is None else f"column {position + 1}: {reason}")

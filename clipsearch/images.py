@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 import stat
+import struct
 import warnings
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,20 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from clipsearch.embedded.strip import strip_metadata
 from clipsearch.errors import ImageReadError
+from clipsearch.metadata import ImageMetadata, read_metadata, read_raw_metadata
+from clipsearch.pixels import to_rgb, turn_upright
+from clipsearch.raw_images import RAW_SUFFIXES, NotRawError, open_raw
 
 if TYPE_CHECKING:
     from clipsearch.encoders.manifest import ImageSpec
 
 # fmt: off
-IMAGE_SUFFIXES = frozenset(
-    {
-        ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif",
-        ".tiff", ".bmp", ".dib", ".heic", ".heif", ".hif", ".avif", ".jp2",
-        ".j2k", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm", ".tga", ".ico",
-        ".mpo",
-    }
-)
+IMAGE_SUFFIXES = RAW_SUFFIXES | {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif",
+    ".tif", ".tiff", ".bmp", ".dib", ".heic", ".heif", ".hif", ".avif",
+    ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".pbm", ".pgm", ".ppm",
+    ".pnm", ".tga", ".ico", ".mpo",
+}
 # fmt: on
 """Lower-case file name endings that indexing looks at; everything else is not a picture."""
 
@@ -46,25 +50,14 @@ _PILLOW_WARNINGS = re.compile(r"PIL\.")
 
 _EXIF_ORIENTATION = 0x0112
 
+_FIRST_SIDEWAYS, _LAST_ORIENTATION = 5, 8
+"""EXIF orientations between these swap width and height."""
+
 _MAX_RESIZED_PIXELS = 2**24
 """A strip whose scaled form would have more pixels than this is cropped before it is scaled, not after."""
 
 _DRAFT_FACTOR = 2
 """JPEGs are decoded at the smallest DCT scale that still leaves this multiple of the wanted size."""
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What makes a picture upright, by its EXIF orientation."""
-
-_FIRST_SIDEWAYS = 5
-"""EXIF orientations from here on swap width and height."""
 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -75,15 +68,17 @@ class DecodedImage:
 
     Attributes:
         image: mode RGB, upright, possibly at reduced scale.
-        format: Pillow's name of the format, for example ``JPEG``.
+        format: Pillow's name of the format, for example ``JPEG``; of a RAW file its suffix, for example ``CR2``.
         width: of the full picture as it is looked at (after EXIF orientation), in pixels.
         height: likewise.
+        metadata: what the file says of the picture.
     """
 
     image: Image.Image
     format: str
     width: int
     height: int
+    metadata: ImageMetadata
 
 
 def read_image_bytes(path: Path) -> bytes:
@@ -120,18 +115,16 @@ def decode_image(content: bytes, *, path: Path | None = None, min_side: int | No
 
     Args:
         content: the whole file.
-        path: for the error message only.
+        path: for the error message, and because only its name tells a RAW file from a TIFF.
         min_side: what the short side will be scaled down to; lets JPEGs be decoded at a reduced DCT scale
-            of at least twice that. ``None`` decodes at full size.
+            of at least twice that. ``None`` decodes at full size; RAW files have their preview decoded.
 
     Raises:
         ImageReadError: it is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
     """
-    formats = _prepare_pillow()
     _silence_pillow()
     try:
-        with Image.open(io.BytesIO(content), formats=formats) as opened:
-            return _decode_opened(opened, path, min_side)
+        return _decode_any(content, path, min_side)
     except ImageReadError:
         raise
     except UnidentifiedImageError as error:
@@ -153,25 +146,61 @@ def load_image(path: Path, *, min_side: int | None = None) -> DecodedImage:
     return decode_image(read_image_bytes(path), path=path, min_side=min_side)
 
 
+def _decode_any(content: bytes, path: Path | None, min_side: int | None) -> DecodedImage:
+    if path is not None and path.suffix.lower() in RAW_SUFFIXES:
+        with suppress(NotRawError):
+            return _decode_raw(content, path, min_side)
+    try:
+        return _decode_plain(content, path, min_side)
+    except (SyntaxError, ValueError, RuntimeError, struct.error, OSError):
+        stripped = strip_metadata(content)  # which may be all that is wrong
+        if stripped is None:
+            raise
+        return _decode_plain(stripped, path, min_side)
+
+
+def _decode_plain(content: bytes, path: Path | None, min_side: int | None) -> DecodedImage:
+    with Image.open(io.BytesIO(content), formats=_prepare_pillow()) as opened:
+        return _decode_opened(opened, path, min_side)
+
+
 def _decode_opened(opened: Image.Image, path: Path | None, min_side: int | None) -> DecodedImage:
+    width, height = opened.size
+    image_format = opened.format or "?"
+    metadata = read_metadata(opened)
+    scaled_size = _load_scaled(opened, path, min_side)
+    if image_format == "PNG":  # its metadata may come after its pixels, while a TIFF is closed by now
+        metadata = read_metadata(opened)
+    if opened.size != scaled_size:  # some formats turn upright themselves, and then drop the orientation
+        width, height = opened.size
+    orientation = _orientation(opened)
+    if orientation >= _FIRST_SIDEWAYS:
+        width, height = height, width
+    return DecodedImage(turn_upright(to_rgb(opened), orientation), image_format, width, height, metadata)
+
+
+def _decode_raw(content: bytes, path: Path, min_side: int | None) -> DecodedImage:
+    raw = open_raw(content, path=path, min_side=min_side, max_pixels=MAX_PIXELS)
+    with raw.picture as picture:
+        metadata = read_raw_metadata(content) or read_metadata(raw.preview or picture)
+        if metadata.orientation is None:
+            metadata = replace(metadata, orientation=raw.stored_orientation)
+        _load_scaled(picture, path, min_side)
+        image = turn_upright(to_rgb(picture), raw.orientation)
+    return DecodedImage(image, path.suffix[1:].upper(), raw.width, raw.height, metadata)
+
+
+def _load_scaled(opened: Image.Image, path: Path | None, min_side: int | None) -> tuple[int, int]:
+    """Decode the pixels, a JPEG's at a reduced scale; returns the size that was to be expected."""
     width, height = opened.size
     if width * height > MAX_PIXELS:
         raise ImageReadError(path, _too_large(f"{width}×{height} pixels"))
-    image_format = opened.format or "?"
-    if min_side is not None and image_format in ("JPEG", "MPO"):
+    if min_side is not None and opened.format in ("JPEG", "MPO"):
         scale = _DRAFT_FACTOR * min_side / min(width, height)
         opened.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
     scaled_size = opened.size
     opened.load()
-    orientation = _orientation(opened)  # not before loading: some formats apply it themselves and then drop it
-    image = _to_rgb(opened)
-    if opened.size != scaled_size:
-        width, height = opened.size
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-        if orientation >= _FIRST_SIDEWAYS:
-            width, height = height, width
-    return DecodedImage(image, image_format, width, height)
+    return scaled_size
 
 
 def _orientation(opened: Image.Image) -> int:
@@ -180,34 +209,7 @@ def _orientation(opened: Image.Image) -> int:
         orientation = opened.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # Pillow raises almost anything here
         return 1
-    return orientation if isinstance(orientation, int) else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Flatten any mode to 8-bit RGB; transparent parts become white."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _deep_grey_to_rgb(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image if type(image) is Image.Image and image.mode == "RGB" else image.convert("RGB")
-
-
-def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit and float greys to 8 bits.
-
-    16-bit files use the whole range by convention, floats 0–1. What does not fit its convention says nothing
-    of what is black and white, so that its own minimum and maximum are taken.
-    """
-    values = np.asarray(image, dtype=np.float32)
-    finite = values[np.isfinite(values)]
-    lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    white = 1.0 if image.mode == "F" else 65535.0
-    low, high = (0.0, white) if lowest >= 0 and highest <= white else (lowest, highest)
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    scaled = (values - low) * (255.0 / (high - low or 1.0))
-    return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+    return orientation if isinstance(orientation, int) and orientation <= _LAST_ORIENTATION else 1
 
 
 @cache
@@ -263,7 +265,7 @@ class ImageTransform:
         Returns:
             uint8 [height, width, 3].
         """
-        image = image if image.mode == "RGB" else _to_rgb(image)
+        image = image if image.mode == "RGB" else to_rgb(image)
         height, width = self.spec.size
         filter_ = _RESAMPLING[self.spec.interpolation]
         if self.spec.resize_mode == "squash":

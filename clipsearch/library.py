@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING
 
 from clipsearch.config import default_library_dir
 from clipsearch.errors import ConfigError, IndexMismatchError, LibraryError, QueryError
-from clipsearch.reports import FileFailure, IndexProgress, IndexReport, LibraryStatus, RootStatus
-from clipsearch.search import Searcher, SearchResult
+from clipsearch.housekeeping import Housekeeping
+from clipsearch.reports import (
+    FileFailure,
+    IndexPreview,
+    IndexProgress,
+    IndexReport,
+    LibraryStatus,
+    MigrationReport,
+    RootStatus,
+    SpaceStatus,
+)
+from clipsearch.search import Searcher, SearchResult, Shown, Sort
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import ModelRecord
 
@@ -23,19 +33,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FileFailure",
+    "IndexPreview",
     "IndexProgress",
     "IndexReport",
     "Library",
     "LibraryStatus",
+    "MigrationReport",
     "RootStatus",
     "SearchResult",
+    "SpaceStatus",
 ]
 
 logger = logging.getLogger(__name__)
 AUTO = "auto"
 
 
-class Library:
+class Library(Housekeeping):
     """A directory that holds a catalog of images and what is computed from it.
 
     >>> with Library.open("photos.library", create=True) as library:  # doctest: +SKIP
@@ -54,11 +67,10 @@ class Library:
         notify: Callable[[str], None],
     ) -> None:
         """Bind the parts; use `Library.open`."""
-        self._store = store
+        super().__init__(store, notify)
         self._wanted_model = model
         self._loaded: Encoder | None = encoder
         self._load_by_spec = load_encoder
-        self._notify = notify
         self._searcher: Searcher | None = None
         self._lock = threading.Lock()
 
@@ -118,11 +130,6 @@ class Library:
             raise
         return library
 
-    @property
-    def path(self) -> Path:
-        """The library's directory."""
-        return self._store.directory
-
     def close(self) -> None:
         """Give back the catalog's connections."""
         self._store.close()
@@ -135,56 +142,142 @@ class Library:
     ) -> None:
         self.close()
 
-    def index(self, *folders: Path | str, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+    def index(
+        self,
+        *folders: Path | str,
+        verify: bool = False,
+        retry_failed: bool = False,
+        prune: bool = False,
+        wait_s: float = 0.0,
+        progress: Callable[[IndexProgress], None] | None = None,
+    ) -> IndexReport:
         """Bring the catalog up to date with folders, embedding what is new.
 
-        Unreadable files are told through `notify`, recorded, and never stop a run.
+        Unreadable files are told through `notify`, recorded, and never stop a run. A folder whose drive is not
+        there is told and left as it was.
 
         Args:
-            folders: what to walk; each becomes a root unless it is inside one.
+            folders: what to walk; each becomes a root unless it is inside one. Without any, every root.
+            verify: read every file, to find contents that changed under the same size and time.
+            retry_failed: read files again that could not be read before.
+            prune: remove files that are gone even if they are more than half of a root, or all of a folder.
+            wait_s: how long to wait for another process that writes, in seconds.
             progress: called now and then, from this thread.
 
         Raises:
-            ConfigError: no folder is named, or one does not exist or is not a folder.
+            ConfigError: no folder is named or known, or one does not exist or is not a folder.
             LibraryLockedError: another process is writing to this library.
-            LibraryError: the disk is full, or the library cannot be written to.
+            LibraryError: the disk is full, the library cannot be written to, or a drive went away.
             ModelError: the model cannot be loaded.
         """
+        from indexer.plan import IndexOptions
         from indexer.run import index_folders
 
         return index_folders(
             self._store,
             [Path(folder).expanduser() for folder in folders],
             encoder=self._encoder_for_indexing,
+            options=IndexOptions(verify=verify, retry_failed=retry_failed, prune=prune),
             notify=self._notify,
             progress=progress if progress is not None else lambda _: None,
+            wait_s=wait_s,
         )
 
-    def search(self, query: str, *, k: int = 10) -> list[SearchResult]:
-        """The files that match words best.
-
-        Args:
-            query: what to look for.
-            k: how many results at most, from 1.
-
-        Returns:
-            Up to `k` results, best first; fewer when the library holds fewer files.
+    def preview_index(self, *folders: Path | str, verify: bool = False, retry_failed: bool = False) -> IndexPreview:
+        """What `index` would do with the same arguments; no file is read and nothing is changed.
 
         Raises:
-            QueryError: the query is empty, `k` is below 1, or the library has no images.
+            ConfigError: as `index`.
+        """
+        from indexer.plan import IndexOptions
+        from indexer.run import preview
+
+        options = IndexOptions(verify=verify, retry_failed=retry_failed)
+        return preview(self._store, [Path(folder).expanduser() for folder in folders], options=options)
+
+    def migrate(
+        self,
+        model: str,
+        *,
+        drop_old: bool = False,
+        partial: bool = False,
+        wait_s: float = 0.0,
+        progress: Callable[[IndexProgress], None] | None = None,
+    ) -> MigrationReport:
+        """Embed everything with another model, then make searches use it.
+
+        Until then searches use the old one. An interrupted migration goes on where it was. Pictures whose drive
+        is not there are embedded from their thumbnails, and again when their folder is next indexed.
+
+        Args:
+            model: a preset or any OpenCLIP name, as for `open`.
+            drop_old: drop the embeddings of every other model afterwards.
+            partial: switch even if some pictures could not be embedded: they are not found any more.
+            wait_s: how long to wait for another process that writes, in seconds.
+            progress: called now and then, from this thread.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+            LibraryLockedError: another process is writing to this library.
+            LibraryError: the disk is full, or a drive went away.
+        """
+        from clipsearch.encoders.presets import resolve_preset
+        from indexer.migrate import migrate_library
+
+        return migrate_library(
+            self._store,
+            load_encoder=lambda: self._load(resolve_preset(model)),
+            drop_old=drop_old,
+            partial=partial,
+            notify=self._notify,
+            progress=progress if progress is not None else lambda _: None,
+            wait_s=wait_s,
+        )
+
+    def search(
+        self, query: str, *, k: int = 10, offset: int = 0, sort: Sort = "score", group_copies: bool = False
+    ) -> list[SearchResult]:
+        """The files that match a query line best.
+
+        Args:
+            query: what to look for: words, pictures, weights and filters, as docs/query.md describes.
+            k: how many results at most, from 1.
+            offset: how many of the best to pass over, from 0.
+            sort: ``score``; or ``date`` (newest first) or ``path``, the order in which the k best are given.
+                Without anything to look for, filters alone, the newest are the best, or with ``path`` the first.
+            group_copies: one result for all files of the same content; the others are its `copies`.
+
+        Returns:
+            Up to `k` results; fewer when fewer files pass the filters. With filters these are the k best of
+            all that pass.
+
+        Raises:
+            QueryError: the query is empty or wrong, `k` is below 1, or the library has no images.
+            ImageReadError: a picture of the query cannot be read.
             IndexMismatchError: the model at hand is not the one that the library was made with.
         """
-        return self._current_searcher().search(query, k=k)
+        return self._current_searcher().search(query, Shown(k, offset, sort, group_copies))
 
-    def similar(self, image: Path | str | Image.Image, *, k: int = 10) -> list[SearchResult]:
+    def similar(
+        self,
+        image: Path | str | Image.Image,
+        *,
+        k: int = 10,
+        offset: int = 0,
+        sort: Sort = "score",
+        group_copies: bool = False,
+    ) -> list[SearchResult]:
         """The files most like a picture, without the picture itself and its exact copies.
 
         Args:
             image: a file, in the library or not, or a Pillow image.
             k: how many results at most, from 1.
+            offset: as for `search`.
+            sort: as for `search`.
+            group_copies: as for `search`.
 
         Returns:
-            Up to `k` results, best first.
+            Up to `k` results.
 
         Raises:
             ImageReadError: the picture cannot be read.
@@ -192,40 +285,21 @@ class Library:
             IndexMismatchError: the model at hand is not the one that the library was made with.
         """
         wanted = Path(image).expanduser() if isinstance(image, str) else image
-        return self._current_searcher().similar(wanted, k=k)
-
-    def failures(self) -> list[FileFailure]:
-        """The files that could not be read, with the reason, by path."""
-        return [FileFailure(path, reason) for path, reason in self._store.failures()]
-
-    def status(self) -> LibraryStatus:
-        """What the library holds."""
-        model, counts = self._store.active_model(), self._store.counts()
-        return LibraryStatus(
-            path=self.path,
-            model=model.spec if model else None,
-            precision=model.precision if model else None,
-            dim=model.dim if model else None,
-            files=counts.files,
-            images=counts.images,
-            failures=counts.failures,
-            bytes_on_disk=sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
-            roots=[RootStatus(root.path, root.files, root.path.is_dir()) for root in self._store.roots()],
-        )
+        return self._current_searcher().similar(wanted, Shown(k, offset, sort, group_copies))
 
     def _current_searcher(self) -> Searcher:
         with self._lock:
-            if self._searcher is None:
-                model = self._store.active_model()
-                if model is None:
-                    raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
+            model = self._store.models.active()
+            if model is None:
+                raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
+            if self._searcher is None or self._searcher.model != model:  # another process may have changed it
                 self._searcher = Searcher(
                     self._store, model, load_encoder=lambda: self._encoder_of(model), notify=self._notify
                 )
             return self._searcher
 
     def _check_wanted_model(self) -> None:
-        model = self._store.active_model()
+        model = self._store.models.active()
         if model is None or self._wanted_model == AUTO:
             return
         from clipsearch.encoders.presets import resolve_preset
@@ -238,11 +312,11 @@ class Library:
 
     def _encoder_for_indexing(self) -> tuple[Encoder, ModelRecord]:
         """The library's encoder, chosen now if this is the first indexing, and its row in the catalog."""
-        model = self._store.active_model()
+        model = self._store.models.active()
         if model is not None:
             return self._encoder_of(model), model
         encoder = self._load(self._first_model())
-        record = self._store.activate_model(
+        record = self._store.models.activate(
             spec=encoder.spec, fingerprint=encoder.fingerprint, dim=encoder.dim, precision=encoder.precision
         )
         return encoder, record
@@ -268,7 +342,7 @@ class Library:
         return encoder
 
     def _load(self, spec: str) -> Encoder:
-        if self._loaded is None:
+        if self._loaded is None or spec not in (self._loaded.spec, AUTO):
             self._loaded = self._load_by_spec(spec)
         return self._loaded
 

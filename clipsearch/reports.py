@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class FileFailure:
-    """A file that could not be read, and why."""
+    """A file that could not be read, why, and when that was found (with time zone; ``None`` for just now)."""
 
     path: Path
     reason: str
+    failed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,22 @@ class IndexReport:
         embedded: new contents, embedded.
         reused: new or changed files whose content was embedded before.
         unchanged: files passed over because they are as they were.
-        removed: files that are no longer there.
+        moved: files that are no longer there, but whose content is, under another name.
+        removed: other files that are no longer there.
+        missing: such files that were kept in the catalog, because they are more than half of a folder.
         failures: files that cannot be read, those known from before included.
+        offline: folders that are not there now; nothing of them was changed.
         seconds: wall time.
     """
 
     embedded: int = 0
     reused: int = 0
     unchanged: int = 0
+    moved: int = 0
     removed: int = 0
+    missing: int = 0
     failures: list[FileFailure] = field(default_factory=list)
+    offline: list[Path] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -58,12 +66,69 @@ class IndexReport:
 
 
 @dataclass(frozen=True)
+class IndexPreview:
+    """What a run of the indexer would do; found without reading a file.
+
+    Attributes:
+        to_read: files that are new, changed, or not known well enough.
+        unchanged: how many files would be passed over.
+        gone: files that are no longer there: moved, renamed or deleted, which only reading can tell.
+        failures: files that could not be read before and would be left alone.
+        offline: folders that are not there now; nothing of them would be changed.
+    """
+
+    to_read: list[Path] = field(default_factory=list)
+    unchanged: int = 0
+    gone: list[Path] = field(default_factory=list)
+    failures: list[FileFailure] = field(default_factory=list)
+    offline: list[Path] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class MigrationReport:
+    """What a migration to another model did, in distinct pictures.
+
+    Attributes:
+        embedded: from their files.
+        from_preview: from their thumbnails, because their drive is not there.
+        missing: that the new model still lacks: their file cannot be read, and there is no thumbnail.
+        switched: whether searches use the new model now.
+        seconds: wall time.
+    """
+
+    embedded: int
+    from_preview: int
+    missing: int
+    switched: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
 class RootStatus:
     """An indexed folder: how many of its files are in the catalog, and whether it is there now."""
 
     path: Path
     files: int
     online: bool
+
+
+@dataclass(frozen=True)
+class SpaceStatus:
+    """A model's embedding space, in distinct pictures.
+
+    Attributes:
+        model: spec.
+        embedded: pictures in it.
+        from_preview: of them, those embedded from their thumbnail, until their drive is there again.
+        missing: pictures that it lacks.
+        active: searches use it.
+    """
+
+    model: str
+    embedded: int
+    from_preview: int
+    missing: int
+    active: bool
 
 
 @dataclass(frozen=True)
@@ -78,8 +143,10 @@ class LibraryStatus:
         files: picture files in the catalog.
         images: distinct contents among them.
         failures: files that could not be read.
+        interrupted: when the run of the indexer began that did not come to its end, or is still at work.
         bytes_on_disk: size of the library's own files.
         roots: the indexed folders.
+        spaces: each model that has embedded the pictures, or is being filled.
     """
 
     path: Path
@@ -89,5 +156,7 @@ class LibraryStatus:
     files: int
     images: int
     failures: int
+    interrupted: datetime | None
     bytes_on_disk: int
     roots: list[RootStatus]
+    spaces: list[SpaceStatus] = field(default_factory=list)

@@ -18,11 +18,13 @@ from clipsearch.vector_index import FaissVectorIndex, IndexFileError, IndexStamp
 
 logger = logging.getLogger(__name__)
 
+VECTORS_NAME = "vectors"
+
 
 def index_path(library: Path, model: ModelRecord) -> Path:
     """Where a model's vectors are saved in a library."""
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", model.spec).strip("-.")[-80:]
-    return library / "vectors" / f"{slug}-{model.fingerprint[:8]}.faiss"
+    return library / VECTORS_NAME / f"{slug}-{model.fingerprint[:8]}.faiss"
 
 
 def current_index(
@@ -48,7 +50,7 @@ def current_index(
     try:
         if path.exists():
             index, stamp = FaissVectorIndex.load(path)
-            if (stamp.model, stamp.dim) != (_identity(model), model.dim):
+            if not is_stamped_for(stamp, model):
                 raise IndexFileError("it belongs to another model")
             if stamp.revision == revision:
                 return index, revision
@@ -61,6 +63,11 @@ def current_index(
     index = _catch_up(store, model, index or FaissVectorIndex(model.dim), live)
     _save(store, model, index, revision, locked=locked)
     return index, revision
+
+
+def is_stamped_for(stamp: IndexStamp, model: ModelRecord) -> bool:
+    """Whether a saved index is a model's."""
+    return (stamp.model, stamp.dim) == (_identity(model), model.dim)
 
 
 def _catch_up(

@@ -130,6 +130,16 @@ class FaissVectorIndex:
         found = ids[0] >= 0  # FAISS pads with -1 when the selection holds fewer than k
         return Neighbors(ids[0][found], scores[0][found])
 
+    def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors under some of its ids, int64 [n]: exactly as stored, float32 [n, dim]."""
+        import faiss
+
+        held = faiss.vector_to_array(self._index.id_map)
+        order = np.argsort(held)
+        rows = order[np.searchsorted(held, ids, sorter=order)]
+        found: NDArray[np.float32] = self._index.index.reconstruct_batch(rows)
+        return found
+
     def save(self, path: Path, stamp: IndexStamp) -> None:
         """Write the index with its stamp: to a temporary file, synced, then renamed over `path`.
 

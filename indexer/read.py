@@ -1,49 +1,87 @@
-"""What happens to one file on its way to the encoder; runs in a worker thread."""
+"""What happens to one file on its way to the encoder; runs in a decoding process, see `indexer.workers`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import ImageReadError
 from clipsearch.images import ImageTransform, content_hash, decode_image, read_image_bytes
-from indexer.scan import ScannedFile
+from clipsearch.metadata import ImageMetadata
+from clipsearch.perceptual_hash import fingerprint
+from clipsearch.thumbnails import THUMBNAIL_SIDE, write_thumbnail
+
+if TYPE_CHECKING:  # it comes with the whole store, which a decoding process has no use for
+    from indexer.scan import ScannedFile
 
 
 @dataclass(frozen=True)
-class ReadFile:
-    """A file after reading.
+class FileContent:
+    """What was found in a file.
 
     Attributes:
-        file: as it was scanned.
         content_hash: of its bytes; ``None`` if they could not be read.
         pixels: uint8 [height, width, 3] for the encoder; ``None`` if its content is embedded already, or failed.
         width: of the full picture, in pixels.
         height: likewise.
         format: Pillow's name of the format.
+        metadata: what the file says of itself; ``None`` if it was not decoded.
+        fingerprint: to know the picture again in another form; ``None`` if it was not decoded.
         failure: why it cannot be used; ``None`` if it can.
     """
 
-    file: ScannedFile
     content_hash: str | None = None
     pixels: NDArray[np.uint8] | None = None
     width: int = 0
     height: int = 0
     format: str = ""
+    metadata: ImageMetadata | None = None
+    fingerprint: bytes | None = None
     failure: str | None = None
 
 
-def read_file(file: ScannedFile, *, transform: ImageTransform, is_embedded: Callable[[str], bool]) -> ReadFile:
-    """Read a file's bytes once; hash them, and decode them unless their content is embedded already."""
+@dataclass(frozen=True, kw_only=True)
+class ReadFile(FileContent):
+    """A file after reading.
+
+    Attributes:
+        file: as it was scanned.
+    """
+
+    file: ScannedFile
+
+
+def read_content(
+    path: Path, *, transform: ImageTransform, is_embedded: Callable[[str], bool], thumbnails: Path | None
+) -> FileContent:
+    """Read a file's bytes once; hash them, and decode them unless their content is embedded already.
+
+    Args:
+        path: the file.
+        transform: brings the picture to the encoder's input size.
+        is_embedded: whether the content with a hash needs no decoding.
+        thumbnails: the library that the preview goes to; ``None`` writes none.
+    """
+    min_side = transform.min_side
+    if thumbnails is not None:
+        min_side = max(min_side, THUMBNAIL_SIDE // 2)  # decoded at twice that, at least
     try:
-        content = read_image_bytes(file.path)
+        content = read_image_bytes(path)
         digest = content_hash(content)
         if is_embedded(digest):
-            return ReadFile(file, digest)
-        decoded = decode_image(content, path=file.path, min_side=transform.min_side)
-        return ReadFile(file, digest, transform(decoded.image), decoded.width, decoded.height, decoded.format)
+            return FileContent(digest)
+        decoded = decode_image(content, path=path, min_side=min_side)
+        pixels = transform(decoded.image)
+        if thumbnails is not None:
+            write_thumbnail(thumbnails, digest, decoded.image)
     except ImageReadError as error:
-        return ReadFile(file, failure=error.reason)
+        return FileContent(failure=error.reason)
+    except MemoryError:
+        return FileContent(failure="decoding it needs more memory than there is")
+    seen = fingerprint(decoded.image)
+    return FileContent(digest, pixels, decoded.width, decoded.height, decoded.format, decoded.metadata, seen)

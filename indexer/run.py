@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clipsearch.encoders.base import Encoder
-from clipsearch.encoders.compiled import available_cores
-from clipsearch.errors import ConfigError
+from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.lock import writer_lock
-from clipsearch.lookahead import map_ahead
-from clipsearch.reports import FileFailure, IndexProgress, IndexReport
-from clipsearch.store.image_store import Batch, ImageStore
-from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewImage
+from clipsearch.metadata import ImageMetadata
+from clipsearch.reports import FileFailure, IndexPreview, IndexProgress, IndexReport
+from clipsearch.store.batch import Batch
+from clipsearch.store.image_store import ImageStore
+from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage
 from clipsearch.vector_cache import current_index
-from indexer.read import ReadFile, read_file
-from indexer.scan import ScannedFile, scan
-from indexer.volumes import volume_id
+from clipsearch.volumes import VolumePlace, is_online, place_of
+from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps
+from indexer.plan import FolderPlan, IndexOptions, Place, locate, plan_folder
+from indexer.progress_meter import ProgressMeter
+from indexer.read import ReadFile
 
-BATCH_SIZE = 32
-"""Pictures embedded and committed at a time; what a crash can cost."""
-
-_CPU_STEP = 8
-"""Pictures embedded by one call on a CPU: larger ones are no faster there."""
-
-_LOOK_AHEAD = 3 * BATCH_SIZE
-"""Files read before their turn, at most; bounds the memory."""
-
-_PROGRESS_EVERY_S = 0.1
+_MOST_OF_A_ROOT = 0.5
+"""Share of a root's files that may go at once without `IndexOptions.prune`."""
 
 
 def index_folders(
@@ -42,38 +31,58 @@ def index_folders(
     folders: Iterable[Path],
     *,
     encoder: Callable[[], tuple[Encoder, ModelRecord]],
+    options: IndexOptions,
     notify: Callable[[str], None],
     progress: Callable[[IndexProgress], None],
+    wait_s: float = 0.0,
 ) -> IndexReport:
     """Bring a catalog up to date with folders; see `Library.index`.
 
     Args:
         store: the catalog.
-        folders: what to walk.
+        folders: what to walk; every root if there are none.
         encoder: gives the encoder and its model's row; called once the folders are known to exist.
-        notify: told of each file that is skipped, in one line.
+        options: how.
+        notify: told of each file that is skipped, and of what a person should know, in one line each.
         progress: called a few times a second, from this thread.
+        wait_s: how long to wait for another writer, in seconds.
     """
     started = time.monotonic()
-    checked = [_checked_folder(folder) for folder in folders]
-    if not checked:
-        raise ConfigError("no folder is named; say which to index, for example: clipsearch index ~/Pictures")
-    with writer_lock(store.directory):
-        loaded, model = encoder()
-        run = _Run(store, loaded, model, notify, progress)
-        plans = [run.plan(folder) for folder in dict.fromkeys(checked)]
-        run.read_and_embed(plans)
-        current_index(store, model, notify=notify, locked=True)
+    wanted = _wanted_folders(store, folders)
+    for folder in wanted:
+        locate(store, folder)  # a wrong folder is told before anything is loaded
+    with writer_lock(store.directory, wait_s=wait_s):
+        run = _Run(store, *encoder(), options=options, notify=notify, progress=progress)
+        run.index(wanted)
     return run.report(seconds=time.monotonic() - started)
 
 
-@dataclass
-class _Plan:
-    """What has to be done for one folder: files to read, and files that are gone."""
+def preview(store: ImageStore, folders: Iterable[Path], *, options: IndexOptions) -> IndexPreview:
+    """What `index_folders` would do; nothing is read, locked or changed."""
+    model = store.models.active()
+    result = IndexPreview()
+    unchanged = 0
+    for place in (locate(store, folder) for folder in _wanted_folders(store, folders)):
+        if not place.online:
+            result.offline.append(place.folder)
+            continue
+        plan = plan_folder(store, place, model_id=model.id if model else None, options=options, scanned=lambda: None)
+        unchanged += plan.unchanged
+        result.to_read.extend(file.path for file in plan.to_read)
+        result.gone.extend(sorted(place.base / path for path in plan.gone))
+        result.failures.extend(plan.failed + plan.unlisted)
+    return IndexPreview(result.to_read, unchanged, result.gone, result.failures, result.offline)
 
-    root_id: int
-    to_read: list[ScannedFile] = field(default_factory=list)
-    gone: set[str] = field(default_factory=set)
+
+def _wanted_folders(store: ImageStore, folders: Iterable[Path]) -> list[Path]:
+    """The folders, with the roots inside them that are other file systems; every root if no folder is named."""
+    roots = [root.path for root in store.roots.all()]
+    named = list(folders)
+    inside = [root for root in roots for folder in named if root.is_relative_to(folder.absolute())]
+    wanted = list(dict.fromkeys([*named, *inside])) if named else roots
+    if not wanted:
+        raise ConfigError("no folder is named; say which to index, for example: clipsearch index ~/Pictures")
+    return wanted
 
 
 class _Run:
@@ -84,16 +93,21 @@ class _Run:
         store: ImageStore,
         encoder: Encoder,
         model: ModelRecord,
+        *,
+        options: IndexOptions,
         notify: Callable[[str], None],
         progress: Callable[[IndexProgress], None],
     ) -> None:
         self._store = store
         self._encoder = encoder
         self._model = model
+        self._options = options
         self._notify = notify
-        self._progress = _ProgressMeter(progress)
-        self._embedded = self._reused = self._unchanged = self._removed = 0
+        self._progress = ProgressMeter(progress)
+        self._job_id: int | None = None
+        self._embedded = self._reused = self._unchanged = self._moved = self._removed = self._missing = 0
         self._failures: list[FileFailure] = []
+        self._offline: list[Path] = []
 
     def report(self, *, seconds: float) -> IndexReport:
         """What was done so far."""
@@ -101,82 +115,117 @@ class _Run:
             embedded=self._embedded,
             reused=self._reused,
             unchanged=self._unchanged,
+            moved=self._moved,
             removed=self._removed,
+            missing=self._missing,
             failures=list(self._failures),
+            offline=list(self._offline),
             seconds=seconds,
         )
 
-    def plan(self, folder: Path) -> _Plan:
-        """Compare a folder with the catalog; sizes and times only, no file is read."""
-        root_id, prefix, root = self._root_of(folder)
-        plan = _Plan(root_id)
-        known = {item.relative_path: item for item in self._store.files_in(root_id, prefix)}
-        pending = self._store.unembedded_files(root_id, self._model.id)
-        reasons = dict(self._store.failures()) if any(item.failed for item in known.values()) else {}
-        unlisted: list[str] = []
+    def index(self, folders: Sequence[Path]) -> None:
+        """All of it, for several folders."""
+        interrupted = self._store.jobs.interrupted("index")
+        self._job_id = self._store.jobs.begin("index")
+        plans = self._plan_all(folders)
+        left = sum(len(plan.to_read) for _, plan in plans)
+        if interrupted is not None and left:
+            begun = interrupted.started_at.astimezone().strftime("%Y-%m-%d %H:%M")
+            self._notify(
+                f"the run of {begun} was interrupted; the {interrupted.done:,} files that it had committed are kept, "
+                f"going on with the {left:,} that are left"
+            )
+        self._progress.start(left)
+        for root_id, plan in plans:
+            self._read_and_embed(root_id, plan)
+        for root_id, plan in plans:  # after all is read, so that a file moved between folders is not taken for lost
+            self._remove_gone(root_id, plan)
+        self._progress.finish()
+        current_index(self._store, self._model, notify=self._notify, locked=True)
+        self._store.jobs.finish(self._job_id)
 
-        def on_error(path: Path, reason: str) -> None:
-            unlisted.append(path.relative_to(root).as_posix())
-            self._fail(path, reason)
+    def _plan_all(self, folders: Sequence[Path]) -> list[tuple[int, FolderPlan]]:
+        """The root and the plan of each folder that is there; a folder inside another needs none of its own."""
+        planned: dict[Path, tuple[int, FolderPlan]] = {}
+        for folder in folders:
+            place = locate(self._store, folder)  # not before: the last folder may have changed the roots
+            around = [root_id for path, (root_id, _) in planned.items() if place.folder.is_relative_to(path)]
+            if (place.root is None or place.root.id not in around) and self._is_there(place):
+                root_id = self._root_id(place)
+                place = replace(place, root=next(root for root in self._store.roots.all() if root.id == root_id))
+                planned[place.folder] = (root_id, self._plan(root_id, place))
+        return list(planned.values())
 
-        plan.gone = set(known)
-        found = 0
-        for file in scan(root, prefix=prefix, on_error=on_error):
-            found += 1
-            plan.gone.discard(file.relative_path)
-            before = known.get(file.relative_path)
-            changed = before is None or (before.size, before.mtime_ns) != (file.size, file.mtime_ns)
-            if changed or file.relative_path in pending:
-                plan.to_read.append(file)
-            elif before is not None and before.failed:
-                self._failures.append(FileFailure(file.path, reasons.get(file.path, "unreadable")))
-            else:
-                self._unchanged += 1
-            self._progress.scanned()
-        # what lies behind a folder that cannot be listed now is not gone
-        plan.gone = {path for path in plan.gone if not any(_is_below(path, folder) for folder in unlisted)}
-        if not found:
-            self._explain_nothing_found(folder, plan)
+    def _is_there(self, place: Place) -> bool:
+        if place.online:
+            return True
+        self._offline.append(place.folder)
+        root = place.base
+        there = root.is_dir() and any(root.iterdir())
+        self._notify(
+            f"{root} is on another drive than when it was indexed; nothing is changed. If its pictures were copied "
+            f"there, say so with: clipsearch roots move {root} {root}"
+            if there
+            else f"{root} is offline (its drive is not plugged in, or the folder is gone or empty); nothing is removed"
+        )
+        return False
+
+    def _root_id(self, place: Place) -> int:
+        """The root of a place, made or moved if need be."""
+        try:
+            where = place_of(place.base)
+        except OSError:
+            where = VolumePlace(None, None)
+        values = {"volume_id": where.volume_id, "volume_path": where.volume_path}
+        if place.root is None:
+            return self._store.roots.add(place.base, **values)
+        if place.moved:
+            self._notify(f"{place.root.path} is at {place.base} now")
+            self._store.roots.move(place.root.id, place.base, **values)
+        return place.root.id
+
+    def _plan(self, root_id: int, place: Place) -> FolderPlan:
+        plan = plan_folder(
+            self._store, place, model_id=self._model.id, options=self._options, scanned=self._progress.scanned
+        )
+        for failure in plan.unlisted:
+            self._fail(failure.path, failure.reason)
+        if plan.unlisted_rows:
+            self._store.commit(Batch(root_id, failures=plan.unlisted_rows), self._model.id)
+        self._failures.extend(plan.failed)
+        self._unchanged += plan.unchanged
+        if plan.nothing_found and not plan.gone:
+            self._notify(f"no pictures in {place.folder}")
         return plan
 
-    def read_and_embed(self, plans: list[_Plan]) -> None:
-        """Carry the plans out: decoding in threads, embedding and committing in this one."""
-        self._progress.start(sum(len(plan.to_read) for plan in plans))
-        read = partial(read_file, transform=self._encoder.transform, is_embedded=self._is_embedded)
-        for plan in plans:
-            files = map_ahead(read, plan.to_read, workers=max(2, available_cores()), look_ahead=_LOOK_AHEAD)
-            with contextlib.closing(files):
-                for block in _blocks(files, BATCH_SIZE):
-                    self._commit(plan.root_id, block)
-            if plan.gone:
-                self._store.commit(Batch(plan.root_id, removed=sorted(plan.gone)), self._model.id)
-                self._removed += len(plan.gone)
-        self._progress.finish()
+    def _read_and_embed(self, root_id: int, plan: FolderPlan) -> None:
+        """Read what has to be read: decoding in other processes, embedding and committing in this one."""
+        with decoding_pool(self._encoder, library=self._store.directory) as pool:
+            files = pool.read(plan.to_read, is_embedded=self._is_known, look_ahead=LOOK_AHEAD)
+            for block in blocks_of(files):
+                self._commit(root_id, plan, block)
 
-    def _root_of(self, folder: Path) -> tuple[int, str, Path]:
-        """The root that holds a folder (made if there is none), and the folder's relative path in it."""
-        for root in self._store.roots():
-            if folder.is_relative_to(root.path):
-                relative = folder.relative_to(root.path).as_posix()
-                return root.id, "" if relative == "." else relative, root.path
-        return self._store.add_root(folder, volume_id(folder)), "", folder
+    def _is_known(self, digest: str) -> bool:
+        return self._store.is_known(digest, self._model.id)
 
-    def _is_embedded(self, digest: str) -> bool:
-        return self._store.embedding_of(digest, self._model.id) is not None
-
-    def _commit(self, root_id: int, block: list[ReadFile]) -> None:
+    def _commit(self, root_id: int, plan: FolderPlan, block: list[ReadFile]) -> None:
         """Embed what is new in a block of files and write all of it in one transaction."""
-        fresh = {item.content_hash: item for item in block if item.content_hash and item.pixels is not None}
+        if any(item.failure is not None for item in block):
+            self._check_still_there(plan)
+            block = [item for item in block if item.failure is None or _still_exists(item.file.path)]
+        decoded = {item.content_hash: item for item in block if item.content_hash and item.pixels is not None}
         # a copy in the block before may have been embedded since this file was decoded
-        fresh = {digest: item for digest, item in fresh.items() if not self._is_embedded(digest)}
-        images: list[NewImage] = []
-        if fresh:
-            embeddings = self._embed([item.pixels for item in fresh.values() if item.pixels is not None])
-            images = [
-                NewImage(digest, item.width, item.height, item.format, embedding)
-                for (digest, item), embedding in zip(fresh.items(), embeddings, strict=True)
-            ]
-        self._progress.advance(len(block) - len(images))
+        fresh = [item for digest, item in decoded.items() if not self._store.is_embedded(digest, self._model.id)]
+        pixels = [item.pixels for item in fresh if item.pixels is not None]
+        embeddings = embed_in_steps(self._encoder, pixels, self._progress.advance)
+        embedded = [
+            NewEmbedding(item.content_hash or "", embedding) for item, embedding in zip(fresh, embeddings, strict=True)
+        ]
+        self._progress.advance(len(block) - len(fresh))
+        images = [
+            NewImage(digest, item.width, item.height, item.format, item.metadata or ImageMetadata(), item.fingerprint)
+            for digest, item in decoded.items()
+        ]
         files, failures = [], []
         for item in block:
             seen = (item.file.relative_path, item.file.size, item.file.mtime_ns)
@@ -185,89 +234,55 @@ class _Run:
                 self._fail(item.file.path, item.failure)
             elif item.content_hash is not None:
                 files.append(FileRecord(*seen, item.content_hash))
-        self._store.commit(Batch(root_id, images=images, files=files, failures=failures), self._model.id)
-        self._embedded += len(images)
-        self._reused += len(files) - len(images)
+        self._store.commit(Batch(root_id, images, embedded, files, failures, job_id=self._job_id), self._model.id)
+        self._embedded += len(embedded)
+        self._reused += len(files) - len(embedded)
 
-    def _embed(self, pixels: list[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
-        """Embed pictures one after the other, telling the progress of slow models within a batch too."""
-        step = _CPU_STEP if self._encoder.device == "cpu" else len(pixels)
-        for start in range(0, len(pixels), step):
-            part = pixels[start : start + step]
-            yield from self._encoder.encode_pixels(np.stack(part))
-            self._progress.advance(len(part))
+    def _check_still_there(self, plan: FolderPlan) -> None:
+        """A drive that goes away in mid-run makes every file unreadable; that says nothing of the files."""
+        if not _is_there_now(plan.place):
+            raise LibraryError(
+                f"{plan.place.base} went away during the run; what was committed is safe: "
+                "plug its drive in and run it again"
+            )
+
+    def _remove_gone(self, root_id: int, plan: FolderPlan) -> None:
+        """Drop what is gone from the catalog, unless that may be a mistake."""
+        if not plan.gone:
+            return
+        self._check_still_there(plan)
+        root = next(root for root in self._store.roots.all() if root.id == root_id)
+        moved, lost = self._store.split_gone(root_id, plan.gone)
+        going = plan.gone
+        if not self._options.prune and len(lost) > _MOST_OF_A_ROOT * root.files:
+            self._missing += len(lost)
+            going = plan.gone - lost
+            self._notify(
+                f"{len(lost):,} of {root.files:,} pictures of {root.path} are gone; nothing is removed, as that may be "
+                "a mistake. See which with --dry-run, remove them with --prune"
+            )
+        if going:
+            self._store.commit(Batch(root_id, removed=sorted(going), job_id=self._job_id), self._model.id)
+            self._moved += len(moved)
+            self._removed += len(going - moved)
 
     def _fail(self, path: Path, reason: str) -> None:
         self._notify(f"skipping {path}: {reason}")
         self._failures.append(FileFailure(path, reason))
 
-    def _explain_nothing_found(self, folder: Path, plan: _Plan) -> None:
-        """Say that a folder holds no pictures; where it used to, it is taken for an unplugged drive."""
-        if plan.gone:
-            self._notify(
-                f"{folder} holds no pictures now, but {len(plan.gone)} are in the catalog; nothing is removed, "
-                "as its drive may be unplugged"
-            )
-            plan.gone = set()
-        else:
-            self._notify(f"no pictures in {folder}")
+
+def _is_there_now(place: Place) -> bool:
+    if place.root is None or place.moved:
+        return place.base.is_dir()
+    return is_online(place.root)
 
 
-class _ProgressMeter:
-    """Tells progress a few times a second, however often it is called."""
-
-    def __init__(self, tell: Callable[[IndexProgress], None]) -> None:
-        self._tell = tell
-        self._done, self._total = 0, 0
-        self._started = self._told = time.monotonic()
-
-    def scanned(self) -> None:
-        if self._due():
-            self._tell(IndexProgress(0, None, 0.0, None))
-
-    def start(self, total: int) -> None:
-        self._total, self._started = total, time.monotonic()
-        self._tell(IndexProgress(0, total, 0.0, None))
-
-    def advance(self, files: int) -> None:
-        self._done += files
-        if self._due():
-            self._tell(self._now())
-
-    def finish(self) -> None:
-        self._tell(self._now())
-
-    def _due(self) -> bool:
-        now = time.monotonic()
-        due = now - self._told >= _PROGRESS_EVERY_S
-        self._told = now if due else self._told
-        return due
-
-    def _now(self) -> IndexProgress:
-        rate = self._done / max(time.monotonic() - self._started, 1e-9)
-        return IndexProgress(self._done, self._total, rate, (self._total - self._done) / rate if rate else None)
-
-
-def _checked_folder(folder: Path) -> Path:
-    if not folder.exists():
-        raise ConfigError(f"there is no folder {folder}")
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is not a folder; name the folder that holds it")
-    resolved = folder.resolve()
-    # POSIX lets "//photos" stand beside "/photos"; the catalog holds one of them
-    return Path("/" + str(resolved).lstrip("/")) if str(resolved).startswith("//") else resolved
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return folder in (".", path) or path.startswith(f"{folder}/")
-
-
-def _blocks(items: Iterable[ReadFile], size: int) -> Iterator[list[ReadFile]]:
-    block: list[ReadFile] = []
-    for item in items:
-        block.append(item)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
+def _still_exists(path: Path) -> bool:
+    """Whether there is such a file, readable or not; one deleted since it was scanned is no failure."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True

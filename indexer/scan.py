@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from clipsearch.images import IMAGE_SUFFIXES
 from clipsearch.store.image_store import CATALOG_NAME
@@ -18,24 +19,30 @@ JUNK_DIRECTORIES = frozenset(
 """Lower-case names of directories that hold no photographs of anybody; hidden ones are skipped as well."""
 
 
-@dataclass(frozen=True)
-class ScannedFile:
+class ScannedFile(NamedTuple):
     """A file that may be a picture, as the file system describes it.
 
     Attributes:
-        path: absolute.
-        relative_path: from the root, parts joined by ``/``.
+        root: where its relative path starts.
+        relative_path: parts joined by ``/``.
         size: in bytes.
         mtime_ns: time of last change, nanoseconds since 1970.
     """
 
-    path: Path
+    root: Path
     relative_path: str
     size: int
     mtime_ns: int
 
+    @property
+    def path(self) -> Path:
+        """Absolute; made when it is asked for, as most files of a rescan are passed over by name."""
+        return self.root / self.relative_path
 
-def scan(root: Path, *, prefix: str = "", on_error: Callable[[Path, str], None]) -> Iterator[ScannedFile]:
+
+def scan(
+    root: Path, *, prefix: str = "", without: Collection[Path] = (), on_error: Callable[[Path, str], None]
+) -> Iterator[ScannedFile]:
     """Walk a root, or one folder of it, in a stable order.
 
     Hidden entries and `JUNK_DIRECTORIES` are skipped. Symbolic links are followed, but each directory is
@@ -44,16 +51,20 @@ def scan(root: Path, *, prefix: str = "", on_error: Callable[[Path, str], None])
     Args:
         root: where relative paths start.
         prefix: relative path of the folder to walk; all of the root by default.
+        without: folders in it that are not entered: other roots.
         on_error: told of each directory or file that cannot be looked at, with the reason.
 
     Yields:
         Regular files whose name ends like a picture's.
     """
-    entered: set[tuple[int, int]] = set()
+    entered = {identity for folder in without if folder != root and (identity := _identity(folder)) is not None}
     linked: deque[str] = deque()
     yield from _walk(root, prefix, entered, linked, on_error)
     while linked:
         yield from _walk(root, linked.popleft(), entered, linked, on_error)
+
+
+_name_of = attrgetter("name")
 
 
 def _walk(
@@ -70,36 +81,42 @@ def _walk(
                 continue
             entered.add(identity)
             with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
+                entries = sorted(listing, key=_name_of)
         except OSError as error:
             on_error(folder, reason_of(error))
             continue
-        if any(entry.name == CATALOG_NAME for entry in entries):
+        names = [entry.name for entry in entries]
+        if CATALOG_NAME in names:
             continue  # a library of ours: its previews are not photographs of their own
         inner: list[str] = []
-        for entry in entries:
-            if entry.name.startswith("."):
+        above = f"{relative}/" if relative else ""
+        for name, entry in zip(names, entries, strict=True):
+            if name[0] == ".":
                 continue
-            child = f"{relative}/{entry.name}" if relative else entry.name
             try:
                 if entry.is_dir():
-                    if entry.name.lower() not in JUNK_DIRECTORIES:
-                        (linked if entry.is_symlink() else inner).append(child)
-                elif (file := _picture(entry, child)) is not None:
-                    yield file
+                    if name.lower() not in JUNK_DIRECTORIES:
+                        (linked if entry.is_symlink() else inner).append(above + name)
+                elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+                    status = entry.stat()  # of the target, for a link; a broken one raises
+                    if stat.S_ISREG(status.st_mode):
+                        yield ScannedFile(root, above + name, status.st_size, status.st_mtime_ns)
             except OSError as error:
                 on_error(Path(entry.path), reason_of(error))
         pending.extend(reversed(inner))
 
 
-def _picture(entry: os.DirEntry[str], relative: str) -> ScannedFile | None:
-    """The entry as a scanned file; ``None`` for what is no picture by its name, or no regular file."""
-    if os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122 (a hot path)
+def is_junk(name: str) -> bool:
+    """Whether a directory or file of this name is passed over."""
+    return name.startswith(".") or name.lower() in JUNK_DIRECTORIES
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
         return None
-    status = entry.stat()  # of the target, for a link; a broken one raises
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    return ScannedFile(Path(entry.path), relative, status.st_size, status.st_mtime_ns)
+    return status.st_dev, status.st_ino
 
 
 def reason_of(error: OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from PIL import Image, ImageColor
 
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.encoders.manifest import ImageSpec
-from clipsearch.images import ImageTransform
+from clipsearch.images import ImageTransform, content_hash, load_image
 from clipsearch.library import Library
+from clipsearch.thumbnails import write_thumbnail
 
 
 class ColourEncoder:
@@ -111,3 +113,30 @@ def open_library(tmp_path: Path, encoder: ColourEncoder, notes: Notes) -> Iterat
 @pytest.fixture
 def library(open_library: Callable[..., Library]) -> Library:
     return open_library()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the photos of `photos` and the library that indexed them, previews included; to be copied."""
+    folder = tmp_path_factory.mktemp("prepared")
+    for colour in COLOURS[:4]:
+        save_photo(folder / "photos" / f"{colour}.png", colour)
+    save_photo(folder / "photos" / "grey" / "white.jpg", "white")
+    save_photo(folder / "photos" / "grey" / "black.webp", "black")
+    with Library.open(folder / "library", create=True, encoder=ColourEncoder()) as library:
+        library.index(folder / "photos")
+        for path in sorted((folder / "photos").rglob("*.*")):
+            write_thumbnail(library.path, content_hash(path.read_bytes()), load_image(path).image)
+    return folder
+
+
+@pytest.fixture
+def indexed(prepared: Path, photos: Path, tmp_path: Path, open_library: Callable[..., Library]) -> Library:
+    """A library of its own, that has indexed `photos`, at the price of a copy."""
+    shutil.copytree(prepared / "library", tmp_path / "library")
+    shutil.copytree(prepared / "photos", photos, dirs_exist_ok=True)  # with the times that the catalog has
+    library = open_library()
+    (root,) = library._store.roots.all()
+    library._store.roots.move(root.id, photos, volume_id=root.volume_id, volume_path=root.volume_path)
+    library.search("red")
+    return library

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,16 @@ from click.testing import CliRunner, Result
 
 from clipsearch.cli import cli
 from clipsearch.errors import QueryError
-from clipsearch.library import FileFailure, IndexProgress, IndexReport, LibraryStatus, RootStatus, SearchResult
+from clipsearch.library import (
+    FileFailure,
+    IndexPreview,
+    IndexProgress,
+    IndexReport,
+    LibraryStatus,
+    RootStatus,
+    SearchResult,
+)
+from clipsearch.standing import NewMatches
 
 ODD = Path(os.fsdecode(b"/photos/caf\xe9\n.jpg"))
 
@@ -28,8 +38,10 @@ class StubLibrary:
 
     results: list[SearchResult] = field(default_factory=list)
     report: IndexReport = field(default_factory=IndexReport)
+    preview: IndexPreview = field(default_factory=IndexPreview)
     state: LibraryStatus | None = None
     failed: list[FileFailure] = field(default_factory=list)
+    matches: list[NewMatches] = field(default_factory=list)
     opened: list[tuple[Path | None, dict[str, Any]]] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
 
@@ -44,20 +56,27 @@ class StubLibrary:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def index(self, *folders: Path, progress: Any) -> IndexReport:
-        self.asked.append(folders)
+    def index(self, *folders: Path, progress: Any, **options: Any) -> IndexReport:
+        self.asked.append((folders, {name: value for name, value in options.items() if value}))
         progress(IndexProgress(1, 2, 3.0, 4.0))
         for failure in self.report.failures:
             self.notify(f"skipping {failure.path}: {failure.reason}")
         return self.report
 
-    def search(self, query: str, *, k: int) -> list[SearchResult]:
+    def preview_index(self, *folders: Path, **options: bool) -> IndexPreview:
+        self.asked.append((folders, options))
+        return self.preview
+
+    def new_matches(self) -> list[NewMatches]:
+        return self.matches
+
+    def search(self, query: str, *, k: int, **options: Any) -> list[SearchResult]:
         self.asked.append((query, k))
         if not query.strip():
             raise QueryError("the query is empty")
         return self.results[:k]
 
-    def similar(self, image: Path, *, k: int) -> list[SearchResult]:
+    def similar(self, image: Path, *, k: int, **options: Any) -> list[SearchResult]:
         return self.search(str(image), k=k)
 
     def status(self) -> LibraryStatus:
@@ -115,7 +134,19 @@ def test_json_is_a_list_of_objects(library: StubLibrary) -> None:
     library.results = [result(1, ODD, score=0.1234567)]
     done = run("search", "dogs", "--json", "-k", "1")
     assert json.loads(done.stdout) == [
-        {"rank": 1, "score": 0.123457, "path": str(ODD), "width": 640, "height": 480, "format": "JPEG"}
+        {
+            "rank": 1,
+            "score": 0.123457,
+            "path": str(ODD),
+            "width": 640,
+            "height": 480,
+            "format": "JPEG",
+            "taken_at": None,
+            "online": True,
+            "content_hash": f"{1:032x}",
+            "thumbnail": None,
+            "copies": [],
+        }
     ]
     assert os.fsencode(json.loads(done.stdout)[0]["path"]) == os.fsencode(ODD)
     assert json.loads(run("search", "--json", "-k", "1", "dogs").stdout)
@@ -139,8 +170,8 @@ def test_fewer_results_than_wanted_is_said(library: StubLibrary) -> None:
 
 def test_no_results_is_said(library: StubLibrary) -> None:
     done = run("similar", "x.jpg", "--json")
-    assert (done.exit_code, json.loads(done.stdout)) == (0, [])
-    assert done.stderr.startswith("nothing found: ") and "clipsearch index FOLDER" in done.stderr
+    assert (done.exit_code, json.loads(done.stdout)) == (3, [])
+    assert done.stderr.startswith("nothing found: ")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +185,7 @@ def test_no_results_is_said(library: StubLibrary) -> None:
         (("search", "x", "--json", "--paths"), 2, "--json does not go with --paths or -0"),
         (("search", "x", "--runtime", "abacus"), 2, "'abacus' is not one of"),
         (("search", ""), 1, "the query is empty"),
-        (("index",), 2, "Missing argument 'FOLDER...'"),
+        (("index", "--wait", "-1"), 2, "-1.0 is not in the range"),
     ],
 )
 def test_bad_input_is_one_line(library: StubLibrary, arguments: tuple[str, ...], status: int, part: str) -> None:
@@ -204,14 +235,19 @@ def test_model_runtime_and_device_reach_the_library(library: StubLibrary) -> Non
 
 def test_index_sums_up(library: StubLibrary) -> None:
     empty = [FileFailure(Path(f"/p/{name}.jpg"), "the file is empty") for name in "ab"]
-    library.report = IndexReport(8, 2, 1234, 3, [FileFailure(Path("/p/c\n.jpg"), "damaged"), *empty], seconds=4.0)
-    done = run("index", "a", "b")
-    assert library.asked == [(Path("a"), Path("b"))]
+    failures = [FileFailure(Path("/p/c\n.jpg"), "damaged"), *empty]
+    library.report = IndexReport(
+        8, 2, 1234, moved=5, removed=3, missing=7, failures=failures, offline=[Path("/usb")], seconds=4.0
+    )
+    done = run("index", "a", "b", "--verify", "--wait", "2.5")
+    assert library.asked == [((Path("a"), Path("b")), {"verify": True, "wait_s": 2.5})]
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         "indexed    10 pictures in 4.0 s, 2.0 images/s (2 of them moved, copied or restored: no inference needed)",
         "unchanged  1,234",
-        "removed    3",
+        "removed    3 (and 5 under their old names)",
+        "missing    7 (kept; see: clipsearch index --dry-run)",
+        "offline    /usb",
         "skipped    3",
         "  2 × the file is empty",
         "  1 × damaged",
@@ -220,15 +256,41 @@ def test_index_sums_up(library: StubLibrary) -> None:
 
 
 def test_index_json(library: StubLibrary) -> None:
-    library.report = IndexReport(1, 2, 3, 4, [FileFailure(ODD, "damaged")], seconds=1.23456)
+    library.report = IndexReport(
+        1, 2, 3, moved=1, removed=4, failures=[FileFailure(ODD, "damaged")], offline=[Path("/usb")], seconds=1.23456
+    )
+    library.matches = [NewMatches("beach", "beach -people", 2)]
     assert json.loads(run("index", "a", "--json").stdout) == {
         "indexed": 3,
         "embedded": 1,
         "reused": 2,
         "unchanged": 3,
+        "moved": 1,
         "removed": 4,
+        "missing": 0,
+        "offline": ["/usb"],
         "skipped": [{"path": str(ODD), "reason": "damaged"}],
         "seconds": 1.235,
+        "new_matches": [{"name": "beach", "line": "beach -people", "count": 2}],
+    }
+
+
+def test_a_dry_run_names_what_is_gone(library: StubLibrary) -> None:
+    library.preview = IndexPreview([Path("/p/new.jpg")], 5, [ODD], [FileFailure(Path("/p/bad.jpg"), "damaged")])
+    done = run("index", "-n")
+    assert library.opened[-1][1]["create"] is False
+    assert done.stdout.splitlines() == [
+        r"gone       /photos/caf\xe9\n.jpg",
+        "would read      1 new or changed file",
+        "would remove    1 old name of files gone, renamed or moved",
+        "would pass over 5 unchanged, 1 unreadable",
+    ]
+    assert json.loads(run("index", "--dry-run", "--json").stdout) == {
+        "to_read": ["/p/new.jpg"],
+        "gone": [str(ODD)],
+        "unchanged": 5,
+        "offline": [],
+        "failures": [{"path": "/p/bad.jpg", "reason": "damaged"}],
     }
 
 
@@ -250,6 +312,7 @@ def state(**changes: Any) -> LibraryStatus:
         "files": 1200,
         "images": 1100,
         "failures": 1,
+        "interrupted": None,
         "bytes_on_disk": 2_000_000,
         "roots": [RootStatus(Path("/photos"), 1199, True), RootStatus(Path("/usb"), 1, False)],
     }
@@ -263,7 +326,7 @@ def test_status_for_people(library: StubLibrary) -> None:
         "model      mini (fp32/int8, 384 dimensions)",
         "files      1,200 (1,100 distinct pictures)",
         "on disk    1.9 MiB",
-        "failures   1 (see: clipsearch status --failures)",
+        "failures   1 (see: clipsearch failures)",
         "folder     /photos (1,199 files)",
         "folder     /usb (1 file, offline)",
     ]
@@ -276,11 +339,15 @@ def test_status_of_a_new_library(library: StubLibrary) -> None:
     assert "add one with: clipsearch index FOLDER" in shown
 
 
-def test_status_lists_failures(library: StubLibrary) -> None:
-    library.state, library.failed = state(), [FileFailure(ODD, "damaged")]
-    assert run("status", "--failures").stdout.splitlines()[-1] == r"/photos/caf\xe9\n.jpg: damaged"
+def test_failures_for_people_and_programs(library: StubLibrary) -> None:
+    library.failed = [FileFailure(ODD, "damaged", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))]
+    assert run("failures").stdout.splitlines()[-1].endswith(r"/photos/caf\xe9\n.jpg: damaged")
+    listed = json.loads(run("failures", "--json").stdout)
+    assert listed == [{"path": str(ODD), "reason": "damaged", "time": "2026-01-02T03:04:05+00:00"}]
+    assert run("failures", "-0").stdout_bytes == b"/photos/caf\xe9\n.jpg\0"
+    assert run("failures", "--json", "-0").exit_code == 2
     library.failed = []
-    assert run("status", "--failures").stdout.splitlines()[-1] == "every file could be read"
+    assert run("failures").stdout == "every file could be read\n"
 
 
 def test_status_json(library: StubLibrary) -> None:
@@ -288,6 +355,3 @@ def test_status_json(library: StubLibrary) -> None:
     plain = json.loads(run("status", "--json").stdout)
     assert plain["model"] == "mini" and plain["failures"] == 1
     assert plain["folders"][1] == {"path": "/usb", "files": 1, "online": False}
-    assert "failed_files" not in plain
-    listed = json.loads(run("status", "--json", "--failures").stdout)
-    assert listed["failed_files"] == [{"path": str(ODD), "reason": "damaged"}]

@@ -2,36 +2,121 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from clipsearch.library import Library
-from clipsearch.store.image_store import ImageStore
+from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.vector_cache import current_index, index_path
+from clipsearch.vector_index import FaissVectorIndex
+from indexer.batches import BATCH_SIZE
 from tests.conftest import ColourEncoder, save_photo
 
-INDEX = """
-import sys, time
+PHOTOS = 600
+RANDOM_KILLS = 50
+
+COMMIT_POINTS = (
+    "RootTable.add",
+    "JobTable.begin",
+    "ImageStore.commit",
+    "raise_revision",
+    "current_index",
+    "FaissVectorIndex.save",
+    "os.fsync",
+    "Path.replace",
+    "JobTable.finish",
+)
+"""Where a run changes something that lasts; each is killed just before and just after it, early and late."""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the driver forks, which Windows cannot")
+
+DRIVER = """
+# One warm process that forks a child for each run: starting Python fifty times would take longer than all the rest.
+import json, os, shutil, signal, sys, time
+from pathlib import Path
+
+import clipsearch.store.image_store as image_store
+import indexer.run as run
 from clipsearch.library import Library
+from clipsearch.store.jobs import JobTable
+from clipsearch.store.roots import RootTable
+from clipsearch.vector_index import FaissVectorIndex
 from tests.conftest import ColourEncoder
 
-class SlowEncoder(ColourEncoder):
+library, photos, log_path, plan = sys.argv[1], sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4])
+OWNERS = {
+    "RootTable.add": RootTable, "JobTable.begin": JobTable, "ImageStore.commit": image_store.ImageStore,
+    "raise_revision": image_store, "current_index": run, "FaissVectorIndex.save": FaissVectorIndex,
+    "os.fsync": os, "Path.replace": Path, "JobTable.finish": JobTable,
+}
+
+class Slow(ColourEncoder):
     def encode_pixels(self, pixels):
-        time.sleep(0.03)
-        with open(sys.argv[3], "a") as log:
-            log.write(f"{len(pixels)}\\n")
+        with log_path.open("a") as log:
+            log.writelines(f"{row.tobytes().hex()}\\n" for row in pixels)
+        time.sleep(0.01)
         return super().encode_pixels(pixels)
 
-print("started", flush=True)
-Library.open(sys.argv[1], create=True, encoder=SlowEncoder()).index(sys.argv[2])
-"""
+def arm(point, after, nth):
+    owner, name = OWNERS[point], point.split(".")[-1]
+    original, calls = getattr(owner, name), 0
+    def deadly(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        if calls == nth and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **options)
+        if calls == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    setattr(owner, name, deadly)
 
-PHOTOS = 600
-KILLS = 12
+def child(step):
+    if "point" in step:
+        arm(step["point"], step["after"], step["nth"])
+    with Library.open(library, create=True, encoder=Slow()) as opened:
+        opened.index(photos)
+
+steps = list(reversed(plan))
+while steps:
+    step = steps.pop()
+    with log_path.open("a") as log:
+        log.write("run\\n")
+    pid = os.fork()
+    if pid == 0:
+        child(step)
+        os._exit(0)
+    if "delay" in step:
+        time.sleep(step["delay"])
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    _, status = os.waitpid(pid, 0)
+    print("killed" if os.WIFSIGNALED(status) else f"ended {os.waitstatus_to_exitcode(status)}", flush=True)
+    if "delay" in step and not os.WIFSIGNALED(status):
+        # the run was faster: begin anew, so that as many kills as were asked for hit a run at work
+        shutil.rmtree(library)
+        steps.append(step)
+        with log_path.open("a") as log:
+            log.write("anew\\n")
+    # what is committed now must not be embedded again
+    with log_path.open("a") as log:
+        catalog = Path(library) / "catalog.sqlite3"
+        if catalog.exists():
+            import sqlite3
+            connection = sqlite3.connect(catalog)
+            try:
+                log.writelines(f"have {row[0]}\\n" for row in connection.execute("SELECT content_hash FROM embeddings"))
+            except sqlite3.OperationalError:
+                pass  # killed before there were tables
+            connection.close()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -42,46 +127,120 @@ def many_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def contents(library: Path) -> dict[str, bytes]:
-    """Every file's name and the bytes of its embedding."""
-    store = ImageStore(library)
-    model = store.active_model()
-    assert model is not None
-    _, ids = store.live_embedding_ids(model.id)
-    vectors = {}
-    for block, rows in store.embeddings(ids, dim=model.dim):
-        vectors |= dict(zip(block.tolist(), rows, strict=True))
-    files = store.files_of(ids.tolist())
-    store.close()
-    return {str(file.path): vectors[row_id].tobytes() for row_id, group in files.items() for file in group}
+@pytest.fixture(scope="module")
+def undisturbed(many_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    library = tmp_path_factory.mktemp("undisturbed")
+    with Library.open(library, create=True, encoder=ColourEncoder()) as opened:
+        opened.index(many_photos)
+    return contents(library)
 
 
-def test_a_killed_run_is_resumed_to_the_same_end(many_photos: Path, tmp_path: Path) -> None:
-    disturbed, log = tmp_path / "disturbed", tmp_path / "log"
-    random = np.random.default_rng(1)
-    killed = 0
-    for _ in range(KILLS):
-        process = subprocess.Popen(
-            [sys.executable, "-c", INDEX, str(disturbed), str(many_photos), str(log)],
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parent.parent,
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(random.uniform(0.0, 0.5))
-        process.kill()
-        killed += process.wait() != 0
-        process.stdout.close()
-        if (disturbed / "catalog.sqlite3").exists():
-            with Library.open(disturbed, create=True, encoder=ColourEncoder()) as library:
-                assert library.status().files % 32 in (0, PHOTOS % 32)  # whole batches only
-    assert killed >= KILLS // 2
+def contents(library: Path) -> dict[str, object]:
+    """Every row that says something about the photos: nothing that depends on when or in which order it was written."""
+    connection = sqlite3.connect(library / CATALOG_NAME)
+    tables = {
+        "roots": "SELECT path, volume_id, volume_path FROM roots ORDER BY path",
+        "files": "SELECT root_id, relative_path, size, mtime_ns, content_hash FROM files ORDER BY 1, 2",
+        "images": "SELECT * FROM images ORDER BY content_hash",
+        "embeddings": "SELECT content_hash, model_id, vector FROM embeddings ORDER BY content_hash",
+        "failures": "SELECT relative_path, reason FROM failures ORDER BY relative_path",
+        "unfinished": "SELECT kind FROM jobs WHERE finished_at IS NULL",
+    }
+    found: dict[str, object] = {name: connection.execute(sql).fetchall() for name, sql in tables.items()}
+    assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
+    return found
 
-    with Library.open(disturbed, create=True, encoder=ColourEncoder()) as library:
-        library.index(many_photos)
-        assert len(library.search("red", k=PHOTOS + 1)) == PHOTOS
-    with Library.open(tmp_path / "quiet", create=True, encoder=ColourEncoder()) as library:
-        library.index(many_photos)
-    assert contents(disturbed) == contents(tmp_path / "quiet")
-    embedded = sum(int(line) for line in log.read_text().split())
-    assert embedded <= PHOTOS + 32 * killed  # at most the batch in flight was embedded again
+
+def drive(library: Path, photos: Path, log: Path, plan: list[dict[str, object]]) -> list[str]:
+    """Run the indexer once for each step, killing it as the step says; returns how each run ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(library), str(photos), str(log), json.dumps(plan)],
+        capture_output=True,
+        check=False,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:-1]
+
+
+def check_nothing_was_embedded_twice(log: Path, photos: Path) -> None:
+    """A content that was committed is never embedded again; at most one batch is lost by each kill."""
+    from clipsearch.images import content_hash, load_image
+
+    transform = ColourEncoder().transform
+    pixels_of = {
+        content_hash(path.read_bytes()): transform(load_image(path).image).tobytes().hex()
+        for path in photos.rglob("*.png")
+    }
+    committed: set[str] = set()
+    runs = embedded = 0
+    begun = 1
+    for line in log.read_text().splitlines():
+        if line == "run":
+            runs += 1
+        elif line == "anew":
+            begun += 1
+            committed.clear()
+        elif line.startswith("have "):
+            committed.add(pixels_of[line.removeprefix("have ")])
+        else:
+            embedded += 1
+            assert line not in committed
+    assert embedded <= begun * PHOTOS + runs * BATCH_SIZE
+
+
+def check_cache_agrees(library: Path) -> None:
+    """The saved vectors are those of the catalog, and no temporary file is left to be taken for one."""
+    with Library.open(library, encoder=ColourEncoder()) as opened:
+        store = opened._store
+        model = store.models.active()
+        assert model is not None
+        saved, stamp = FaissVectorIndex.load(index_path(library, model))
+        revision, live = store.live_embedding_ids(model.id)
+        assert stamp.revision == revision
+        assert saved.ids().tolist() == live.tolist()
+        notes: list[str] = []
+        current_index(store, model, notify=notes.append)
+        assert notes == []
+        results = opened.search("red", k=PHOTOS)
+        assert len(results) == PHOTOS
+
+
+def finish_and_compare(library: Path, photos: Path, log: Path, undisturbed: dict[str, object]) -> None:
+    assert drive(library, photos, log, [{}]) == ["ended 0"]
+    assert contents(library) == undisturbed
+    check_nothing_was_embedded_twice(log, photos)
+    check_cache_agrees(library)
+
+
+def test_fifty_kills_at_random_moments_change_nothing_in_the_end(
+    many_photos: Path, tmp_path: Path, undisturbed: dict[str, object]
+) -> None:
+    import random
+
+    library, log = tmp_path / "library", tmp_path / "log"
+    random_ = random.Random(1)
+    plan: list[dict[str, object]] = [{"delay": random_.uniform(0.0, 0.9)} for _ in range(RANDOM_KILLS)]
+    ends = drive(library, many_photos, log, plan)
+    assert ends.count("killed") == RANDOM_KILLS
+    assert set(ends) <= {"killed", "ended 0"}
+    finish_and_compare(library, many_photos, log, undisturbed)
+
+
+@pytest.mark.parametrize("point", COMMIT_POINTS)
+def test_a_kill_at_each_commit_point_changes_nothing_in_the_end(
+    point: str, many_photos: Path, tmp_path: Path, undisturbed: dict[str, object]
+) -> None:
+    library, log = tmp_path / "library", tmp_path / "log"
+    often = point in ("ImageStore.commit", "raise_revision")
+    plan: list[dict[str, object]] = [
+        {"point": point, "after": after, "nth": nth} for nth in ((1, 4) if often else (1,)) for after in (False, True)
+    ]
+    ends = drive(library, many_photos, log, plan)
+    assert ends[0] == "killed"
+    assert ends.count("killed") >= len(plan) // 2
+    finish_and_compare(library, many_photos, log, undisturbed)

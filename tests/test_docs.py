@@ -10,10 +10,11 @@ import click
 import pytest
 
 from clipsearch.cli import COMMANDS
+from clipsearch.cli.query_line import NEGATIVE_TERM, QueryCommand
 from clipsearch.encoders.presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "docs" / "architecture.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in DOCUMENTS}
 
 _FOLDERS = "clipsearch|indexer|ui|tests|data|docs"
@@ -59,6 +60,8 @@ def test_commands_are_shown_with_options_that_exist(line: str) -> None:
     if isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    if isinstance(command, QueryCommand):
+        words = [word for word in words if not NEGATIVE_TERM.match(word)]
     assert {word.split("=")[0] for word in words if word.startswith("-")} <= known | {"--help"}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, features
@@ -19,6 +20,8 @@ from PIL import Image, ImageDraw, ImageFilter, features
 from clipsearch.encoders.manifest import ImageSpec, Interpolation, ResizeMode
 from clipsearch.errors import ImageReadError
 from clipsearch.images import ImageTransform, decode_image, load_image
+
+pillow_heif.register_heif_opener()  # for writing; `decode_image` does it for itself
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
 WIDTH, HEIGHT = 96, 64
@@ -199,6 +202,76 @@ def test_sixteen_bit_colour_png_keeps_its_range() -> None:
     image = decode_image(_png(header, zlib.compress(row))).image
     assert image.getpixel((0, 0)) == pytest.approx((255, 0, 128), abs=1)
     assert image.getpixel((1, 0)) == pytest.approx((0, 255, 1), abs=1)
+
+
+def _tiff(samples: NDArray[np.uint16], order: str, *, photometric: int) -> bytes:
+    """An uncompressed 16-bit TIFF, which Pillow reads and cannot write in colour.
+
+    Args:
+        samples: [height, width, channels].
+        order: of bytes, ``<`` or ``>``.
+        photometric: 1 for grey, 2 for RGB.
+    """
+    height, width, channels = samples.shape
+    data = samples.astype(f"{order}u2").tobytes()
+    depths = struct.pack(f"{order}{channels}H", *[16] * channels).ljust(8, b"\0")
+    table = 8 + 2 + 9 * 12 + 4
+    entries = [
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, channels, table if channels > 2 else 16), (259, 3, 1, 1),
+        (262, 3, 1, photometric), (273, 4, 1, table + len(depths)), (277, 3, 1, channels), (278, 4, 1, height),
+        (279, 4, 1, len(data)),
+    ]  # fmt: skip
+    body = struct.pack(f"{order}H", len(entries))
+    for tag, kind, count, value in entries:
+        short = kind == 3 and count == 1
+        body += struct.pack(f"{order}HHI" + ("H2x" if short else "I"), tag, kind, count, value)
+    mark = b"II" if order == "<" else b"MM"
+    return mark + struct.pack(f"{order}HI", 42, 8) + body + bytes(4) + depths + data
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sixteen_bit_tiffs_in_colour_and_grey(order: str) -> None:
+    colours = np.array([[[65535, 0, 32768], [0, 65535, 257]]], dtype=np.uint16)
+    image = decode_image(_tiff(colours, order, photometric=2)).image
+    assert [image.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 128), (0, 255, 1)]
+    greys = np.array([[[0], [32768], [65535]]], dtype=np.uint16)
+    image = decode_image(_tiff(greys, order, photometric=1)).image
+    assert [image.getpixel((x, 0)) for x in range(3)] == [(0, 0, 0), (128, 128, 128), WHITE]
+
+
+def test_sixteen_bit_jpeg_2000_keeps_its_range() -> None:
+    grey = np.asarray(decode_image(encode(_sixteen_bit(), "JPEG2000")).image)[0, :, 0].astype(int)
+    assert np.abs(grey - np.linspace(0, 255, WIDTH)).max() <= 1
+
+
+def test_a_bare_jpeg_2000_codestream() -> None:
+    assert_corners(decode_image(encode(corners(), "JPEG2000", no_jp2=True)).image)
+
+
+BLACK, GREY = (0, 0, 0), (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"P1\n# a comment\n2 1\n1 0\n", [BLACK, WHITE]),
+        (b"P2\n2 1\n255\n0 255\n", [BLACK, WHITE]),
+        (b"P2\n3 1\n65535\n0 32768 65535\n", [BLACK, GREY, WHITE]),
+        (b"P3\n2 1\n255\n255 0 0 0 0 255\n", [RED, BLUE]),
+        (b"P3\n2 1\n65535\n65535 0 0 0 0 65535\n", [RED, BLUE]),
+        (b"P4\n2 1\n\x80", [BLACK, WHITE]),
+        (b"P5\n2 1\n255\n\0\xff", [BLACK, WHITE]),
+        (b"P5\n3 1\n65535\n" + struct.pack(">3H", 0, 32768, 65535), [BLACK, GREY, WHITE]),
+        (b"P5\n3 1\n1023\n" + struct.pack(">3H", 0, 512, 1023), [BLACK, GREY, WHITE]),
+        (b"P6\n2 1\n255\n\xff\0\0\0\0\xff", [RED, BLUE]),
+        (b"P6\n2 1\n65535\n" + struct.pack(">6H", 65535, 0, 0, 0, 0, 65535), [RED, BLUE]),
+    ],
+    ids=lambda value: value[:2].decode() if isinstance(value, bytes) else None,
+)
+def test_portable_anymaps(content: bytes, expected: list[tuple[int, int, int]]) -> None:
+    decoded = decode_image(content)
+    assert decoded.format == "PPM"
+    assert [decoded.image.getpixel((x, 0)) for x in range(decoded.width)] == expected
 
 
 @pytest.mark.parametrize(

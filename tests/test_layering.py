@@ -25,8 +25,24 @@ MAY_BE_HEAVY = (
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "config", "query", "metrics", "lookahead"),
-    ("images", "encoders", "vector_index", "store", "lock", "reports"),
-    ("vector_cache", "search"),
+    (
+        "embedded",
+        "metadata",
+        "pixels",
+        "raw_images",
+        "perceptual_hash",
+        "images",
+        "encoders",
+        "vector_index",
+        "store",
+        "lock",
+        "reports",
+        "thumbnails",
+        "volumes",
+    ),
+    ("prompting", "caption_bank", "calibration"),
+    ("vector_cache", "search", "checkup", "compaction", "removal", "transfer", "duplicates", "standing"),
+    ("housekeeping",),
     ("evaluation", "library"),
     ("cli",),
 )

@@ -69,7 +69,7 @@ def test_copies_moves_and_restored_files_cost_no_inference(
     shutil.copy(photos / "red.png", photos / "copy.png")
     (photos / "blue.png").rename(photos / "moved.png")
     report = library.index(photos)
-    assert (report.embedded, report.reused, report.removed) == (0, 2, 1)
+    assert (report.embedded, report.reused, report.moved, report.removed) == (0, 2, 1, 0)
     (photos / "red.png").unlink()
     (photos / "copy.png").rename(photos / "aside")
     library.index(photos)
@@ -358,7 +358,7 @@ def test_a_read_only_library_is_still_searched(
     reader = open_library(create=False)
     assert reader.search("red")[0].path.name == "red.png"
     with pytest.raises(LibraryError, match="check the permissions"):
-        reader._store.activate_model(spec="other", fingerprint="ee", dim=4, precision="fp32")
+        reader._store.models.activate(spec="other", fingerprint="ee", dim=4, precision="fp32")
 
 
 def test_status_counts_what_there_is(library: Library, photos: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.volumes import place_of
 from indexer.scan import scan
-from indexer.volumes import volume_id
 
 
 def names(root: Path, prefix: str = "") -> list[str]:
@@ -71,4 +71,4 @@ def test_what_cannot_be_looked_at_is_told_and_the_walk_goes_on(tmp_path: Path) -
 
 def test_a_volume_has_the_same_identity_for_all_of_its_folders(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
-    assert volume_id(tmp_path) == volume_id(tmp_path / "inner")
+    assert place_of(tmp_path).volume_id == place_of(tmp_path / "inner").volume_id

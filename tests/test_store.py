@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +17,23 @@ from sqlalchemy import create_engine
 
 import clipsearch.store.migrations as migrations_package
 from clipsearch.errors import LibraryError, SchemaVersionError
+from clipsearch.metadata import ImageMetadata
+from clipsearch.store.batch import Batch
 from clipsearch.store.database import SCHEMA_HEAD, SCHEMA_REVISIONS
-from clipsearch.store.image_store import CATALOG_NAME, Batch, ImageStore
-from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewImage
+from clipsearch.store.image_store import CATALOG_NAME, ImageStore
+from clipsearch.store.records import METADATA_VERSION, FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage
 from clipsearch.store.tables import Base
 
+DATA = Path(__file__).parent / "data"
 DIM = 4
 
 
-def new_image(digest: str, vector: list[float] | None = None) -> NewImage:
-    return NewImage(digest, 640, 480, "JPEG", np.array(vector or [1, 0, 0, 0], np.float32))
+def new_image(digest: str) -> NewImage:
+    return NewImage(digest, 640, 480, "JPEG")
+
+
+def new_embedding(digest: str, vector: list[float] | None = None) -> NewEmbedding:
+    return NewEmbedding(digest, np.array(vector or [1, 0, 0, 0], np.float32))
 
 
 @pytest.fixture
@@ -33,11 +43,12 @@ def store(tmp_path: Path) -> ImageStore:
 
 @pytest.fixture
 def model(store: ImageStore) -> ModelRecord:
-    return store.activate_model(spec="tiny", fingerprint="ff", dim=DIM, precision="fp32")
+    return store.models.activate(spec="tiny", fingerprint="ff", dim=DIM, precision="fp32")
 
 
 def add_file(store: ImageStore, model: ModelRecord, root: int, name: str, digest: str) -> None:
-    store.commit(Batch(root, images=[new_image(digest)], files=[FileRecord(name, 1, 2, digest)]), model.id)
+    batch = Batch(root, [new_image(digest)], [new_embedding(digest)], [FileRecord(name, 1, 2, digest)])
+    store.commit(batch, model.id)
 
 
 def test_a_missing_catalog_is_not_made_by_a_reader(tmp_path: Path) -> None:
@@ -89,7 +100,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     "name", ["plain.jpg", "ünï/😀.jpg", "caf\udce9.jpg", "a\nb.jpg", "%_'\".jpg", "\udcff\udc80/x.png"]
 )
 def test_every_name_comes_back_as_it_was(store: ImageStore, model: ModelRecord, name: str) -> None:
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     add_file(store, model, root, name, "aa")
     assert [item.relative_path for item in store.files_in(root)] == [name]
     _, ids = store.live_embedding_ids(model.id)
@@ -98,7 +109,7 @@ def test_every_name_comes_back_as_it_was(store: ImageStore, model: ModelRecord, 
 
 def test_case_matters_in_paths_also_for_folders(store: ImageStore, model: ModelRecord) -> None:
     """Regression: a peer's LIKE without case marked `cats/` as deleted when `Cats/` was indexed."""
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     add_file(store, model, root, "Cats/a.jpg", "aa")
     add_file(store, model, root, "cats/a.jpg", "bb")
     assert [item.relative_path for item in store.files_in(root, "cats")] == ["cats/a.jpg"]
@@ -107,10 +118,11 @@ def test_case_matters_in_paths_also_for_folders(store: ImageStore, model: ModelR
 
 
 def test_a_commit_is_whole_or_not_at_all(store: ImageStore, model: ModelRecord) -> None:
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     orphan = FileRecord("b.jpg", 1, 2, "no such content")
     with pytest.raises(LibraryError, match="FOREIGN KEY"):
-        store.commit(Batch(root, images=[new_image("aa")], files=[FileRecord("a.jpg", 1, 2, "aa"), orphan]), model.id)
+        files = [FileRecord("a.jpg", 1, 2, "aa"), orphan]
+        store.commit(Batch(root, [new_image("aa")], [new_embedding("aa")], files), model.id)
     assert store.counts().files == 0
     assert store.revision() == 0
     assert store.embedding_of("aa", model.id) is None
@@ -119,7 +131,7 @@ def test_a_commit_is_whole_or_not_at_all(store: ImageStore, model: ModelRecord) 
 def test_embeddings_are_kept_once_per_content_and_live_only_while_a_file_holds_it(
     store: ImageStore, model: ModelRecord
 ) -> None:
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     add_file(store, model, root, "a.jpg", "aa")
     add_file(store, model, root, "copy.jpg", "aa")
     assert store.live_embedding_ids(model.id)[1].tolist() == [1]
@@ -130,45 +142,49 @@ def test_embeddings_are_kept_once_per_content_and_live_only_while_a_file_holds_i
 
 
 def test_embeddings_come_back_in_float16(store: ImageStore, model: ModelRecord) -> None:
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     vectors = np.random.default_rng(0).normal(size=(1200, DIM)).astype(np.float32)
-    images = [new_image(f"{row:032x}", vector.tolist()) for row, vector in enumerate(vectors)]
-    store.commit(Batch(root, images=images), model.id)
+    digests = [f"{row:032x}" for row in range(len(vectors))]
+    embeddings = [new_embedding(digest, vector.tolist()) for digest, vector in zip(digests, vectors, strict=True)]
+    store.commit(Batch(root, [new_image(digest) for digest in digests], embeddings), model.id)
     blocks = list(store.embeddings(np.arange(1, 1201), dim=DIM))
     assert np.concatenate([ids for ids, _ in blocks]).tolist() == list(range(1, 1201))
     np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), vectors.astype(np.float16))
 
 
 def test_a_failure_replaces_the_file_and_a_readable_file_the_failure(store: ImageStore, model: ModelRecord) -> None:
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     add_file(store, model, root, "a.jpg", "aa")
     store.commit(Batch(root, failures=[FailureRecord("a.jpg", 9, 9, "damaged")]), model.id)
-    assert store.failures() == [(Path("/photos/a.jpg"), "damaged")]
+    (failure,) = store.failures()
+    assert (failure.path, failure.reason) == (Path("/photos/a.jpg"), "damaged")
+    assert failure.failed_at is not None
+    assert abs(datetime.now(UTC) - failure.failed_at) < timedelta(minutes=1)
     assert store.counts().files == 0
     add_file(store, model, root, "a.jpg", "aa")
     assert store.failures() == []
 
 
 def test_a_root_swallows_the_roots_inside_it(store: ImageStore, model: ModelRecord) -> None:
-    inner = store.add_root(Path("/photos/2021/crete"), None)
+    inner = store.roots.add(Path("/photos/2021/crete"))
     add_file(store, model, inner, "a.jpg", "aa")
-    outer = store.add_root(Path("/photos"), None)
-    assert [(root.path, root.files) for root in store.roots()] == [(Path("/photos"), 1)]
+    outer = store.roots.add(Path("/photos"))
+    assert [(root.path, root.files) for root in store.roots.all()] == [(Path("/photos"), 1)]
     assert [item.relative_path for item in store.files_in(outer)] == ["2021/crete/a.jpg"]
 
 
 def test_several_models_live_side_by_side(store: ImageStore, model: ModelRecord) -> None:
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     add_file(store, model, root, "a.jpg", "aa")
-    other = store.activate_model(spec="other", fingerprint="ee", dim=DIM, precision="int8")
-    assert store.unembedded_files(root, other.id) == {"a.jpg"}
-    assert store.unembedded_files(root, model.id) == set()
-    assert store.active_model() == other
-    assert store.activate_model(spec="tiny", fingerprint="ff", dim=DIM, precision="fp32").id == model.id
+    other = store.models.activate(spec="other", fingerprint="ee", dim=DIM, precision="int8")
+    assert store.incomplete_files(root, other.id) == {"a.jpg"}
+    assert store.incomplete_files(root, model.id) == set()
+    assert store.models.active() == other
+    assert store.models.activate(spec="tiny", fingerprint="ff", dim=DIM, precision="fp32").id == model.id
 
 
 def test_readers_and_a_writer_work_at_once(store: ImageStore, model: ModelRecord) -> None:
-    root = store.add_root(Path("/photos"), None)
+    root = store.roots.add(Path("/photos"))
     errors: list[BaseException] = []
     stop = threading.Event()
 
@@ -189,3 +205,79 @@ def test_readers_and_a_writer_work_at_once(store: ImageStore, model: ModelRecord
     for reader in readers:
         reader.join()
     assert errors == []
+
+
+def test_metadata_and_keywords_are_kept_per_content_and_replaced_when_read_again(
+    store: ImageStore, model: ModelRecord
+) -> None:
+    root = store.roots.add(Path("/photos"))
+    first = ImageMetadata(taken_at=datetime(2021, 6, 1, 12, 30), camera="X", iso=200, keywords=("sea", "sun"))
+    store.commit(Batch(root, [NewImage("aa", 6, 4, "JPEG", first)], [new_embedding("aa")]), model.id)
+    store.commit(Batch(root, [NewImage("aa", 6, 4, "JPEG", replace(first, iso=None, keywords=("sand",)))]), model.id)
+    with sqlite3.connect(store.path) as connection:
+        row = connection.execute("SELECT taken_at, camera, iso, metadata_version FROM images").fetchone()
+        keywords = connection.execute("SELECT keyword FROM image_keywords").fetchall()
+    connection.close()
+    assert row == ("2021-06-01 12:30:00.000000", "X", None, METADATA_VERSION)
+    assert keywords == [("sand",)]
+
+
+def test_contents_whose_metadata_is_old_are_read_again_but_not_embedded(store: ImageStore, model: ModelRecord) -> None:
+    root = store.roots.add(Path("/photos"))
+    add_file(store, model, root, "a.jpg", "aa")
+    assert store.is_known("aa", model.id)
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE images SET metadata_version = 0")
+    connection.close()
+    assert not store.is_known("aa", model.id)
+    assert store.incomplete_files(root, model.id) == {"a.jpg"}
+    assert store.embedding_of("aa", model.id) is not None
+
+
+def test_gone_files_are_told_apart_by_whether_their_content_lives_on(store: ImageStore, model: ModelRecord) -> None:
+    root, other = store.roots.add(Path("/photos")), store.roots.add(Path("/usb"))
+    for where, name, digest in [
+        (root, "a.jpg", "aa"),
+        (root, "a again.jpg", "aa"),
+        (root, "b.jpg", "bb"),
+        (other, "b.jpg", "bb"),
+        (root, "c.jpg", "cc"),
+        (root, "c again.jpg", "cc"),
+    ]:
+        add_file(store, model, where, name, digest)
+    store.commit(Batch(root, failures=[FailureRecord("bad.jpg", 1, 2, "damaged")]), model.id)
+    gone = {"a.jpg", "b.jpg", "c.jpg", "c again.jpg", "bad.jpg"}
+    assert store.split_gone(root, gone) == ({"a.jpg", "b.jpg"}, {"c.jpg", "c again.jpg"})
+
+
+def test_a_root_on_another_drive_stays_a_root_of_its_own(store: ImageStore, model: ModelRecord) -> None:
+    inner = store.roots.add(Path("/photos/usb"), volume_id="uuid:1", volume_path="")
+    add_file(store, model, inner, "a.jpg", "aa")
+    store.roots.add(Path("/photos"), volume_id="uuid:2", volume_path="photos")
+    assert [(root.path, root.files) for root in store.roots.all()] == [(Path("/photos"), 0), (Path("/photos/usb"), 1)]
+
+
+def test_a_job_is_interrupted_until_it_is_finished(store: ImageStore, model: ModelRecord) -> None:
+    root = store.roots.add(Path("/photos"))
+    assert store.jobs.interrupted("index") is None
+    job_id = store.jobs.begin("index")
+    batch = Batch(root, [new_image("aa")], [new_embedding("aa")], [FileRecord("a.jpg", 1, 2, "aa")], job_id=job_id)
+    store.commit(batch, model.id)
+    interrupted = store.jobs.interrupted("index")
+    assert interrupted is not None and interrupted.done == 1
+    assert abs(datetime.now(UTC) - interrupted.started_at) < timedelta(minutes=1)
+    assert store.jobs.interrupted("migrate") is None
+    store.jobs.finish(store.jobs.begin("index"))
+    assert store.jobs.interrupted("index") is None
+
+
+def test_a_catalog_of_the_first_version_is_upgraded_with_all_it_holds(tmp_path: Path) -> None:
+    """The file was written by the first version of this program; see `tests/data`."""
+    shutil.copy(DATA / "catalog-0001.sqlite3", tmp_path / CATALOG_NAME)
+    store = ImageStore(tmp_path)
+    model = store.models.active()
+    assert model is not None and model.spec == "colours"
+    assert {item.relative_path for item in store.files_in(1)} == {"red.png", "grey/white.jpg", "bad.jpg"}
+    assert store.incomplete_files(1, model.id) == {"red.png", "grey/white.jpg"}  # no metadata was read then
+    assert len(store.live_embedding_ids(model.id)[1]) == 2
+    assert [failure.path.name for failure in store.failures()] == ["bad.jpg"]

@@ -21,12 +21,42 @@ from clipsearch.cli.options import Settings, common_options
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: Mapping[str, LazyCommand] = {
-    "index": LazyCommand("clipsearch.cli.index:index", "Add folders of pictures to the library, or update them."),
-    "search": LazyCommand("clipsearch.cli.search:search", "Find pictures by words."),
+    "index": LazyCommand(
+        "clipsearch.cli.index:index", "Add folders of pictures to the library, or bring them up to date."
+    ),
+    "search": LazyCommand("clipsearch.cli.search:search", "Find pictures by words, pictures and filters."),
     "similar": LazyCommand("clipsearch.cli.similar:similar", "Find pictures that look like a given one."),
+    "save": LazyCommand(
+        "clipsearch.cli.save:save", "Keep a search by name, to run it again and to be told of new matches."
+    ),
+    "saved": LazyCommand("clipsearch.cli.saved:saved", "List the saved searches, run one, or see what is new in it."),
     "status": LazyCommand("clipsearch.cli.status:status", "Show what the library holds."),
+    "failures": LazyCommand(
+        "clipsearch.cli.failures:failures", "List the files that could not be read, with reason and time."
+    ),
+    "roots": LazyCommand(
+        "clipsearch.cli.roots:roots", "Show the indexed folders, or say that one has moved or is to be forgotten."
+    ),
+    "watch": LazyCommand(
+        "clipsearch.cli.watch:watch", "Keep the library current: index what changes in its folders, as it changes."
+    ),
+    "migrate": LazyCommand(
+        "clipsearch.cli.migrate:migrate", "Embed every picture with another model, then make searches use it."
+    ),
+    "duplicates": LazyCommand(
+        "clipsearch.cli.duplicates:duplicates",
+        "Find pictures that the library holds more than once; nothing is ever deleted.",
+    ),
+    "remove": LazyCommand("clipsearch.cli.remove:remove", "Forget files or folders, which stay on the disk."),
+    "check": LazyCommand("clipsearch.cli.check:check", "Verify catalog, vector cache and previews against each other."),
+    "compact": LazyCommand("clipsearch.cli.compact:compact", "Drop what belongs to deleted pictures."),
+    "export": LazyCommand("clipsearch.cli.export:export", "Write paths, metadata and embeddings to a new directory."),
+    "import": LazyCommand("clipsearch.cli.import_:import_", "Take an exported directory into the library."),
     "models": LazyCommand("clipsearch.cli.models:models", "List the models, and compile them for fast use on CPUs."),
     "evaluate": LazyCommand("clipsearch.cli.evaluate:evaluate", "Measure a model's text-to-image retrieval."),
+    "completion": LazyCommand(
+        "clipsearch.cli.completion:completion", "Print a script that makes a shell complete clipsearch."
+    ),
     "demo": LazyCommand("clipsearch.cli.demo:demo", "Index a few bundled photographs and search them, to see it work."),
 }
 

@@ -18,8 +18,9 @@ import click
 
 from clipsearch.cli.display import display_path, format_count, format_seconds
 from clipsearch.cli.options import debug_option
-from clipsearch.cli.output import ResultsFormat, format_report, write_results
+from clipsearch.cli.output import ResultsFormat, write_results
 from clipsearch.cli.progress import progress_reporter
+from clipsearch.cli.report import format_report
 from clipsearch.errors import ConfigError
 
 if TYPE_CHECKING:

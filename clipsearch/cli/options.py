@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from clipsearch.cli.form_options import form_options
 from clipsearch.config import LIBRARY_VARIABLE
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -76,23 +77,46 @@ def encoder_options(command: _Decorated) -> _Decorated:
     return runtime(device(command))
 
 
+def wait_option(command: _Decorated) -> _Decorated:
+    """Add ``--wait``, passed on as `wait_s`."""
+    return click.option(
+        "--wait",
+        "wait_s",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="SECONDS",
+        help="Wait so long for another process that is writing to the library.",
+    )(command)
+
+
 def results_options(command: _Decorated) -> _Decorated:
-    """Add ``-k`` and the choice of output, passed on as `k`, `as_json`, `as_paths` and `null`."""
+    """Add what is wanted (``-k``, ``--offset``, ``--sort``, ``--group-copies``) and the forms of output.
+
+    Passed on as `k`, `offset`, `sort`, `group_copies`, and `form`, a `clipsearch.cli.output.ResultsFormat`.
+    """
+    decorated: Any = form_options(command)
     for option in (
-        click.option("-0", "--null", is_flag=True, help="Like --paths, each ended by a NUL byte, for xargs -0."),
-        click.option("--paths", "as_paths", is_flag=True, help="Print the paths only, one per line."),
+        click.option("--group-copies", is_flag=True, help="One result for all files with the same content."),
         click.option(
-            "--json",
-            "as_json",
-            is_flag=True,
-            help="Print a JSON list of objects: rank, score, path, width, height, format.",
+            "--sort",
+            type=click.Choice(["score", "date", "path"]),
+            default="score",
+            show_default=True,
+            help="The order in which the k best are shown; date begins with the newest.",
+        ),
+        click.option(
+            "--offset",
+            type=click.IntRange(min=0),
+            default=0,
+            metavar="N",
+            help="Pass over the N best, to see what comes after them.",
         ),
         click.option(
             "-k", type=int, default=10, show_default=True, callback=_check_k, metavar="N", help="How many results."
         ),
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return cast("_Decorated", decorated)
 
 
 def k_asked_for(k: int) -> int | None:

@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.query_line import QueryCommand, query_line
+
+if TYPE_CHECKING:
+    from clipsearch.search import Sort
 
 
-@click.command()
+@click.command(cls=QueryCommand)
 @click.argument("words", metavar="QUERY...", nargs=-1, required=True)
 @results_options
 @encoder_options
 @common_options
-@click.pass_obj
+@click.pass_context
 def search(
-    settings: Settings,
+    context: click.Context,
     *,
     words: tuple[str, ...],
     k: int,
-    as_json: bool,
-    as_paths: bool,
-    null: bool,
+    offset: int,
+    sort: Sort,
+    group_copies: bool,
+    form: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
-    """Find pictures by words.
+    """Find pictures by words, pictures and filters.
 
-    Several words are one query; quotes are only needed for characters that the shell would take. The score is
-    the cosine similarity between the words and the picture: compare scores within one model only.
+    Plain words are what to look for; -people keeps away from people, ~photo.jpg looks for what is like a picture,
+    2:beach counts twice. Filters are field:value, for example date:2021, camera:fuji, folder:Crete, size:>2MP,
+    rating:>=4 or near:35.3,25.1,20km, with not and or. docs/query.md has all of it. Quote what the shell
+    would take for itself. The score is the cosine similarity between query and picture: compare scores within
+    one model only. The exit status is 3 when nothing is found.
 
     \b
     Examples:
       clipsearch search two dogs playing in the snow
-      clipsearch search "a red bicycle" -k 3
-      clipsearch search sunset --json
-      clipsearch search whiteboard -k 50 -0 | xargs -0 cp -t ~/whiteboards
+      clipsearch search beach -people date:2021 -k 30
+      clipsearch search '"red bicycle" 0.5:~ref.jpg size:>2MP'
+      clipsearch search folder:Crete camera:fuji --sort date
+      clipsearch search whiteboard -k 50 --copy-to ~/whiteboards
+      clipsearch search sunset -k 100 --html sunsets.html --open
+      clipsearch search sunset -0 | xargs -0 ls -l
     """
     from clipsearch.library import Library
 
-    form = ResultsFormat(as_json, as_paths, null)
-    with Library.open(settings.library, runtime=runtime, device=device, notify=notify_on_stderr) as library:
-        results = library.search(" ".join(words), k=k)
-    write_results(results, wanted=k_asked_for(k), form=form)
+    line = query_line(words)
+    with Library.open(
+        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
+    ) as library:
+        results = library.search(line, k=k, offset=offset, sort=sort, group_copies=group_copies)
+    write_results(results, wanted=k_asked_for(k), form=form, title=line)
+    if not results:
+        context.exit(NOTHING_FOUND)

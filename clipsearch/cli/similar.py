@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
+
+if TYPE_CHECKING:
+    from clipsearch.search import Sort
 
 
 @click.command()
@@ -16,15 +20,16 @@ from clipsearch.cli.progress import notify_on_stderr
 @results_options
 @encoder_options
 @common_options
-@click.pass_obj
+@click.pass_context
 def similar(
-    settings: Settings,
+    context: click.Context,
     *,
     photo: Path,
     k: int,
-    as_json: bool,
-    as_paths: bool,
-    null: bool,
+    offset: int,
+    sort: Sort,
+    group_copies: bool,
+    form: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
@@ -38,10 +43,14 @@ def similar(
       clipsearch similar holiday.jpg
       clipsearch similar ~/Downloads/sofa.webp -k 5
       clipsearch similar holiday.jpg --paths
+      clipsearch similar holiday.jpg --link-to ~/like-holiday
     """
     from clipsearch.library import Library
 
-    form = ResultsFormat(as_json, as_paths, null)
-    with Library.open(settings.library, runtime=runtime, device=device, notify=notify_on_stderr) as library:
-        results = library.similar(photo, k=k)
-    write_results(results, wanted=k_asked_for(k), form=form)
+    with Library.open(
+        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
+    ) as library:
+        results = library.similar(photo, k=k, offset=offset, sort=sort, group_copies=group_copies)
+    write_results(results, wanted=k_asked_for(k), form=form, title=f"like {photo.name}")
+    if not results:
+        context.exit(NOTHING_FOUND)

@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
+from clipsearch.errors import LibraryError
+from clipsearch.reports import FileFailure
+from clipsearch.store.batch import Batch, write_batch
+from clipsearch.store.chunks import chunks
 from clipsearch.store.database import open_database, reading, writing
+from clipsearch.store.exchange import ExchangeTable
+from clipsearch.store.jobs import JobTable, count_done
+from clipsearch.store.models import ModelTable
 from clipsearch.store.records import (
+    METADATA_VERSION,
     CatalogCounts,
-    FailureRecord,
-    FileRecord,
     FoundFile,
-    ModelRecord,
-    NewImage,
-    RootRecord,
     SeenFile,
+    UnembeddedFile,
 )
-from clipsearch.store.tables import CatalogState, Embedding, Failure, File, Image, Model, Root
+from clipsearch.store.revision import current_revision, raise_revision
+from clipsearch.store.roots import RootTable
+from clipsearch.store.saved import SavedSearchTable
+from clipsearch.store.tables import Embedding, Failure, File, Image, Root
+from clipsearch.store.upkeep import UpkeepTable
 
 CATALOG_NAME = "catalog.sqlite3"
-_Item = TypeVar("_Item")
-_CHUNK = 500  # bound parameters of one statement; SQLite's old limit is 999
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one commit of the indexer brings: all of it is seen afterwards, or nothing.
-
-    Attributes:
-        root_id: the root that its files are in.
-        images: contents not yet embedded by the model, with their embeddings.
-        files: files seen, whose contents are in `images` or already in the catalog.
-        failures: files that could not be read.
-        removed: relative paths that are no longer there.
-    """
-
-    root_id: int
-    images: Sequence[NewImage] = ()
-    files: Sequence[FileRecord] = ()
-    failures: Sequence[FailureRecord] = ()
-    removed: Sequence[str] = ()
 
 
 class ImageStore:
@@ -57,82 +43,82 @@ class ImageStore:
         self.directory = directory
         self.path = directory / CATALOG_NAME
         self._engine = open_database(self.path, create=create)
+        self.models = ModelTable(self._engine, self.path)
+        self.roots = RootTable(self._engine, self.path)
+        self.jobs = JobTable(self._engine, self.path)
+        self.saved = SavedSearchTable(self._engine, self.path)
+        self.upkeep = UpkeepTable(self._engine, self.path)
+        self.exchange = ExchangeTable(self._engine, self.path)
 
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
 
-    # --- models ---------------------------------------------------------------------------------
-
-    def active_model(self) -> ModelRecord | None:
-        """The model that searches use; ``None`` before the first indexing."""
-        statement = select(Model.id, Model.spec, Model.fingerprint, Model.dim, Model.precision).join(
-            CatalogState, CatalogState.active_model_id == Model.id
-        )
-        with reading(self._engine, self.path) as connection:
-            row = connection.execute(statement).one_or_none()
-        return ModelRecord(*row) if row else None
-
-    def activate_model(self, *, spec: str, fingerprint: str, dim: int, precision: str) -> ModelRecord:
-        """Make a model the one that searches use, adding it where it is new."""
-        values = {"spec": spec, "fingerprint": fingerprint, "dim": dim, "precision": precision}
-        with writing(self._engine, self.path) as connection:
-            known = and_(Model.spec == spec, Model.fingerprint == fingerprint)
-            model_id = connection.execute(select(Model.id).where(known)).scalar()
-            if model_id is None:
-                model_id = connection.execute(insert(Model).values(values).returning(Model.id)).scalar_one()
-            connection.execute(update(CatalogState).values(active_model_id=model_id))
-        return ModelRecord(model_id, spec, fingerprint, dim, precision)
-
-    # --- roots and files ------------------------------------------------------------------------
-
-    def roots(self) -> list[RootRecord]:
-        """Every root with its number of files, by path."""
-        files = select(func.count()).where(File.root_id == Root.id).scalar_subquery()
-        with reading(self._engine, self.path) as connection:
-            rows = connection.execute(select(Root.id, Root.path, Root.volume_id, files).order_by(Root.path))
-            return [RootRecord(row_id, Path(path), volume_id, count) for row_id, path, volume_id, count in rows]
-
-    def add_root(self, path: Path, volume_id: str | None) -> int:
-        """Add a root and return its id; roots inside it become part of it."""
-        with writing(self._engine, self.path) as connection:
-            inner = [
-                (row_id, Path(inner_path).relative_to(path).as_posix())
-                for row_id, inner_path in connection.execute(select(Root.id, Root.path))
-                if Path(inner_path).is_relative_to(path)
-            ]
-            statement = insert(Root).values(path=str(path), volume_id=volume_id)
-            root_id: int = connection.execute(statement.returning(Root.id)).scalar_one()
-            for row_id, prefix in inner:
-                for table in (File, Failure):
-                    moved = {"root_id": root_id, "relative_path": f"{prefix}/" + table.relative_path}
-                    connection.execute(update(table).where(table.root_id == row_id).values(moved))
-                connection.execute(delete(Root).where(Root.id == row_id))
-        return root_id
+    # --- files ----------------------------------------------------------------------------------
 
     def files_in(self, root_id: int, prefix: str = "") -> Iterator[SeenFile]:
         """Files of a root below a relative folder (all of them by default), failed ones included."""
         for table, failed in ((File, False), (Failure, True)):
             statement = select(table.relative_path, table.size, table.mtime_ns).where(table.root_id == root_id)
             with reading(self._engine, self.path) as connection:
-                for relative, size, mtime_ns in connection.execute(statement):
-                    # compared here, not by LIKE, which ignores case in SQLite and would mix up Cats/ and cats/
-                    if not prefix or relative.startswith(f"{prefix}/"):
-                        yield SeenFile(relative, size, mtime_ns, failed)
+                rows = connection.execute(statement)
+                # compared here, not by LIKE, which ignores case in SQLite and would mix up Cats/ and cats/
+                within = (row for row in rows if row[0].startswith(f"{prefix}/")) if prefix else rows
+                for relative, size, mtime_ns in within:
+                    yield SeenFile(relative, size, mtime_ns, failed)
 
-    def unembedded_files(self, root_id: int, model_id: int) -> set[str]:
-        """Relative paths of a root's files whose content the model has not embedded yet."""
-        known = select(Embedding.id).where(Embedding.content_hash == File.content_hash, Embedding.model_id == model_id)
-        statement = select(File.relative_path).where(File.root_id == root_id, ~known.exists())
+    def incomplete_files(self, root_id: int, model_id: int) -> set[str]:
+        """Relative paths of a root's files that have to be read again though they have not changed.
+
+        The model has not embedded their content, or only its preview, or their metadata is old.
+        """
+        known = select(Embedding.id).where(
+            Embedding.content_hash == Image.content_hash, Embedding.model_id == model_id, ~Embedding.from_preview
+        )
+        # by content: where nothing is lacking, which is the rule, no file is looked at
+        lacking = select(Image.content_hash).where(or_(Image.metadata_version < METADATA_VERSION, ~known.exists()))
+        statement = select(File.relative_path).where(File.root_id == root_id, File.content_hash.in_(lacking))
         with reading(self._engine, self.path) as connection:
             return set(connection.execute(statement).scalars())
 
-    def failures(self) -> list[tuple[Path, str]]:
-        """Every file that could not be read, with the reason, by path."""
-        statement = select(Root.path, Failure.relative_path, Failure.reason).join(Root, Root.id == Failure.root_id)
+    def split_gone(self, root_id: int, relative_paths: Collection[str]) -> tuple[set[str], set[str]]:
+        """Tell moved files from lost ones.
+
+        Args:
+            root_id: a root.
+            relative_paths: files of it that are no longer there.
+
+        Returns:
+            Those whose content another file of the catalog holds, and those whose content none does. Files
+            that could not be read are in neither.
+        """
+        moved: set[str] = set()
+        lost: set[str] = set()
+        leaving = set(relative_paths)
+        for chunk in chunks(sorted(leaving)):
+            of_chunk = select(File.content_hash).where(File.root_id == root_id, File.relative_path.in_(chunk))
+            statement = select(File.root_id, File.relative_path, File.content_hash)
+            with reading(self._engine, self.path) as connection:
+                rows = connection.execute(statement.where(File.content_hash.in_(of_chunk))).all()
+            kept = {digest for root, path, digest in rows if root != root_id or path not in leaving}
+            for root, path, digest in rows:
+                if root == root_id and path in leaving:
+                    (moved if digest in kept else lost).add(path)
+        return moved, lost
+
+    def failures(self, root_id: int | None = None) -> list[FileFailure]:
+        """Every file (of one root, if given) that could not be read, by path."""
+        columns = (Root.path, Failure.relative_path, Failure.reason, Failure.failed_at)
+        statement = select(*columns).join(Root, Root.id == Failure.root_id)
+        if root_id is not None:
+            statement = statement.where(Root.id == root_id)
         with reading(self._engine, self.path) as connection:
-            rows = connection.execute(statement)
-            return sorted((Path(root) / relative, reason) for root, relative, reason in rows)
+            # SQLite drops the zone; what is stored is UTC
+            found = [
+                FileFailure(Path(root) / relative, reason, failed_at.replace(tzinfo=UTC))
+                for root, relative, reason, failed_at in connection.execute(statement)
+            ]
+        return sorted(found, key=lambda failure: failure.path)
 
     def counts(self) -> CatalogCounts:
         """How much the catalog holds."""
@@ -148,59 +134,17 @@ class ImageStore:
     def commit(self, batch: Batch, model_id: int) -> None:
         """Write a batch in one transaction and raise the revision."""
         with writing(self._engine, self.path) as connection:
-            self._write_images(connection, batch.images, model_id)
-            readable = ("size", "mtime_ns", "content_hash")
-            self._write_seen(connection, batch.root_id, batch.files, table=File, fresh=readable, instead_of=Failure)
-            failed = ("size", "mtime_ns", "reason", "failed_at")
-            self._write_seen(connection, batch.root_id, batch.failures, table=Failure, fresh=failed, instead_of=File)
-            for chunk in _chunks(batch.removed):
-                for table in (File, Failure):
-                    gone = and_(table.root_id == batch.root_id, table.relative_path.in_(chunk))
-                    connection.execute(delete(table).where(gone))
-            connection.execute(update(CatalogState).values(revision=CatalogState.revision + 1))
-
-    def _write_images(self, connection: Connection, images: Sequence[NewImage], model_id: int) -> None:
-        if not images:
-            return
-        rows = [
-            {"content_hash": item.content_hash, "width": item.width, "height": item.height, "format": item.format}
-            for item in images
-        ]
-        connection.execute(upsert(Image).on_conflict_do_nothing(), rows)
-        vectors = [
-            {"content_hash": item.content_hash, "model_id": model_id, "vector": to_blob(item.embedding)}
-            for item in images
-        ]
-        connection.execute(upsert(Embedding).on_conflict_do_nothing(), vectors)
-
-    def _write_seen(
-        self,
-        connection: Connection,
-        root_id: int,
-        items: Sequence[FileRecord | FailureRecord],
-        *,
-        table: type[File | Failure],
-        fresh: tuple[str, ...],
-        instead_of: type[File | Failure],
-    ) -> None:
-        """Write files as they are now: a path is in one of the two tables, never in both."""
-        if not items:
-            return
-        statement = upsert(table)
-        statement = statement.on_conflict_do_update(
-            index_elements=["root_id", "relative_path"], set_={name: statement.excluded[name] for name in fresh}
-        )
-        connection.execute(statement, [{"root_id": root_id, **asdict(item)} for item in items])
-        for chunk in _chunks([item.relative_path for item in items]):
-            before = and_(instead_of.root_id == root_id, instead_of.relative_path.in_(chunk))
-            connection.execute(delete(instead_of).where(before))
+            write_batch(connection, batch, model_id)
+            if batch.job_id is not None:
+                count_done(connection, batch.job_id, len(batch.files) + len(batch.failures) or len(batch.embeddings))
+            raise_revision(connection)
 
     # --- embeddings -----------------------------------------------------------------------------
 
     def revision(self) -> int:
         """Rises with each commit that can change which embeddings have files."""
         with reading(self._engine, self.path) as connection:
-            return _revision(connection)
+            return current_revision(connection)
 
     def live_embedding_ids(self, model_id: int) -> tuple[int, NDArray[np.int64]]:
         """The revision, and at that revision the ids of the model's embeddings that a file still holds.
@@ -211,8 +155,21 @@ class ImageStore:
         held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
         statement = select(Embedding.id).where(Embedding.model_id == model_id, held).order_by(Embedding.id)
         with reading(self._engine, self.path) as connection:
-            revision = _revision(connection)
+            revision = current_revision(connection)
             return revision, np.fromiter(connection.execute(statement).scalars(), dtype=np.int64)
+
+    def embedding_ids_where(self, model_id: int, condition: ColumnElement[bool]) -> NDArray[np.int64]:
+        """Ids of the model's embeddings of which a file passes a condition (`FilterCompiler`), int64 [n], ascending."""
+        statement = (
+            select(Embedding.id)
+            .join(Image, Image.content_hash == Embedding.content_hash)
+            .join(File, File.content_hash == Embedding.content_hash)
+            .where(Embedding.model_id == model_id, condition)
+            .distinct()
+            .order_by(Embedding.id)
+        )
+        with reading(self._engine, self.path) as connection:
+            return np.fromiter(connection.execute(statement).scalars(), dtype=np.int64)
 
     def embeddings(
         self, ids: NDArray[np.int64], *, dim: int
@@ -221,14 +178,19 @@ class ImageStore:
 
         Yields:
             int64 [n] and float16 [n, dim]; ids that the catalog does not hold are left out.
+
+        Raises:
+            LibraryError: one of them is damaged.
         """
-        for chunk in _chunks(ids.tolist()):
+        for chunk in chunks(ids.tolist()):
             with reading(self._engine, self.path) as connection:
                 rows = connection.execute(
                     select(Embedding.id, Embedding.vector).where(Embedding.id.in_(chunk)).order_by(Embedding.id)
                 ).all()
             if rows:
                 blob = b"".join(vector for _, vector in rows)
+                if len(blob) != 2 * dim * len(rows):
+                    raise LibraryError(f"{self.path} holds damaged embeddings; mend it with: clipsearch check --repair")
                 yield np.array([row_id for row_id, _ in rows]), np.frombuffer(blob, "<f2").reshape(-1, dim)
 
     def embedding_of(self, content_hash: str, model_id: int) -> tuple[int, NDArray[np.float16]] | None:
@@ -240,35 +202,113 @@ class ImageStore:
             row = connection.execute(statement).one_or_none()
         return (row[0], np.frombuffer(row[1], "<f2")) if row else None
 
-    def files_of(self, embedding_ids: Sequence[int]) -> dict[int, list[FoundFile]]:
-        """The files behind embeddings, by embedding id; copies by path."""
-        columns = (Embedding.id, Root.path, File.relative_path, Image.content_hash)
+    def is_embedded(self, content_hash: str, model_id: int) -> bool:
+        """Whether the model has embedded a content from a file that holds it."""
+        statement = select(Embedding.id).where(
+            Embedding.content_hash == content_hash, Embedding.model_id == model_id, ~Embedding.from_preview
+        )
+        with reading(self._engine, self.path) as connection:
+            return connection.execute(statement).first() is not None
+
+    def is_known(self, content_hash: str, model_id: int) -> bool:
+        """Whether a content need not be decoded: the model has embedded it, and its metadata is up to date."""
+        current = select(Image.content_hash).where(
+            Image.content_hash == content_hash, Image.metadata_version >= METADATA_VERSION
+        )
+        with reading(self._engine, self.path) as connection:
+            has_metadata = connection.execute(current).first() is not None
+        return has_metadata and self.is_embedded(content_hash, model_id)
+
+    def files_to_embed(self, model_id: int) -> Iterator[UnembeddedFile]:
+        """One file of each content that files hold and a model has not embedded, those from previews included.
+
+        Root by root and in the order of the paths, as reading them from a disk goes fastest.
+        """
+        columns = (File.root_id, File.relative_path, File.size, File.mtime_ns, File.content_hash)
+        first = _first_files_to_embed(model_id)
+        statement = select(*columns).where(File.id.in_(first)).order_by(File.root_id, File.relative_path)
+        with reading(self._engine, self.path) as connection:
+            for row in connection.execute(statement):
+                yield UnembeddedFile(*row)
+
+    def count_to_embed(self, model_id: int) -> int:
+        """How many files `files_to_embed` gives."""
+        statement = select(func.count()).select_from(_first_files_to_embed(model_id).subquery())
+        with reading(self._engine, self.path) as connection:
+            return connection.execute(statement).scalar_one()
+
+    def files_of(
+        self, embedding_ids: Sequence[int], condition: ColumnElement[bool] | None = None
+    ) -> dict[int, list[FoundFile]]:
+        """The files behind embeddings that pass a condition, by embedding id; copies by path."""
         found: dict[int, list[FoundFile]] = {}
-        for chunk in _chunks(embedding_ids):
-            statement = (
-                select(*columns, Image.width, Image.height, Image.format)
-                .join(File, File.content_hash == Embedding.content_hash)
-                .join(Root, Root.id == File.root_id)
-                .join(Image, Image.content_hash == Embedding.content_hash)
-                .where(Embedding.id.in_(chunk))
-                .order_by(Root.path, File.relative_path)
-            )
-            with reading(self._engine, self.path) as connection:
-                for row_id, root, relative, content_hash, width, height, format_ in connection.execute(statement):
-                    file = FoundFile(Path(root) / relative, content_hash, width, height, format_)
-                    found.setdefault(row_id, []).append(file)
+        for chunk in chunks(embedding_ids):
+            statement = _found_files(condition).where(Embedding.id.in_(chunk)).order_by(Root.path, File.relative_path)
+            for file in self._read_found(statement):
+                found.setdefault(file.embedding_id, []).append(file)
         return found
 
+    def files_where(
+        self, model_id: int, condition: ColumnElement[bool], *, by_path: bool, limit: int, offset: int
+    ) -> list[FoundFile]:
+        """Files that pass a condition: the newest picture first, those without a date last, or by path."""
+        paths = (Root.path, File.relative_path)
+        order = paths if by_path else (Image.taken_at.is_(None), Image.taken_at.desc(), *paths)
+        statement = _found_files(condition).where(Embedding.model_id == model_id).order_by(*order)
+        return list(self._read_found(statement.limit(limit).offset(offset)))
 
-def to_blob(embedding: NDArray[np.floating]) -> bytes:
-    """An embedding as it is stored: float16, little-endian, [dim]."""
-    return embedding.astype("<f2").tobytes()
+    def embeddings_starting(self, content_hash: str, model_id: int) -> list[tuple[int, NDArray[np.float16]]]:
+        """Id and float16 [dim] of up to two embeddings whose content hash begins so."""
+        statement = select(Embedding.id, Embedding.vector).where(
+            Embedding.content_hash >= content_hash,
+            Embedding.content_hash < content_hash + "g",  # after every hex digit
+            Embedding.model_id == model_id,
+        )
+        with reading(self._engine, self.path) as connection:
+            return [(row_id, np.frombuffer(blob, "<f2")) for row_id, blob in connection.execute(statement.limit(2))]
+
+    def fingerprints_of(self, embedding_ids: Sequence[int]) -> dict[int, bytes]:
+        """What the contents behind embeddings look like, by embedding id, for those of which it is known."""
+        found: dict[int, bytes] = {}
+        for chunk in chunks(embedding_ids):
+            statement = select(Embedding.id, Image.fingerprint).join(
+                Image, Image.content_hash == Embedding.content_hash
+            )
+            with reading(self._engine, self.path) as connection:
+                for row_id, seen in connection.execute(statement.where(Embedding.id.in_(chunk))):
+                    if seen is not None:
+                        found[row_id] = seen
+        return found
+
+    def _read_found(self, statement: Select[*tuple[Any, ...]]) -> Iterator[FoundFile]:
+        with reading(self._engine, self.path) as connection:
+            for row_id, root_id, root, relative, *content in connection.execute(statement):
+                yield FoundFile(row_id, root_id, Path(root) / relative, *content)
 
 
-def _revision(connection: Connection) -> int:
-    return connection.execute(select(CatalogState.revision)).scalar_one()
+def _found_files(condition: ColumnElement[bool] | None) -> Select[*tuple[Any, ...]]:
+    statement: Select[*tuple[Any, ...]] = (
+        select(
+            Embedding.id,
+            Root.id,
+            Root.path,
+            File.relative_path,
+            File.size,
+            Image.content_hash,
+            Image.width,
+            Image.height,
+            Image.format,
+            Image.taken_at,
+        )
+        .join(Image, Image.content_hash == Embedding.content_hash)
+        .join(File, File.content_hash == Embedding.content_hash)
+        .join(Root, Root.id == File.root_id)
+    )
+    return statement if condition is None else statement.where(condition)
 
 
-def _chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), _CHUNK):
-        yield items[start : start + _CHUNK]
+def _first_files_to_embed(model_id: int) -> Select[int]:
+    known = select(Embedding.id).where(
+        Embedding.content_hash == File.content_hash, Embedding.model_id == model_id, ~Embedding.from_preview
+    )
+    return select(func.min(File.id)).where(~known.exists()).group_by(File.content_hash)

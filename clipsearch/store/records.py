@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clipsearch.metadata import ImageMetadata
+
+METADATA_VERSION = 1
+"""Raised when more metadata is read than before: contents of an older version are then read again, not embedded."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +37,39 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class RootRecord:
-    """A folder that was given to be indexed, and how many files of it are in the catalog."""
+    """A folder that was given to be indexed, and how many files of it are in the catalog.
+
+    Attributes:
+        id: its row.
+        path: where it is, or was when its drive was last there.
+        volume_id: identity of its file system; ``None`` where the system does not tell.
+        volume_path: from the mount point of that file system, parts joined by ``/``.
+        files: readable files of it in the catalog.
+    """
 
     id: int
     path: Path
     volume_id: str | None
+    volume_path: str | None
     files: int
 
 
 @dataclass(frozen=True)
-class SeenFile:
+class JobRecord:
+    """A long piece of work that did not come to its end.
+
+    Attributes:
+        kind: ``index`` or ``migrate``.
+        started_at: with time zone.
+        done: files committed before it was interrupted.
+    """
+
+    kind: str
+    started_at: datetime
+    done: int
+
+
+class SeenFile(NamedTuple):
     """A file as it was when last seen.
 
     Attributes:
@@ -53,6 +83,16 @@ class SeenFile:
     size: int
     mtime_ns: int
     failed: bool
+
+
+class UnembeddedFile(NamedTuple):
+    """A file of the catalog whose content a model has yet to embed."""
+
+    root_id: int
+    relative_path: str
+    size: int
+    mtime_ns: int
+    content_hash: str
 
 
 @dataclass(frozen=True)
@@ -77,24 +117,60 @@ class FailureRecord:
 
 @dataclass(frozen=True)
 class NewImage:
-    """A content to be written to the catalog with its embedding, float32 [dim], unit length."""
+    """A content to be written to the catalog, or one whose metadata was read again."""
 
     content_hash: str
     width: int
     height: int
     format: str
+    metadata: ImageMetadata = field(default_factory=ImageMetadata)
+    fingerprint: bytes | None = None
+
+
+@dataclass(frozen=True)
+class NewEmbedding:
+    """A content's embedding to be written to the catalog, float32 [dim], unit length.
+
+    `from_preview` says that it was made from the thumbnail, to be replaced when the file can be read.
+    """
+
+    content_hash: str
     embedding: NDArray[np.float32]
+    from_preview: bool = False
+
+
+@dataclass(frozen=True)
+class SpaceRecord:
+    """A model's embedding space: how many of the contents that files hold are in it.
+
+    Attributes:
+        model: whose.
+        embedded: contents embedded, those from previews included.
+        from_preview: contents embedded from their thumbnail.
+        missing: contents that files hold and the model has not embedded.
+        active: searches use it.
+    """
+
+    model: ModelRecord
+    embedded: int
+    from_preview: int
+    missing: int
+    active: bool
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file behind a search result; width and height in pixels, upright."""
+    """A file behind a search result: bytes, upright pixels, and when it was taken on the camera's clock."""
 
+    embedding_id: int
+    root_id: int
     path: Path
+    size: int
     content_hash: str
     width: int
     height: int
     format: str
+    taken_at: datetime | None
 
 
 @dataclass(frozen=True)

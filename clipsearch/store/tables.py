@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -38,15 +41,25 @@ class PathText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """From Python to the database."""
-        if value is None or value.isascii():
-            return value
-        return re.sub("[\udc80-\udcff]", lambda match: f"//{ord(match[0]) - 0xDC00:02x}", value)
+        return value if value is None else path_to_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """From the database to Python."""
-        if value is None or "//" not in value:
-            return value
-        return re.sub("//([0-9a-f]{2})", lambda match: chr(0xDC00 + int(match[1], 16)), value)
+        return value if value is None else text_to_path(value)
+
+
+def path_to_text(path: str) -> str:
+    """A path in the form that `PathText` stores."""
+    if path.isascii():
+        return path
+    return re.sub("[\udc80-\udcff]", lambda match: f"//{ord(match[0]) - 0xDC00:02x}", path)
+
+
+def text_to_path(text: str) -> str:
+    """A path from the form that `PathText` stores."""
+    if "//" not in text:
+        return text
+    return re.sub("//([0-9a-f]{2})", lambda match: chr(0xDC00 + int(match[1], 16)), text)
 
 
 class Base(DeclarativeBase):
@@ -100,6 +113,8 @@ class Root(Base):
     path: Mapped[str] = mapped_column(PathText, unique=True)
     volume_id: Mapped[str | None] = mapped_column(Text)
     """Identity of the file system it is on; ``None`` where the system does not tell."""
+    volume_path: Mapped[str | None] = mapped_column(PathText)
+    """Where it is on that file system: from the mount point, parts joined by ``/``; with `volume_id` only."""
     added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
@@ -112,6 +127,37 @@ class Image(Base):
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     format: Mapped[str] = mapped_column(String(16))
+    metadata_version: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Which `METADATA_VERSION` read what follows; contents of an older one are read again when next indexed."""
+    taken_at: Mapped[datetime | None] = mapped_column(DateTime)
+    """On the camera's clock, without a zone."""
+    taken_offset_min: Mapped[int | None] = mapped_column(Integer)
+    camera: Mapped[str | None] = mapped_column(Text)
+    lens: Mapped[str | None] = mapped_column(Text)
+    focal_length_mm: Mapped[float | None] = mapped_column(Float)
+    focal_length_35mm: Mapped[float | None] = mapped_column(Float)
+    f_number: Mapped[float | None] = mapped_column(Float)
+    exposure_s: Mapped[float | None] = mapped_column(Float)
+    iso: Mapped[int | None] = mapped_column(Integer)
+    latitude: Mapped[float | None] = mapped_column(Float)
+    longitude: Mapped[float | None] = mapped_column(Float)
+    altitude_m: Mapped[float | None] = mapped_column(Float)
+    orientation: Mapped[int | None] = mapped_column(Integer)
+    title: Mapped[str | None] = mapped_column(Text)
+    caption: Mapped[str | None] = mapped_column(Text)
+    rating: Mapped[int | None] = mapped_column(Integer)
+    fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """What `clipsearch.perceptual_hash` sees of it, to know it again re-encoded, resized, cropped or turned."""
+
+
+class ImageKeyword(Base):
+    """A keyword that somebody wrote into a picture."""
+
+    __tablename__ = "image_keywords"
+
+    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    keyword: Mapped[str] = mapped_column(Text, index=True)
 
 
 class File(Base):
@@ -140,6 +186,8 @@ class Embedding(Base):
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), index=True)
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     """float16 [dim], little-endian, unit length."""
+    from_preview: Mapped[bool] = mapped_column(Boolean(create_constraint=False), server_default=false())
+    """Made from the thumbnail while the file's drive was not there; made again when it is."""
 
 
 class Failure(Base):
@@ -155,3 +203,31 @@ class Failure(Base):
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(Text)
     failed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Job(Base):
+    """A long piece of work, so that the next run can tell that it was interrupted."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """``index`` or ``migrate``."""
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Files committed so far."""
+
+
+class SavedSearch(Base):
+    """A search kept by name."""
+
+    __tablename__ = "saved_searches"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    line: Mapped[str] = mapped_column(Text)
+    """The query's canonical line."""
+    seen_embedding_id: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The newest embedding, of whatever model, when its new results were last looked at; 0 if there was none."""
+    saved_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

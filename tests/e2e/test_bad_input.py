@@ -82,7 +82,6 @@ def one_line(stderr: str, expected: str) -> None:
 WRONG_COMMANDS = [
     (("index", "{photos}/nowhere"), ERROR, "there is no folder"),
     (("index", "{photos}/0.jpg"), ERROR, "is not a folder"),
-    (("index",), USAGE, "FOLDER"),
     (("index", "{photos}", "--model", "no-such-model"), ERROR, "no-such-model"),
     (("search", ""), ERROR, "the query is empty"),
     (("search", "  "), ERROR, "the query is empty"),
@@ -163,7 +162,7 @@ def test_bad_files_are_skipped_with_their_reasons(run: Run, tmp_path: Path) -> N
     paths = run("search", "a picture", "--paths").stdout.splitlines()
     names = {Path(path).name for path in paths}
     assert names == {"good.jpg", os.fsdecode(b"caf\xe9.jpg")} if sys.platform == "linux" else {"good.jpg"}
-    failures = run("status", "--failures")
+    failures = run("failures")
     assert all(name in failures.stdout for name in expected)
 
 

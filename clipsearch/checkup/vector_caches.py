@@ -1,0 +1,91 @@
+"""The saved vector indexes against the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from clipsearch.checkup.findings import Checkup, Finding
+from clipsearch.store.records import ModelRecord
+from clipsearch.vector_cache import VECTORS_NAME, current_index, index_path, is_stamped_for
+from clipsearch.vector_index import FaissVectorIndex, IndexFileError
+
+
+def check_vector_caches(checkup: Checkup) -> Iterator[Finding]:
+    """Compare each model's saved vectors with the catalog's; one that is behind or missing is in order."""
+    models = checkup.store.upkeep.models()
+    for model in models:
+        path = index_path(checkup.store.directory, model)
+        fault = _fault(checkup, model, path) if path.exists() else None
+        if fault is not None:
+            yield Finding(
+                "cache-damaged",
+                1,
+                "vector cache",
+                f"({fault})",
+                _shown(path),
+                "repairing makes it again from the catalog; so does the next search, if its checksum is wrong",
+                is_damage=True,
+                repairable=True,
+            )
+    stray = _stray_caches(checkup, models)
+    if stray:
+        yield Finding(
+            "cache-stray",
+            len(stray),
+            "vector cache",
+            "of no model of this library",
+            _shown(stray[0]),
+            "repairing deletes it",
+            is_damage=False,
+            repairable=True,
+        )
+
+
+def mend_vector_caches(checkup: Checkup) -> None:
+    """Delete the caches that disagree with the catalog and those of no model, and make the active model's again."""
+    models = checkup.store.upkeep.models()
+    for path in _stray_caches(checkup, models):
+        path.unlink(missing_ok=True)
+    for model in models:
+        path = index_path(checkup.store.directory, model)
+        if path.exists() and _fault(checkup, model, path) is not None:
+            path.unlink()
+    active = checkup.store.models.active()
+    if active is not None:
+        current_index(checkup.store, active, notify=checkup.notify, locked=True)
+
+
+def _fault(checkup: Checkup, model: ModelRecord, path: Path) -> str | None:
+    """What is wrong with a saved index, in words."""
+    revision, live = checkup.store.live_embedding_ids(model.id)
+    try:
+        index, stamp = FaissVectorIndex.load(path)
+    except IndexFileError as error:
+        return str(error)
+    if not is_stamped_for(stamp, model):
+        return "it belongs to another model"
+    if stamp.revision != revision:
+        return None  # the next search brings it up to date
+    if not np.array_equal(index.ids(), live):
+        return "it does not hold what the catalog holds"
+    ids = live
+    if checkup.sample is not None and checkup.sample < len(ids):
+        ids = np.sort(checkup.random.choice(ids, checkup.sample, replace=False))
+    well_formed, _ = checkup.store.upkeep.embedding_ids(model)
+    for block, vectors in checkup.store.embeddings(np.intersect1d(ids, well_formed), dim=model.dim):
+        cached = index.vectors(block).astype(np.float16)
+        if not np.array_equal(cached, vectors, equal_nan=True):
+            return "its vectors are not the catalog's"
+    return None
+
+
+def _stray_caches(checkup: Checkup, models: list[ModelRecord]) -> list[Path]:
+    own = {index_path(checkup.store.directory, model) for model in models}
+    return sorted(path for path in (checkup.store.directory / VECTORS_NAME).glob("*.faiss") if path not in own)
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"

@@ -1,0 +1,138 @@
+"""A contact sheet: one HTML file that shows results with everything in it, to keep or to send."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipsearch.cli.display import display_text, format_count
+from clipsearch.cli.previews import preview_jpeg
+from clipsearch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from clipsearch.library import SearchResult
+
+MARK = '<meta name="generator" content="clipsearch contact sheet">'
+"""In the first bytes of every contact sheet: how one is known again."""
+
+_LOOKED_AT = 512
+"""Bytes of a file in which the mark has to be."""
+
+_HEAD = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+{MARK}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+"""
+
+_STYLE = """<style>
+:root { --page: #fafafa; --text: #1c1c1c; --quiet: #5f5f5f; --frame: #ececec; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #161616; --text: #ececec; --quiet: #a8a8a8; --frame: #262626; }
+}
+body { margin: 0; padding: 1rem; background: var(--page); color: var(--text); font: 1rem/1.4 system-ui, sans-serif; }
+h1 { margin: 0 0 .25rem; font-size: 1.3rem; overflow-wrap: anywhere; }
+header p, figcaption { color: var(--quiet); }
+header p { margin: 0 0 1rem; }
+ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); }
+figure { margin: 0; }
+figure > a, figure > div { display: flex; align-items: center; justify-content: center; aspect-ratio: 4 / 3;
+  background: var(--frame); border-radius: .4rem; overflow: hidden; }
+img { max-width: 100%; max-height: 100%; object-fit: contain; }
+figcaption { margin-top: .35rem; font-size: .85rem; overflow-wrap: anywhere; }
+figcaption b { color: var(--text); }
+</style>
+"""
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to write a contact sheet over anything but an older one.
+
+    Raises:
+        ConfigError: there is something else at `path`, or no folder to write it into.
+    """
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder {path.parent}; make it first")
+    if not path.exists() and not path.is_symlink():
+        return
+    try:
+        with path.open("rb") as opened:
+            is_ours = MARK.encode("ascii") in opened.read(_LOOKED_AT)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be replaced: {error.strerror or error}; name another file") from error
+    if not is_ours:
+        raise ConfigError(f"{path} is there and is no contact sheet of clipsearch; name another file")
+
+
+def write_contact_sheet(path: Path, results: Sequence[SearchResult], *, title: str) -> None:
+    """Write results as one HTML file that needs no other.
+
+    Args:
+        path: others see the whole file there, or what was there before.
+        results: best first.
+        title: what was looked for.
+
+    Raises:
+        ConfigError: there is something else at `path`, or it cannot be written.
+    """
+    check_replaceable(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="\n") as written:
+            written.writelines(_parts(results, title))
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _parts(results: Sequence[SearchResult], title: str) -> Iterator[str]:
+    name = _text(title) or "clipsearch"
+    yield f"{_HEAD}<title>{name}</title>\n{_STYLE}</head>\n<body>\n"
+    found = format_count(len(results), "picture") if results else "nothing found"
+    yield f"<header>\n<h1>{name}</h1>\n<p>{found}</p>\n</header>\n<main>\n<ol>\n"
+    for result in results:
+        yield _item(result)
+    yield "</ol>\n</main>\n</body>\n</html>\n"
+
+
+def _item(result: SearchResult) -> str:
+    details = [f"{result.width}×{result.height}"]
+    details += [f"{result.taken_at:%Y-%m-%d %H:%M}"] if result.taken_at else []
+    details += [] if result.online else ["offline"]
+    details += [f"and {len(result.copies):,} more"] if result.copies else []
+    score = "" if result.score is None else f" · {result.score:.3f}"
+    return (
+        f"<li>\n<figure>\n{_picture(result)}\n"
+        f"<figcaption><b>{result.rank}</b>{score} · {' · '.join(details)}<br>{_text(str(result.path))}</figcaption>\n"
+        "</figure>\n</li>\n"
+    )
+
+
+def _picture(result: SearchResult) -> str:
+    """The preview, linked to the file where that can be opened."""
+    jpeg = preview_jpeg(result)
+    alt = f"{result.rank}: {_text(result.path.name)}"
+    if jpeg is None:
+        return f'<div role="img" aria-label="{alt} (no preview)">no preview</div>'
+    data = base64.standard_b64encode(jpeg).decode("ascii")
+    image = f'<img src="data:image/jpeg;base64,{data}" alt="{alt}">'
+    if not result.path.is_absolute():
+        return f"<div>{image}</div>"
+    return f'<a href="{escape(result.path.as_uri())}">{image}</a>'
+
+
+def _text(text: str) -> str:
+    """Text from outside: nothing that steers a page, and nothing that is not UTF-8."""
+    return escape(display_text(text))

@@ -1,0 +1,47 @@
+"""The small JPEG that stands for a result: the library's preview, or one made from the file."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from clipsearch.errors import ImageReadError
+
+if TYPE_CHECKING:
+    from clipsearch.library import SearchResult
+
+_QUALITY = 80
+
+
+def preview_jpeg(result: SearchResult) -> bytes | None:
+    """A preview of a result, at most `THUMBNAIL_SIDE` pixels on its longer side; ``None`` if there can be none."""
+    if result.thumbnail is not None:
+        try:
+            content = result.thumbnail.read_bytes()
+        except OSError:
+            content = b""
+        if _is_whole_jpeg(content):
+            return content
+    return _made_from_file(result) if result.online else None
+
+
+def _is_whole_jpeg(content: bytes) -> bool:
+    """Whether it begins and ends as a JPEG does: after a power cut a preview may be cut off."""
+    return content.startswith(b"\xff\xd8") and content.endswith(b"\xff\xd9")
+
+
+def _made_from_file(result: SearchResult) -> bytes | None:
+    from clipsearch.images import load_image
+    from clipsearch.thumbnails import THUMBNAIL_SIDE
+
+    try:
+        image = load_image(result.path, min_side=THUMBNAIL_SIDE).image
+    except ImageReadError:  # gone or damaged since it was indexed; the result is shown without a picture
+        return None
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    written = io.BytesIO()
+    profile = image.info.get("icc_profile")
+    # a profile of another colour space than the picture has by now would spoil its colours
+    is_rgb = isinstance(profile, bytes) and profile[16:20] == b"RGB "
+    image.save(written, "JPEG", quality=_QUALITY, icc_profile=profile if is_rgb else None)
+    return written.getvalue()

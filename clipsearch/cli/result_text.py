@@ -1,0 +1,107 @@
+"""Search results for people: a table on a terminal, with previews where it can draw them, and aligned text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clipsearch.cli.display import display_path
+
+if TYPE_CHECKING:
+    from clipsearch.cli.terminal import Terminal
+    from clipsearch.library import SearchResult
+
+_GAP = 2
+"""Columns between a preview and its text."""
+
+_MIN_TEXT = 24
+"""Columns that the text has to have beside a preview; on a narrower terminal there are none."""
+
+
+def write_for_terminal(results: Sequence[SearchResult], *, base: Path | None, preview: str) -> None:
+    """Write the results with previews, if they are wanted and the terminal can draw them, or as a table."""
+    from clipsearch.cli.terminal import drawing_terminal
+
+    # asked only when there is something to draw: it may cost a moment
+    any_picture = any(result.thumbnail is not None or result.path.is_file() for result in results)
+    terminal = drawing_terminal(preview) if any_picture else None
+    if terminal is not None and terminal.columns >= terminal.box.columns + _GAP + _MIN_TEXT:
+        _write_with_previews(results, base, terminal)
+    else:
+        _write_table(results, base)
+
+
+def write_aligned(results: Sequence[SearchResult], *, base: Path | None) -> None:
+    """Write one line for each result, for pipes and files."""
+    rank_width = max((len(str(result.rank)) for result in results), default=0)
+    size_width = max((len(_size(result)) for result in results), default=0)
+    for result in results:
+        path = display_path(result.path, base=base)
+        size = f"{_size(result):>{size_width}}"
+        click.echo(f"{result.rank:>{rank_width}}  {_score(result):>6}  {size}  {path}{_notes(result)}")
+
+
+def _write_table(results: Sequence[SearchResult], base: Path | None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.style import Style
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("Score", justify="right")
+    table.add_column("Size", justify="right", style="dim", no_wrap=True)
+    table.add_column("Picture", overflow="fold")  # last, so that a right-to-left name disturbs no other column
+    for result in results:
+        link = Style(link=result.path.as_uri()) if result.path.is_absolute() else Style()
+        path = Text(display_path(result.path, base=base), style=link)
+        path.append(_notes(result), style="yellow")
+        table.add_row(str(result.rank), _score(result), _size(result), path)
+    Console(highlight=False, markup=False, emoji=False).print(table)
+
+
+def _write_with_previews(results: Sequence[SearchResult], base: Path | None, terminal: Terminal) -> None:
+    from clipsearch.cli.previews import preview_jpeg
+    from clipsearch.cli.terminal_images import draw
+
+    for result in results:
+        jpeg = preview_jpeg(result)
+        picture = draw(terminal.protocol, jpeg, terminal.box) if jpeg is not None else ""
+        lines = _lines_beside(result, base, width=terminal.columns - terminal.box.columns - _GAP)
+        click.echo(_block(picture, lines, terminal), nl=False, color=True)
+
+
+def _lines_beside(result: SearchResult, base: Path | None, *, width: int) -> list[str]:
+    """What is said of a result beside its preview, in lines that do not wrap."""
+    from rich.cells import chop_cells
+
+    taken = f"  {result.taken_at:%Y-%m-%d %H:%M}" if result.taken_at else ""
+    head = f"{result.rank}  {_score(result)}".rstrip()
+    return [head, *chop_cells(display_path(result.path, base=base) + _notes(result), width), f"{_size(result)}{taken}"]
+
+
+def _block(picture: str, lines: Sequence[str], terminal: Terminal) -> str:
+    """One result: room for it, the picture at its left, the text beside that."""
+    height = max(terminal.box.rows + 1, len(lines))
+    column = f"\x1b[{terminal.box.columns + _GAP + 1}G"
+    text = "".join(f"{column}{line}\n" for line in lines) + "\n" * (height - len(lines))
+    # the room is made first: a screen that scrolls while a picture is drawn would tear it from its text
+    return "\n" * height + f"\x1b[{height}A" + (f"\x1b7{picture}\x1b8" if picture else "") + text
+
+
+def _size(result: SearchResult) -> str:
+    return f"{result.width}×{result.height}"
+
+
+def _notes(result: SearchResult) -> str:
+    notes = [] if result.online else ["offline"]
+    notes += [f"and {len(result.copies):,} more"] if result.copies else []
+    return f"  ({', '.join(notes)})" if notes else ""
+
+
+def _score(result: SearchResult) -> str:
+    return "" if result.score is None else f"{result.score:.3f}"

@@ -1,0 +1,75 @@
+"""The models that have embedded the contents of a catalog, and which of them searches use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+
+from clipsearch.store.database import reading, writing
+from clipsearch.store.records import ModelRecord, SpaceRecord
+from clipsearch.store.tables import CatalogState, Embedding, File, Model
+
+_COLUMNS = (Model.id, Model.spec, Model.fingerprint, Model.dim, Model.precision)
+
+
+class ModelTable:
+    """The models of a catalog; `ImageStore.models`."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        """Bind a catalog's engine and the path of its file."""
+        self._engine = engine
+        self._path = path
+
+    def active(self) -> ModelRecord | None:
+        """The model that searches use; ``None`` before the first indexing."""
+        statement = select(*_COLUMNS).join(CatalogState, CatalogState.active_model_id == Model.id)
+        with reading(self._engine, self._path) as connection:
+            row = connection.execute(statement).one_or_none()
+        return ModelRecord(*row) if row else None
+
+    def add(self, *, spec: str, fingerprint: str, dim: int, precision: str) -> ModelRecord:
+        """A model's row, made if it is new."""
+        with writing(self._engine, self._path) as connection:
+            return _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision)
+
+    def activate(self, *, spec: str, fingerprint: str, dim: int, precision: str) -> ModelRecord:
+        """Make a model the one that searches use, adding it where it is new."""
+        with writing(self._engine, self._path) as connection:
+            model = _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision)
+            connection.execute(update(CatalogState).values(active_model_id=model.id))
+        return model
+
+    def spaces(self) -> list[SpaceRecord]:
+        """Every model's embedding space, in the order they were begun."""
+        with reading(self._engine, self._path) as connection:
+            active = connection.execute(select(CatalogState.active_model_id)).scalar_one()
+            contents = connection.execute(select(func.count(File.content_hash.distinct()))).scalar_one()
+            models = [ModelRecord(*row) for row in connection.execute(select(*_COLUMNS).order_by(Model.id))]
+            return [_space(connection, model, contents, model.id == active) for model in models]
+
+    def drop_others(self, kept: ModelRecord) -> list[ModelRecord]:
+        """Drop the embeddings of every other model, and those models."""
+        with writing(self._engine, self._path) as connection:
+            others = [ModelRecord(*row) for row in connection.execute(select(*_COLUMNS).where(Model.id != kept.id))]
+            connection.execute(delete(Embedding).where(Embedding.model_id != kept.id))
+            connection.execute(delete(Model).where(Model.id != kept.id))
+        return others
+
+
+def _add(connection: Connection, *, spec: str, fingerprint: str, dim: int, precision: str) -> ModelRecord:
+    known = select(*_COLUMNS).where(and_(Model.spec == spec, Model.fingerprint == fingerprint))
+    row = connection.execute(known).one_or_none()
+    if row is not None:
+        return ModelRecord(*row)
+    values = {"spec": spec, "fingerprint": fingerprint, "dim": dim, "precision": precision}
+    model_id = connection.execute(insert(Model).values(values).returning(Model.id)).scalar_one()
+    return ModelRecord(model_id, spec, fingerprint, dim, precision)
+
+
+def _space(connection: Connection, model: ModelRecord, contents: int, active: bool) -> SpaceRecord:
+    held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
+    count = select(func.count()).where(Embedding.model_id == model.id, held)
+    embedded = connection.execute(count).scalar_one()
+    previews = connection.execute(count.where(Embedding.from_preview)).scalar_one()
+    return SpaceRecord(model, embedded, previews, contents - embedded, active)

@@ -1,0 +1,143 @@
+"""An export as ``images.parquet``, for data frames and databases.
+
+One row per content: ``content_hash``, ``width``, ``height``, ``format``, the metadata, ``keywords``, ``files``
+(``root`` is an index into the manifest's ``roots``) and ``embedding``, a list of fixed size of float16. Parquet's text
+is UTF-8: a byte of a path that is not is written as ``//`` and its two hex digits, which occur in no other path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipsearch.errors import ConfigError
+from clipsearch.store.chunks import CHUNK
+from clipsearch.store.exchange import IMAGE_FIELDS, REQUIRED_FIELDS, ExchangedImage
+from clipsearch.store.tables import path_to_text, text_to_path
+from clipsearch.transfer.rows import from_row, to_row
+
+IMAGES_NAME = "images.parquet"
+
+_ROW_GROUP = 10 * CHUNK
+"""Contents that are written, and held in memory, at a time."""
+
+
+def import_pyarrow() -> Any:
+    """Load pyarrow with its Parquet part.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigError("Parquet needs pyarrow: pip install pyarrow, or take the format npz") from error
+    return pyarrow
+
+
+def write_parquet(directory: Path, blocks: Iterable[list[ExchangedImage]], *, dim: int) -> None:
+    """Write contents as they come, one group of rows in memory at a time."""
+    pyarrow = import_pyarrow()
+    schema = _schema(pyarrow, dim)
+    with pyarrow.parquet.ParquetWriter(directory / IMAGES_NAME, schema, compression="zstd") as writer:
+        group: list[ExchangedImage] = []
+        for block in blocks:
+            group += block
+            if len(group) >= _ROW_GROUP:
+                writer.write_table(_table(pyarrow, schema, group))
+                group = []
+        writer.write_table(_table(pyarrow, schema, group))
+
+
+def read_parquet(directory: Path, *, dim: int, roots: int) -> Iterator[list[ExchangedImage]]:
+    """Read contents in blocks.
+
+    Args:
+        directory: where the file is.
+        dim: that their embeddings must have.
+        roots: how many roots their files may name.
+
+    Raises:
+        ValueError: the file is damaged (pyarrow's own errors are mostly such, too); also `OSError`.
+        ConfigError: pyarrow is not installed.
+    """
+    pyarrow = import_pyarrow()
+    try:
+        with pyarrow.parquet.ParquetFile(directory / IMAGES_NAME) as file:
+            if not file.schema_arrow.equals(_schema(pyarrow, dim)):
+                raise ValueError("its columns are not those of an export")
+            for batch in file.iter_batches(batch_size=CHUNK):
+                yield _images(batch, dim, roots)
+    except pyarrow.ArrowException as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
+
+
+def _schema(pyarrow: Any, dim: int) -> Any:
+    types = {
+        bool: pyarrow.bool_(),
+        int: pyarrow.int64(),
+        float: pyarrow.float64(),
+        str: pyarrow.string(),
+        bytes: pyarrow.string(),  # as `to_row` writes them
+        datetime: pyarrow.timestamp("us"),
+    }
+    file = pyarrow.struct(
+        [
+            pyarrow.field("root", pyarrow.int64()),
+            pyarrow.field("path", pyarrow.string()),
+            pyarrow.field("size", pyarrow.int64()),
+            pyarrow.field("mtime_ns", pyarrow.int64()),
+        ]
+    )
+    return pyarrow.schema(
+        [
+            pyarrow.field("content_hash", pyarrow.string(), nullable=False),
+            *(
+                pyarrow.field(name, types[kind], nullable=name not in REQUIRED_FIELDS)
+                for name, kind in IMAGE_FIELDS.items()
+            ),
+            pyarrow.field("keywords", pyarrow.list_(pyarrow.string())),
+            pyarrow.field("files", pyarrow.list_(file)),
+            pyarrow.field("from_preview", pyarrow.bool_(), nullable=False),
+            *([pyarrow.field("embedding", pyarrow.list_(pyarrow.float16(), dim))] if dim else []),
+        ]
+    )
+
+
+def _table(pyarrow: Any, schema: Any, images: list[ExchangedImage]) -> Any:
+    rows = [to_row(image, path=path_to_text) for image in images]
+    columns = [
+        _embeddings(pyarrow, schema.field(name).type, images)
+        if name == "embedding"
+        else pyarrow.array([row[name] for row in rows], schema.field(name).type)
+        for name in schema.names
+    ]
+    return pyarrow.Table.from_arrays(columns, schema=schema)
+
+
+def _embeddings(pyarrow: Any, kind: Any, images: list[ExchangedImage]) -> Any:
+    blank = bytes(2 * kind.list_size)
+    vectors = np.frombuffer(b"".join(image.vector or blank for image in images), "<f2")
+    return pyarrow.FixedSizeListArray.from_arrays(
+        pyarrow.array(vectors.astype(np.float16), pyarrow.float16()),
+        type=kind,
+        mask=pyarrow.array([image.vector is None for image in images], pyarrow.bool_()),
+    )
+
+
+def _images(batch: Any, dim: int, roots: int) -> list[ExchangedImage]:
+    rows = batch.to_pylist() if not dim else batch.drop_columns(["embedding"]).to_pylist()
+    if not dim:
+        return [from_row(row, roots=roots, vector=None, path=text_to_path) for row in rows]
+    embeddings = batch.column("embedding")
+    # of the rows that have one only
+    vectors = iter(embeddings.flatten().to_numpy(zero_copy_only=False).astype("<f2").reshape(-1, dim))
+    return [
+        from_row(row, roots=roots, vector=next(vectors).tobytes() if valid else None, path=text_to_path)
+        for row, valid in zip(rows, embeddings.is_valid().to_pylist(), strict=True)
+    ]

@@ -1,0 +1,109 @@
+"""Contents as rows of plain values, which both formats write, and back, with everything checked."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from clipsearch.store.exchange import IMAGE_FIELDS, REQUIRED_FIELDS, ExchangedFile, ExchangedImage, FieldValue
+from clipsearch.store.tables import HASH_LENGTH, path_to_text
+
+_HASH = re.compile(f"[0-9a-f]{{{HASH_LENGTH}}}")
+_LARGEST = 2**63
+"""Integers of this size and above fit in no database column."""
+
+_OTHERS = frozenset({"content_hash", "keywords", "files", "from_preview"})
+
+
+def to_row(image: ExchangedImage, *, path: Callable[[str], str] = str) -> dict[str, Any]:
+    """All of a content but its embedding.
+
+    Args:
+        image: the content.
+        path: brings paths to the form that the format can hold.
+    """
+    return {
+        "content_hash": image.content_hash,
+        **{name: _plain(value) for name, value in image.fields.items()},
+        "keywords": list(image.keywords),
+        "files": [
+            {"root": file.root, "path": path(file.path), "size": file.size, "mtime_ns": file.mtime_ns}
+            for file in image.files
+        ],
+        "from_preview": image.from_preview,
+    }
+
+
+def from_row(
+    row: dict[str, Any], *, roots: int, vector: bytes | None, path: Callable[[str], str] = str
+) -> ExchangedImage:
+    """A content from such a row.
+
+    Args:
+        row: as `to_row` made it; values that are ``None`` may be missing.
+        roots: how many roots there are.
+        vector: its embedding.
+        path: brings paths back from the form that the format holds.
+
+    Raises:
+        ValueError: a value is missing, unknown, or makes no sense (`UnicodeEncodeError` is one, too).
+    """
+    unknown = row.keys() - IMAGE_FIELDS.keys() - _OTHERS
+    missing = [name for name in (*REQUIRED_FIELDS, *_OTHERS) if row.get(name) is None]
+    if unknown or missing:
+        raise ValueError(f"{sorted(unknown)[0]!r} is unknown" if unknown else f"{sorted(missing)[0]!r} is missing")
+    if not _HASH.fullmatch(_typed("content_hash", row["content_hash"], str)):
+        raise ValueError("a content hash is malformed")
+    fields = {name: _field(name, row[name]) for name in IMAGE_FIELDS if row.get(name) is not None}
+    return ExchangedImage(
+        content_hash=row["content_hash"],
+        fields=fields,
+        keywords=tuple(_typed("keywords", keyword, str) for keyword in _typed("keywords", row["keywords"], list)),
+        files=tuple(_file(file, roots, path) for file in _typed("files", row["files"], list)),
+        vector=vector,
+        from_preview=_typed("from_preview", row["from_preview"], bool),
+    )
+
+
+def _plain(value: FieldValue) -> int | float | str | datetime | None:
+    """A value as both formats hold it: bytes as Base64."""
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def _field(name: str, value: Any) -> int | float | str | bytes | datetime:
+    wanted = IMAGE_FIELDS[name]
+    if wanted is bytes and isinstance(value, str):
+        value = base64.b64decode(value, validate=True)
+    if wanted is datetime and isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    found: int | float | str | bytes | datetime = _typed(name, value, wanted)
+    if isinstance(found, datetime) and found.tzinfo is not None:
+        raise ValueError(f"{name!r} has a time zone")
+    return found
+
+
+def _file(file: Any, roots: int, path: Callable[[str], str]) -> ExchangedFile:
+    values = _typed("files", file, dict)
+    root, size, mtime_ns = (_typed(name, values.get(name), int) for name in ("root", "size", "mtime_ns"))
+    relative = path(_typed("path", values.get("path"), str))
+    parts = relative.split("/")
+    if not 0 <= root < roots or size < 0:
+        raise ValueError("a file is in no folder of the export")
+    if any(part in ("", ".", "..") for part in parts) or "\0" in relative:
+        raise ValueError("a file's path leads out of its folder")
+    path_to_text(relative).encode()  # some surrogates stand for no byte
+    return ExchangedFile(root, relative, size, mtime_ns)
+
+
+def _typed(name: str, value: Any, wanted: type) -> Any:
+    right = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
+    if not right or (wanted is int and not -_LARGEST <= value < _LARGEST):
+        raise ValueError(f"{name!r} is not as it should be")
+    if wanted is str and name != "path":
+        value.encode()  # no database takes lone surrogates, and no export writes them
+    return value

@@ -1,0 +1,176 @@
+"""Changing a library's model: fill the new embedding space beside the old one, then switch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.encoders.base import Encoder
+from clipsearch.errors import ImageReadError, LibraryError
+from clipsearch.images import load_image
+from clipsearch.lock import writer_lock
+from clipsearch.reports import IndexProgress, MigrationReport
+from clipsearch.store.batch import Batch
+from clipsearch.store.image_store import ImageStore
+from clipsearch.store.records import ModelRecord, NewEmbedding, UnembeddedFile
+from clipsearch.thumbnails import thumbnail_path
+from clipsearch.vector_cache import current_index, index_path
+from clipsearch.volumes import is_online
+from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps
+from indexer.progress_meter import ProgressMeter
+from indexer.read import ReadFile
+from indexer.scan import ScannedFile
+
+
+def migrate_library(
+    store: ImageStore,
+    *,
+    load_encoder: Callable[[], Encoder],
+    drop_old: bool,
+    partial: bool,
+    notify: Callable[[str], None],
+    progress: Callable[[IndexProgress], None],
+    wait_s: float = 0.0,
+) -> MigrationReport:
+    """Embed everything with another model, then make searches use it; see `Library.migrate`.
+
+    Args:
+        store: the catalog.
+        load_encoder: loads the new model.
+        drop_old: drop the embeddings of every other model once searches use the new one.
+        partial: switch even if some pictures could not be embedded.
+        notify: told in one line what a person should know.
+        progress: called a few times a second, from this thread.
+        wait_s: how long to wait for another writer, in seconds.
+    """
+    started = time.monotonic()
+    with writer_lock(store.directory, wait_s=wait_s):
+        encoder = load_encoder()
+        model = store.models.add(
+            spec=encoder.spec, fingerprint=encoder.fingerprint, dim=encoder.dim, precision=encoder.precision
+        )
+        run = _Migration(store, encoder, model, notify=notify, progress=progress)
+        run.fill()
+        space = next(space for space in store.models.spaces() if space.model == model)
+        report = MigrationReport(
+            embedded=run.embedded, from_preview=run.from_preview, missing=space.missing, switched=False, seconds=0.0
+        )
+        if not space.missing or partial:
+            _switch(store, model, drop_old=drop_old, notify=notify)
+            report = replace(report, switched=True)
+    return replace(report, seconds=time.monotonic() - started)
+
+
+def _switch(store: ImageStore, model: ModelRecord, *, drop_old: bool, notify: Callable[[str], None]) -> None:
+    """Make searches use a model, in one transaction; its vectors are saved before, so that none has to wait."""
+    current_index(store, model, notify=notify, locked=True)
+    store.models.activate(spec=model.spec, fingerprint=model.fingerprint, dim=model.dim, precision=model.precision)
+    if drop_old:
+        for other in store.models.drop_others(model):
+            index_path(store.directory, other).unlink(missing_ok=True)
+    current_index(store, model, notify=notify, locked=True)
+
+
+class _Migration:
+    """Fills a model's embedding space from the files, and from previews where files are not there."""
+
+    def __init__(
+        self,
+        store: ImageStore,
+        encoder: Encoder,
+        model: ModelRecord,
+        *,
+        notify: Callable[[str], None],
+        progress: Callable[[IndexProgress], None],
+    ) -> None:
+        self.embedded = self.from_preview = 0
+        self._store = store
+        self._encoder = encoder
+        self._model = model
+        self._notify = notify
+        self._progress = ProgressMeter(progress)
+
+    def fill(self) -> None:
+        """Embed what the model has not embedded yet; an interrupted migration goes on where it was."""
+        interrupted = self._store.jobs.interrupted("migrate")
+        job_id = self._store.jobs.begin("migrate")
+        left = self._store.count_to_embed(self._model.id)
+        if interrupted is not None and left:
+            begun = interrupted.started_at.astimezone().strftime("%Y-%m-%d %H:%M")
+            self._notify(f"the migration of {begun} was interrupted; going on with the {left:,} pictures that are left")
+        self._progress.start(left)
+        roots = {root.id: root for root in self._store.roots.all()}
+        online = {root.id for root in roots.values() if is_online(root)}
+        paths = {root.id: root.path for root in roots.values()}
+        unread: list[UnembeddedFile] = []
+        for root_id in sorted(online):
+            todo = [file for file in self._store.files_to_embed(self._model.id) if file.root_id == root_id]
+            unread += self._embed_files(todo, paths[root_id], job_id)
+            if not is_online(roots[root_id]):
+                raise LibraryError(
+                    f"{paths[root_id]} went away during the migration; what was committed is safe: "
+                    "plug its drive in and run it again"
+                )
+        unread += [file for file in self._store.files_to_embed(self._model.id) if file.root_id not in online]
+        self._embed_previews(unread, job_id)
+        self._progress.finish()
+        self._store.jobs.finish(job_id)
+
+    def _embed_files(self, files: list[UnembeddedFile], root: Path, job_id: int) -> list[UnembeddedFile]:
+        """Embed from the files themselves; returns those that cannot be read, or hold another content now."""
+        expected = {file.relative_path: file for file in files}
+        scanned = (ScannedFile(root, file.relative_path, file.size, file.mtime_ns) for file in files)
+        unread: list[UnembeddedFile] = []
+        with decoding_pool(self._encoder, library=self._store.directory) as pool:
+            for block in blocks_of(pool.read(scanned, is_embedded=self._is_embedded, look_ahead=LOOK_AHEAD)):
+                good = [item for item in block if self._is_as_expected(item, expected[item.file.relative_path])]
+                unread += [expected[item.file.relative_path] for item in block if item not in good]
+                pixels = [item.pixels for item in good if item.pixels is not None]
+                embeddings = embed_in_steps(self._encoder, pixels, self._progress.advance)
+                fresh = [
+                    NewEmbedding(item.content_hash or "", embedding)
+                    for item, embedding in zip(good, embeddings, strict=True)
+                ]
+                self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
+                self.embedded += len(fresh)
+        return unread
+
+    def _embed_previews(self, files: Iterable[UnembeddedFile], job_id: int) -> None:
+        """Embed from thumbnails, at their lower fidelity, until the files themselves can be read."""
+        for block in blocks_of(self._previews(files)):
+            embeddings = embed_in_steps(self._encoder, [pixels for _, pixels in block], self._progress.advance)
+            fresh = [
+                NewEmbedding(digest, embedding, from_preview=True)
+                for (digest, _), embedding in zip(block, embeddings, strict=True)
+            ]
+            self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
+            self.from_preview += len(fresh)
+        if self.from_preview:
+            self._notify(
+                f"{self.from_preview:,} pictures were embedded from their previews, as their drives are not there; "
+                "they are embedded again when their folders are indexed"
+            )
+
+    def _previews(self, files: Iterable[UnembeddedFile]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        """Content hash and pixels of each content that has a thumbnail and no embedding at all."""
+        transform = self._encoder.transform
+        for file in files:
+            if self._store.embedding_of(file.content_hash, self._model.id) is not None:
+                continue
+            try:
+                preview = load_image(thumbnail_path(self._store.directory, file.content_hash))
+            except ImageReadError:
+                continue  # counted as missing: the space lacks it afterwards
+            yield file.content_hash, transform(preview.image)
+
+    def _is_embedded(self, digest: str) -> bool:
+        return self._store.is_embedded(digest, self._model.id)
+
+    @staticmethod
+    def _is_as_expected(item: ReadFile, file: UnembeddedFile) -> bool:
+        return item.pixels is not None and item.content_hash == file.content_hash

@@ -1,0 +1,189 @@
+"""Keeping a library current: watch the indexed folders, and index what changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchfiles import BaseFilter, Change, watch
+
+from clipsearch.errors import LibraryError, LibraryLockedError
+from clipsearch.images import IMAGE_SUFFIXES
+from clipsearch.reports import IndexReport
+from indexer.scan import is_junk
+
+if TYPE_CHECKING:
+    from clipsearch.library import Library
+
+_MOST_FOLDERS = 64
+"""Changed folders beyond which a root is compared as a whole: one walk is quicker than many."""
+
+_LOCK_WAIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """How a library is watched.
+
+    Attributes:
+        quiet_s: seconds without a change before what has changed is indexed.
+        burst_s: seconds after which it is indexed even if changes go on.
+        check_s: seconds between looks at whether drives came or went.
+        rescan_s: seconds between comparisons of everything: systems drop events under load.
+        polling: look at every file instead of being told by the system, as network drives need.
+    """
+
+    quiet_s: float = 1.0
+    burst_s: float = 30.0
+    check_s: float = 5.0
+    rescan_s: float = 6 * 3600.0
+    polling: bool = False
+
+
+def watch_library(
+    library: Library,
+    *,
+    options: WatchOptions,
+    stop: threading.Event,
+    notify: Callable[[str], None],
+    indexed: Callable[[IndexReport], None],
+) -> None:
+    """Index everything once, then what changes, until told to stop.
+
+    Drives may be unplugged and plugged in again: their folders are watched while they are there, and compared
+    as a whole when they come back.
+
+    Args:
+        library: with at least one root.
+        options: how.
+        stop: set it to end; a run under way is finished first, unless it is interrupted.
+        notify: told in one line what a person should know.
+        indexed: told what each run did.
+
+    Raises:
+        LibraryError: the library cannot be written to, for instance because its disk is full.
+    """
+    watcher = _Watcher(library, options, notify, indexed)
+    there: dict[Path, tuple[int, int]] = {}
+    while not stop.is_set():
+        now = watcher.roots_there()
+        watcher.index([path for path, identity in now.items() if there.get(path) != identity])
+        for path in there.keys() - now.keys():
+            notify(f"{path} is offline; it is watched again when it is back")
+        there = now
+        if there:
+            watcher.until_drives_change(there, stop)
+        else:
+            stop.wait(options.check_s)
+
+
+class _Watcher:
+    """What the rounds of watching share."""
+
+    def __init__(
+        self,
+        library: Library,
+        options: WatchOptions,
+        notify: Callable[[str], None],
+        indexed: Callable[[IndexReport], None],
+    ) -> None:
+        self._library = library
+        self._options = options
+        self._notify = notify
+        self._indexed = indexed
+        self._scanned_at = time.monotonic()
+
+    def roots_there(self) -> dict[Path, tuple[int, int]]:
+        """The roots whose drives are there, with the identity of the folder: another one after remounting."""
+        found = {}
+        for root in self._library.roots():
+            if root.online:
+                status = root.path.stat()
+                found[root.path] = (status.st_dev, status.st_ino)
+        return found
+
+    def index(self, folders: Collection[Path]) -> None:
+        """Index folders; another writer is waited for, and a drive that goes away costs only this run."""
+        while folders:
+            try:
+                self._indexed(self._library.index(*folders, wait_s=_LOCK_WAIT_S))
+                return
+            except LibraryLockedError as error:
+                self._notify(f"{error}; trying again")
+            except LibraryError as error:
+                if all(folder.is_dir() for folder in folders):
+                    raise
+                self._notify(str(error))
+                return
+
+    def until_drives_change(self, there: dict[Path, tuple[int, int]], stop: threading.Event) -> None:
+        """Index what changes in the roots, until one of them goes or comes, or it is time to compare everything."""
+        changed: set[Path] = set()
+        first_change = 0.0
+        rounds = watch(
+            *there,
+            watch_filter=_PicturesAndFolders(),
+            debounce=int(self._options.quiet_s * 1000),
+            step=min(50, max(1, int(self._options.quiet_s * 1000))),
+            rust_timeout=int(min(self._options.quiet_s, self._options.check_s) * 1000),
+            yield_on_timeout=True,
+            stop_event=stop,
+            force_polling=self._options.polling or None,
+            raise_interrupt=True,
+        )
+        checked = time.monotonic()
+        for changes in rounds:
+            now = time.monotonic()
+            first_change = first_change if changed else now
+            changed |= {Path(path) for _, path in changes}
+            # a quiet round ends a burst
+            if changed and (not changes or now - first_change > self._options.burst_s):
+                self.index(changed_folders(changed, there))
+                changed = set()
+            if now - self._scanned_at > self._options.rescan_s:
+                self._scanned_at = now
+                self.index(list(there))
+            if now - checked > self._options.check_s:
+                checked = now
+                if self.roots_there() != there:
+                    return
+
+
+class _PicturesAndFolders(BaseFilter):
+    """Passes what may concern pictures: files with their endings, and anything that may be a folder."""
+
+    def __call__(self, change: Change, path: str) -> bool:
+        """Whether a change is looked at."""
+        suffix = Path(path).suffix.lower()
+        return (not suffix or suffix in IMAGE_SUFFIXES or Path(path).is_dir()) and not is_junk(Path(path).name)
+
+
+def changed_folders(changed: Iterable[Path], roots: Collection[Path]) -> list[Path]:
+    """The folders to index after changes: those that hold the changed paths and exist, the outermost ones only.
+
+    Args:
+        changed: paths of files or folders that were made, changed or deleted, in some root.
+        roots: the watched roots.
+
+    Returns:
+        Folders, none inside another; whole roots where many have changed.
+    """
+    folders: set[Path] = set()
+    for path in changed:
+        root = next((root for root in roots if path.is_relative_to(root)), None)
+        if root is None or any(is_junk(part) for part in path.relative_to(root).parts):
+            continue
+        folder = root if path == root else path.parent
+        while folder != root and not folder.is_dir():
+            folder = folder.parent
+        folders.add(folder)
+    outermost = {folder for folder in folders if not folders.intersection(folder.parents)}
+    for root in roots:
+        inside = {folder for folder in outermost if folder.is_relative_to(root)}
+        if len(inside) > _MOST_FOLDERS:
+            outermost = (outermost - inside) | {root}
+    return sorted(outermost)
