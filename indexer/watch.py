@@ -71,12 +71,12 @@ def watch_library(
     there: dict[Path, tuple[int, int]] = {}
     while not stop.is_set():
         now = watcher.roots_there()
-        watcher.index([path for path, identity in now.items() if there.get(path) != identity])
+        fresh = [path for path, identity in now.items() if there.get(path) != identity]
         for path in there.keys() - now.keys():
             notify(f"{path} is offline; it is watched again when it is back")
         there = now
         if there:
-            watcher.until_drives_change(there, stop)
+            watcher.until_drives_change(there, fresh, stop)
         else:
             stop.wait(options.check_s)
 
@@ -120,8 +120,11 @@ class _Watcher:
                 self._notify(str(error))
                 return
 
-    def until_drives_change(self, there: dict[Path, tuple[int, int]], stop: threading.Event) -> None:
-        """Index what changes in the roots, until one of them goes or comes, or it is time to compare everything."""
+    def until_drives_change(self, there: dict[Path, tuple[int, int]], fresh: list[Path], stop: threading.Event) -> None:
+        """Index what changes in the roots, until one of them goes or comes.
+
+        Those that are `fresh` are compared as a whole once they are watched, so that no change falls between.
+        """
         changed: set[Path] = set()
         first_change = 0.0
         rounds = watch(
@@ -137,6 +140,9 @@ class _Watcher:
         )
         checked = time.monotonic()
         for changes in rounds:
+            if fresh:
+                self.index(fresh)
+                fresh = []
             now = time.monotonic()
             first_change = first_change if changed else now
             changed |= {Path(path) for _, path in changes}

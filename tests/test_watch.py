@@ -46,7 +46,6 @@ class Watched:
         )
         self._thread.start()
         wait_until(lambda: bool(self.reports), "everything was indexed once")
-        time.sleep(0.5)  # the system's watch begins after that run; a change before it is seen by the next rescan only
 
     def names(self) -> set[str]:
         model = self.library._store.models.active()
