@@ -29,6 +29,7 @@ from clipsearch.store.records import ModelRecord
 if TYPE_CHECKING:
     from PIL import Image
 
+    from clipsearch.calibration import MinMatch
     from clipsearch.encoders.base import Encoder
 
 __all__ = [
@@ -235,7 +236,14 @@ class Library(Housekeeping):
         )
 
     def search(
-        self, query: str, *, k: int = 10, offset: int = 0, sort: Sort = "score", group_copies: bool = False
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        offset: int = 0,
+        sort: Sort = "score",
+        group_copies: bool = False,
+        min_match: MinMatch = "any",
     ) -> list[SearchResult]:
         """The files that match a query line best.
 
@@ -246,6 +254,7 @@ class Library(Housekeeping):
             sort: ``score``; or ``date`` (newest first) or ``path``, the order in which the k best are given.
                 Without anything to look for, filters alone, the newest are the best, or with ``path`` the first.
             group_copies: one result for all files of the same content; the others are its `copies`.
+            min_match: leave out what matches less than ``strong`` or ``possible`` (docs/matching.md).
 
         Returns:
             Up to `k` results; fewer when fewer files pass the filters. With filters these are the k best of
@@ -256,7 +265,7 @@ class Library(Housekeeping):
             ImageReadError: a picture of the query cannot be read.
             IndexMismatchError: the model at hand is not the one that the library was made with.
         """
-        return self._current_searcher().search(query, Shown(k, offset, sort, group_copies))
+        return self._current_searcher().search(query, Shown(k, offset, sort, group_copies, min_match))
 
     def similar(
         self,

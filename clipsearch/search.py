@@ -12,8 +12,22 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.calibration import (
+    MIN_MATCHES,
+    Assessment,
+    Background,
+    Calibration,
+    Match,
+    MatchAssessor,
+    MinMatch,
+    background_ids,
+    load_calibration,
+)
+from clipsearch.caption_bank import caption_bank
+from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.errors import QueryError
 from clipsearch.images import content_hash, decode_image, read_image_bytes
+from clipsearch.prompting import embed_queries
 from clipsearch.query import ConceptTerm, ImageTerm, Query, TextTerm, check_k, parse_query
 from clipsearch.store.filtering import FilterCompiler
 from clipsearch.store.image_store import ImageStore
@@ -31,6 +45,15 @@ if TYPE_CHECKING:
 
 Sort: TypeAlias = Literal["score", "date", "path"]
 SORTS: tuple[str, ...] = get_args(Sort)
+
+_ASSESSED = 500
+"""Candidates that are assessed at least when weak matches are left out: the probability is not the score alone."""
+
+_PASSING: dict[MinMatch, frozenset[Match]] = {
+    "strong": frozenset({"strong"}),
+    "possible": frozenset({"strong", "possible"}),
+    "any": frozenset({"strong", "possible", "none"}),
+}
 
 _CANCELLED = 1e-3
 """Length below which a sum of unit vectors points nowhere."""
@@ -51,6 +74,8 @@ class SearchResult:
         taken_at: when the picture was taken, on the camera's clock; ``None`` if the file does not tell.
         online: whether the drive it is on is there now.
         thumbnail: a preview in the library, there also when the drive is not; ``None`` if there is none.
+        match: ``strong``, ``possible`` or ``none``; ``None`` where only words would tell: for pictures, filters alone.
+        probability: that the library holds a match if this is its best, 0 to 1 (docs/matching.md); with `match`.
         copies: further files with the same content that answer the query, where these are grouped.
     """
 
@@ -64,6 +89,8 @@ class SearchResult:
     taken_at: datetime | None = None
     online: bool = True
     thumbnail: Path | None = None
+    match: Match | None = None
+    probability: float | None = None
     copies: tuple[Path, ...] = ()
 
 
@@ -76,12 +103,14 @@ class Shown:
         offset: how many of the best to pass over, from 0.
         sort: ``score``, or the results shown in the order of ``date`` (newest first) or ``path``.
         group_copies: one result for all files of the same content.
+        min_match: leave out results that match less.
     """
 
     k: int = 10
     offset: int = 0
     sort: Sort = "score"
     group_copies: bool = False
+    min_match: MinMatch = "any"
 
     def __post_init__(self) -> None:
         check_k(self.k)
@@ -89,6 +118,17 @@ class Shown:
             raise QueryError(f"the offset must be at least 0, not {self.offset}")
         if self.sort not in SORTS:
             raise QueryError(f"results can be sorted by {', '.join(SORTS)}, not by {self.sort}")
+        if self.min_match not in MIN_MATCHES:
+            raise QueryError(f"a match can be {', '.join(MIN_MATCHES)}, not {self.min_match}")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The files that are one result, the first one shown; how near they are, and what that is worth."""
+
+    files: list[FoundFile]
+    score: float | None = None
+    assessment: Assessment | None = None
 
 
 class Searcher:
@@ -115,6 +155,7 @@ class Searcher:
         self._load_encoder = load_encoder
         self._notify = notify
         self._index: tuple[VectorIndex, int] | None = None
+        self._background: tuple[int, Background] | None = None
 
     def search(self, line: str, shown: Shown) -> list[SearchResult]:
         """The files that match a query line best, best first; see `Library.search`."""
@@ -124,9 +165,13 @@ class Searcher:
         if not query.terms:
             assert condition is not None
             return self._all_that_pass(condition, shown)
-        direction, own_ids = self._direction(query)
+        embeddings = self._text_embeddings(query)
+        direction, own_ids = self._direction(query, embeddings)
+        words = _words(query, embeddings)
+        if words is None and shown.min_match != "any":
+            raise QueryError("how well pictures match can be told of words only; leave out the minimum")
         within = None if condition is None else self._store.embedding_ids_where(self.model.id, condition)
-        return self._nearest(index, direction, shown, condition=condition, within=within, without=own_ids)
+        return self._nearest(index, direction, shown, condition=condition, within=within, without=own_ids, words=words)
 
     def similar(self, image: Path | Image.Image, shown: Shown) -> list[SearchResult]:
         """The files most like a picture, best first, without itself and its copies; see `Library.similar`."""
@@ -143,13 +188,26 @@ class Searcher:
             return None
         return FilterCompiler(self._store.roots.all(), is_online=is_online).condition(query.filter)
 
-    def _direction(self, query: Query) -> tuple[NDArray[np.float32], list[int]]:
+    @cached_property
+    def _calibration(self) -> Calibration:
+        return load_calibration(self.model.spec)
+
+    @cached_property
+    def _assessor(self) -> MatchAssessor:
+        return MatchAssessor(self._calibration, caption_bank(self._encoder))
+
+    def _text_embeddings(self, query: Query) -> FloatMatrix:
+        """Of the text terms in their order, float32 [texts, dim], unit rows."""
+        texts = [term.text for term in query.terms if isinstance(term, TextTerm)]
+        if not texts:
+            return np.empty((0, self.model.dim), np.float32)
+        return embed_queries(self._encoder, texts, ensemble=self._calibration.prompt_ensemble, notify=self._notify)
+
+    def _direction(self, query: Query, embeddings: FloatMatrix) -> tuple[NDArray[np.float32], list[int]]:
         """The weighted sum of the terms' embeddings, float32 [dim], unit length; and the ids of its own pictures."""
         texts = [term for term in query.terms if isinstance(term, TextTerm)]
         total = np.zeros(self.model.dim, dtype=np.float32)
-        if texts:
-            embeddings = self._encoder.encode_texts([term.text for term in texts])
-            total += np.array([term.weight for term in texts], dtype=np.float32) @ embeddings
+        total += np.array([term.weight for term in texts], dtype=np.float32) @ embeddings
         own_ids = []
         for term in query.terms:
             if isinstance(term, ConceptTerm):
@@ -201,18 +259,43 @@ class Searcher:
         condition: ColumnElement[bool] | None = None,
         within: NDArray[np.int64] | None = None,
         without: Sequence[int] = (),
+        words: NDArray[np.float32] | None = None,
     ) -> list[SearchResult]:
         # every content has a file at least, so that so many contents are enough
         enough = shown.offset + shown.k + len(without)
+        if shown.min_match != "any":
+            enough = max(enough, _ASSESSED)
         neighbors = index.search(direction, enough, within=within)
         scored = [
             (int(row_id), float(score))
             for row_id, score in zip(neighbors.ids, neighbors.scores, strict=True)
             if row_id not in without
         ]
+        searched = len(index) if within is None else len(within)
+        assessed = {} if words is None else self._assess(index, words, [row_id for row_id, _ in scored], searched)
+        passing = _PASSING[shown.min_match]
+        scored = [item for item in scored if item[0] not in assessed or assessed[item[0]].match in passing]
         files = self._store.files_of([row_id for row_id, _ in scored], condition)
-        found = [(group, score) for row_id, score in scored for group in _groups(files.get(row_id, []), shown)]
+        found = [
+            _Found(group, score, assessed.get(row_id))
+            for row_id, score in scored
+            for group in _groups(files.get(row_id, []), shown)
+        ]
         return self._results(found, shown)
+
+    def _assess(
+        self, index: VectorIndex, words: NDArray[np.float32], ids: list[int], searched: int
+    ) -> dict[int, Assessment]:
+        """How well pictures match the words of a query, by id."""
+        if not ids:
+            return {}
+        assert self._index is not None
+        revision = self._index[1]
+        if self._background is None or self._background[0] != revision:
+            self._background = revision, self._assessor.background(index.vectors(background_ids(index.ids())))
+        candidates = index.vectors(np.array(ids, dtype=np.int64))
+        found = self._assessor.assess(words, candidates, self._background[1], searched=searched)
+        return dict(zip(ids, found, strict=True))
 
     def _all_that_pass(self, condition: ColumnElement[bool], shown: Shown) -> list[SearchResult]:
         """What passes the filter of a query without terms, the newest first unless sorted otherwise."""
@@ -226,32 +309,44 @@ class Searcher:
             start += len(files)
             if len(files) < enough:
                 break
-        return self._results([(group, None) for group in found.values()], shown)
+        return self._results([_Found(group) for group in found.values()], shown)
 
-    def _results(self, found: Sequence[tuple[list[FoundFile], float | None]], shown: Shown) -> list[SearchResult]:
+    def _results(self, found: Sequence[_Found], shown: Shown) -> list[SearchResult]:
         page = list(enumerate(found, start=1))[shown.offset : shown.offset + shown.k]
         if shown.sort == "path":
-            page.sort(key=lambda item: item[1][0][0].path)
+            page.sort(key=lambda item: item[1].files[0].path)
         elif shown.sort == "date":
-            page.sort(key=lambda item: _newest_first(item[1][0][0]))
-        wanted = {group[0].root_id for _, (group, _) in page}
+            page.sort(key=lambda item: _newest_first(item[1].files[0]))
+        wanted = {item.files[0].root_id for _, item in page}
         online = {root.id for root in self._store.roots.all() if root.id in wanted and is_online(root)}
-        return [
-            SearchResult(
-                path=group[0].path,
-                score=score,
-                rank=rank,
-                width=group[0].width,
-                height=group[0].height,
-                format=group[0].format,
-                content_hash=group[0].content_hash,
-                taken_at=group[0].taken_at,
-                online=group[0].root_id in online,
-                thumbnail=existing_thumbnail(self._store.directory, group[0].content_hash),
-                copies=tuple(copy.path for copy in group[1:]),
-            )
-            for rank, (group, score) in page
-        ]
+        return [self._result(rank, item, online) for rank, item in page]
+
+    def _result(self, rank: int, item: _Found, online: set[int]) -> SearchResult:
+        first = item.files[0]
+        return SearchResult(
+            path=first.path,
+            score=item.score,
+            rank=rank,
+            width=first.width,
+            height=first.height,
+            format=first.format,
+            content_hash=first.content_hash,
+            taken_at=first.taken_at,
+            online=first.root_id in online,
+            thumbnail=existing_thumbnail(self._store.directory, first.content_hash),
+            match=item.assessment.match if item.assessment else None,
+            probability=item.assessment.probability if item.assessment else None,
+            copies=tuple(copy.path for copy in item.files[1:]),
+        )
+
+
+def _words(query: Query, embeddings: FloatMatrix) -> NDArray[np.float32] | None:
+    """What matches are assessed for: the words looked for, float32 [dim]; ``None`` if a query has more, or none."""
+    weights = np.array([max(term.weight, 0.0) for term in query.terms if isinstance(term, TextTerm)], np.float32)
+    if len(weights) != len(query.terms) or not weights.any():
+        return None
+    total = (weights @ embeddings)[None]
+    return l2_normalise(total)[0] if np.linalg.norm(total) > _CANCELLED else None
 
 
 def _groups(files: list[FoundFile], shown: Shown) -> list[list[FoundFile]]:

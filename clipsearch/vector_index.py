@@ -55,6 +55,10 @@ class VectorIndex(Protocol):
         """Remove the vectors with these ids, int64 [n]; unknown ids are passed over."""
         ...
 
+    def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of these ids, int64 [n]; float32 [n, dim]."""
+        ...
+
     def search(self, query: NDArray[np.float32], k: int, *, within: NDArray[np.int64] | None = None) -> Neighbors:
         """The k vectors nearest to a query, float32 [dim], exactly, among the ids `within` if given.
 

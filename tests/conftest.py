@@ -46,12 +46,28 @@ class ColourEncoder:
         return self._embed(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        colours = np.array([ImageColor.getrgb(text.split()[-1]) for text in texts], dtype=np.uint8)
+        colours = np.array([_colour_of(text.split()[-1]) for text in texts], dtype=np.uint8)
         return self._embed(np.broadcast_to(colours[:, None, None, :], (len(texts), 8, 8, 3)))
 
     def _embed(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
         centred = pixels.reshape(len(pixels), -1).astype(np.float32) / 127.5 - 1.01
         return l2_normalise(centred @ self._projection)
+
+
+def _colour_of(word: str) -> tuple[int, ...]:
+    """The colour of that name; of any other word a colour of its own."""
+    try:
+        return ImageColor.getrgb(word)
+    except ValueError:
+        return tuple(zlib.crc32(word.encode()).to_bytes(4, "big")[:3])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests compute for their models does not end up in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIPSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture

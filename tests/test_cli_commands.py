@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -146,6 +146,8 @@ def test_json_is_a_list_of_objects(library: StubLibrary) -> None:
             "content_hash": f"{1:032x}",
             "thumbnail": None,
             "copies": [],
+            "match": None,
+            "probability": None,
         }
     ]
     assert os.fsencode(json.loads(done.stdout)[0]["path"]) == os.fsencode(ODD)
@@ -165,7 +167,7 @@ def test_fewer_results_than_wanted_is_said(library: StubLibrary) -> None:
     library.results = [result(1, Path("/a.jpg"))]
     done = run("search", "dogs", "-k", "50")
     assert done.exit_code == 0
-    assert done.stderr == "1 result, not 50: the library holds no others\n"
+    assert done.stderr == "1 result, not 50: no other picture passes\n"
 
 
 def test_no_results_is_said(library: StubLibrary) -> None:
@@ -298,6 +300,17 @@ def test_nothing_to_do_is_a_summary_of_zeros(library: StubLibrary) -> None:
     done = run("index", "nothing-here")
     assert done.exit_code == 0
     assert done.stdout.startswith("indexed    0 pictures in 0.0 s\n")
+
+
+def test_no_strong_match_is_said(library: StubLibrary) -> None:
+    weak = [replace(result(rank, Path(f"/p/{rank}.jpg")), match="possible", probability=0.5) for rank in (1, 2)]
+    library.results = weak
+    done = run("search", "dogs")
+    assert done.stderr == "no strong match; the nearest are:\n"
+    assert done.stdout.splitlines()[0].endswith("/p/1.jpg  (possible)")
+    library.results = [replace(weak[0], match="strong", probability=0.95), weak[1]]
+    assert run("search", "dogs", "--min-match", "possible").stderr == ""
+    assert library.asked[-1] == ("dogs", 10)
 
 
 # ── status ────────────────────────────────────────────────────────────────────

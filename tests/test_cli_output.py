@@ -206,7 +206,7 @@ def test_forms_go_with_each_other(run: Any, tmp_path: Path) -> None:
     done = run("search", "red", "-k", "2", "--jsonl", "--copy-to", to, "--html", tmp_path / "sheet.html")
     assert done.exit_code == 0, done.stderr
     assert [json.loads(line)["rank"] for line in done.stdout.splitlines()] == [1, 2]
-    assert [line.split()[0] for line in done.stderr.splitlines()] == ["wrote", "copied"]
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["no", "wrote", "copied"]
     assert "copied 2 pictures to" in done.stderr
     assert len(list(to.iterdir())) == 2 and (tmp_path / "sheet.html").is_file()
     again = run("search", "red", "-k", "2", "--paths", "--copy-to", to)

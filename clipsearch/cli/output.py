@@ -94,7 +94,7 @@ def write_results(
     if not results:
         click.echo(nothing, err=True)
     elif wanted is not None and len(results) < wanted:
-        click.echo(f"{format_count(len(results), 'result')}, not {wanted:,}: the library holds no others", err=True)
+        click.echo(f"{format_count(len(results), 'result')}, not {wanted:,}: no other picture passes", err=True)
     if form.html or form.open_best or form.copy_to or form.link_to:
         from clipsearch.cli.delivery import deliver
 

@@ -25,6 +25,8 @@ FIELDS = (
     "content_hash",
     "thumbnail",
     "copies",
+    "match",
+    "probability",
 )
 """The fields of a result in the order of the columns of ``--csv``; new ones come at the end."""
 
@@ -48,6 +50,8 @@ def result_to_json(result: SearchResult) -> dict[str, Any]:
         "content_hash": result.content_hash,
         "thumbnail": str(result.thumbnail) if result.thumbnail else None,
         "copies": [str(path) for path in result.copies],
+        "match": result.match,
+        "probability": None if result.probability is None else round(result.probability, 4),
     }
 
 

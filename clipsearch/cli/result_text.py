@@ -98,7 +98,8 @@ def _size(result: SearchResult) -> str:
 
 
 def _notes(result: SearchResult) -> str:
-    notes = [] if result.online else ["offline"]
+    notes: list[str] = [result.match] if result.match in ("strong", "possible") else []
+    notes += [] if result.online else ["offline"]
     notes += [f"and {len(result.copies):,} more"] if result.copies else []
     return f"  ({', '.join(notes)})" if notes else ""
 

@@ -12,12 +12,20 @@ from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.cli.query_line import QueryCommand, query_line
 
 if TYPE_CHECKING:
+    from clipsearch.calibration import MinMatch
     from clipsearch.search import Sort
 
 
 @click.command(cls=QueryCommand)
 @click.argument("words", metavar="QUERY...", nargs=-1, required=True)
 @results_options
+@click.option(
+    "--min-match",
+    type=click.Choice(["strong", "possible", "any"]),
+    default="any",
+    show_default=True,
+    help="Leave out results that match less (docs/matching.md).",
+)
 @encoder_options
 @common_options
 @click.pass_context
@@ -29,6 +37,7 @@ def search(
     offset: int,
     sort: Sort,
     group_copies: bool,
+    min_match: MinMatch,
     form: ResultsFormat,
     runtime: str,
     device: str,
@@ -39,7 +48,8 @@ def search(
     2:beach counts twice. Filters are field:value, for example date:2021, camera:fuji, folder:Crete, size:>2MP,
     rating:>=4 or near:35.3,25.1,20km, with not and or. docs/query.md has all of it. Quote what the shell
     would take for itself. The score is the cosine similarity between query and picture: compare scores within
-    one model only. The exit status is 3 when nothing is found.
+    one model only. Whether a picture matches at all is estimated: strong, possible or neither. The exit status
+    is 3 when nothing is found.
 
     \b
     Examples:
@@ -57,7 +67,9 @@ def search(
     with Library.open(
         context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
     ) as library:
-        results = library.search(line, k=k, offset=offset, sort=sort, group_copies=group_copies)
+        results = library.search(line, k=k, offset=offset, sort=sort, group_copies=group_copies, min_match=min_match)
+    if not offset and results and results[0].match is not None and all(item.match != "strong" for item in results):
+        click.echo("no strong match; the nearest are:", err=True)
     write_results(results, wanted=k_asked_for(k), form=form, title=line)
     if not results:
         context.exit(NOTHING_FOUND)

@@ -41,6 +41,7 @@ class CompiledEncoder:
         self.dim = self.manifest.dim
         self.transform = ImageTransform(self.manifest.image)
         self.precision = _in_words(self.manifest.precision)
+        self.context_length = self.manifest.text.context_length
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
         """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
@@ -75,8 +76,22 @@ class CompiledEncoder:
         ids: list[int] = self._tokenizer.encode(clean_text(text, self.manifest.text.cleaning)).ids
         return ids
 
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, special tokens included, neither cut nor padded."""
+        return len(self._uncut_tokenizer.encode(clean_text(text, self.manifest.text.cleaning)).ids)
+
+    @cached_property
+    def _uncut_tokenizer(self) -> Any:
+        tokenizer = self._load_tokenizer()
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
     @cached_property
     def _tokenizer(self) -> Any:
+        return self._load_tokenizer()
+
+    def _load_tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
         try:

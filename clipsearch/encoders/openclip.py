@@ -71,6 +71,16 @@ class OpenClipEncoder:
         self.image_tower = ImageTower(model, preprocess["mean"], preprocess["std"]).to(self._torch_device)
         self.text_tower = TextTower(model, separator_id=_stripped_separator(self.tokenizer))
         self.dim = self._text_rows([""]).shape[1]
+        self.context_length = int(self.tokenizer.context_length)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, special tokens included, neither cut nor padded."""
+        if hasattr(self.tokenizer, "encode"):  # open_clip's own, whose `encode` adds no special tokens
+            return len(self.tokenizer.encode(text)) + 2
+        cleaned = self.tokenizer.clean_fn(text)
+        if self.tokenizer.tokenizer_mode == "clips":  # cut at context_length - 3, then three special tokens
+            return len(self.tokenizer.tokenizer(cleaned, add_special_tokens=False, verbose=False)["input_ids"]) + 3
+        return len(self.tokenizer.tokenizer(cleaned, truncation=False, verbose=False)["input_ids"])
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
         """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
