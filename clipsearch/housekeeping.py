@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from clipsearch import standing
 from clipsearch.errors import ConfigError, QueryError
 from clipsearch.lock import writer_lock
-from clipsearch.query import parse_query
 from clipsearch.reports import FileFailure, LibraryStatus, RootStatus, SpaceStatus
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import RootRecord
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from clipsearch.checkup import CheckReport
     from clipsearch.compaction import CompactionReport
     from clipsearch.duplicates import DuplicateGroup, DuplicateKind
-    from clipsearch.search import SearchResult, Sort
     from clipsearch.transfer import ExportReport, ImportReport
 
 
@@ -100,12 +98,6 @@ class Housekeeping:
 
     # --- saved searches -------------------------------------------------------------------------
 
-    def search(
-        self, query: str, *, k: int = 10, offset: int = 0, sort: Sort = "score", group_copies: bool = False
-    ) -> list[SearchResult]:
-        """The files that match a query line best; see `Library.search`, which has the model that it needs."""
-        raise NotImplementedError
-
     def save_search(self, name: str, query: str, *, replace: bool = False) -> SavedSearchRecord:
         """Keep a query by name; its new results are those of pictures that are embedded from now on.
 
@@ -139,48 +131,6 @@ class Housekeeping:
             ConfigError: there is none.
         """
         return standing.remove(self._store, name)
-
-    def new_results(
-        self,
-        name: str,
-        *,
-        k: int = standing.NEW_AMONG,
-        offset: int = 0,
-        sort: Sort = "score",
-        group_copies: bool = False,
-    ) -> list[SearchResult]:
-        """What a saved search finds among its k best that was not there the last time that this was asked.
-
-        Filters alone have no best: then it is all that pass and are new.
-
-        Args:
-            name: of the saved search.
-            k: how many of the best to look at, from 1.
-            offset: as for `search`.
-            sort: as for `search`.
-            group_copies: as for `search`.
-
-        Raises:
-            ConfigError: there is no such search.
-            QueryError: as for `search`.
-        """
-
-        def search(line: str) -> list[SearchResult]:
-            wanted = k if parse_query(line).terms else max(k, self._store.counts().files)
-            return self.search(line, k=wanted, offset=offset, sort=sort, group_copies=group_copies)
-
-        return standing.new_results(self._store, self.saved_search(name), search=search, notify=self._notify)
-
-    def new_matches(self, *, k: int = standing.NEW_AMONG) -> list[standing.NewMatches]:
-        """The saved searches with new pictures among their k best (of filters alone: among all that pass), by name.
-
-        They stay new until `new_results` is asked for them.
-        """
-
-        def search(line: str) -> list[SearchResult]:
-            return self.search(line, k=k if parse_query(line).terms else max(k, self._store.counts().files))
-
-        return standing.new_matches(self._store, search=search, notify=self._notify)
 
     # --- housekeeping ---------------------------------------------------------------------------
 

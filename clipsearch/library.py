@@ -9,9 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from clipsearch import standing
 from clipsearch.config import default_library_dir
 from clipsearch.errors import ConfigError, IndexMismatchError, LibraryError, QueryError
 from clipsearch.housekeeping import Housekeeping
+from clipsearch.query import parse_query
 from clipsearch.reports import (
     FileFailure,
     IndexPreview,
@@ -295,6 +297,48 @@ class Library(Housekeeping):
         """
         wanted = Path(image).expanduser() if isinstance(image, str) else image
         return self._current_searcher().similar(wanted, Shown(k, offset, sort, group_copies))
+
+    def new_results(
+        self,
+        name: str,
+        *,
+        k: int = standing.NEW_AMONG,
+        offset: int = 0,
+        sort: Sort = "score",
+        group_copies: bool = False,
+    ) -> list[SearchResult]:
+        """What a saved search finds among its k best that was not there the last time that this was asked.
+
+        Filters alone have no best: then it is all that pass and are new.
+
+        Args:
+            name: of the saved search.
+            k: how many of the best to look at, from 1.
+            offset: as for `search`.
+            sort: as for `search`.
+            group_copies: as for `search`.
+
+        Raises:
+            ConfigError: there is no such search.
+            QueryError: as for `search`.
+        """
+
+        def search(line: str) -> list[SearchResult]:
+            wanted = k if parse_query(line).terms else max(k, self._store.counts().files)
+            return self.search(line, k=wanted, offset=offset, sort=sort, group_copies=group_copies)
+
+        return standing.new_results(self._store, self.saved_search(name), search=search, notify=self._notify)
+
+    def new_matches(self, *, k: int = standing.NEW_AMONG) -> list[standing.NewMatches]:
+        """The saved searches with new pictures among their k best (of filters alone: among all that pass), by name.
+
+        They stay new until `new_results` is asked for them.
+        """
+
+        def search(line: str) -> list[SearchResult]:
+            return self.search(line, k=k if parse_query(line).terms else max(k, self._store.counts().files))
+
+        return standing.new_matches(self._store, search=search, notify=self._notify)
 
     def _current_searcher(self) -> Searcher:
         with self._lock:

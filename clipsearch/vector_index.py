@@ -99,6 +99,7 @@ class FaissVectorIndex:
 
         flat = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         self._index: Any = faiss.IndexIDMap(flat)
+        self._rows: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None  # sorted ids and where they are
         self.dim = dim
 
     def __len__(self) -> int:
@@ -113,11 +114,13 @@ class FaissVectorIndex:
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.floating]) -> None:
         """Add vectors, floating [n, dim], under ids, int64 [n]."""
+        self._rows = None
         self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.ascontiguousarray(ids, np.int64))
 
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Remove the vectors with these ids, int64 [n]; unknown ids are passed over."""
         if ids.size:
+            self._rows = None
             self._index.remove_ids(np.ascontiguousarray(ids, np.int64))
 
     def search(self, query: NDArray[np.float32], k: int, *, within: NDArray[np.int64] | None = None) -> Neighbors:
@@ -138,9 +141,12 @@ class FaissVectorIndex:
         """The vectors under some of its ids, int64 [n]: exactly as stored, float32 [n, dim]."""
         import faiss
 
-        held = faiss.vector_to_array(self._index.id_map)
-        order = np.argsort(held)
-        rows = order[np.searchsorted(held, ids, sorter=order)]
+        if self._rows is None:
+            held = faiss.vector_to_array(self._index.id_map)
+            order = np.argsort(held)
+            self._rows = held[order], order
+        sorted_ids, order = self._rows
+        rows = order[np.searchsorted(sorted_ids, ids)]
         found: NDArray[np.float32] = self._index.index.reconstruct_batch(rows)
         return found
 
@@ -186,7 +192,7 @@ class FaissVectorIndex:
         if loaded.d != stamp.dim or loaded.ntotal != stamp.count:
             raise IndexFileError("its content is not what its stamp says")
         index = cls.__new__(cls)
-        index._index, index.dim = loaded, stamp.dim
+        index._index, index._rows, index.dim = loaded, None, stamp.dim
         return index, stamp
 
 
