@@ -24,7 +24,8 @@ from clipsearch.reports import (
     RootStatus,
     SpaceStatus,
 )
-from clipsearch.search import Searcher, SearchResult, Shown, Sort
+from clipsearch.results import SearchResult, Shown, Sort
+from clipsearch.search import Searcher
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import ModelRecord
 

@@ -15,7 +15,7 @@ from clipsearch.store.image_store import ImageStore
 from clipsearch.store.saved import SavedSearchRecord
 
 if TYPE_CHECKING:
-    from clipsearch.search import SearchResult
+    from clipsearch.results import SearchResult
 
 NEW_AMONG = 20
 """A new picture is worth telling if it is among so many of the best."""

@@ -40,7 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "thumbnails",
         "volumes",
     ),
-    ("prompting", "caption_bank", "calibration"),
+    ("prompting", "caption_bank", "calibration", "results"),
     ("vector_cache", "search", "checkup", "compaction", "removal", "transfer", "duplicates", "standing"),
     ("housekeeping",),
     ("evaluation", "library"),

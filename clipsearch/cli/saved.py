@@ -16,7 +16,7 @@ from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.cli.suggestions import suggest_saved
 
 if TYPE_CHECKING:
-    from clipsearch.search import SearchResult, Sort
+    from clipsearch.results import SearchResult, Sort
     from clipsearch.standing import NewMatches
     from clipsearch.store.saved import SavedSearchRecord
 

@@ -13,7 +13,7 @@ from clipsearch.cli.query_line import QueryCommand, query_line
 
 if TYPE_CHECKING:
     from clipsearch.calibration import MinMatch
-    from clipsearch.search import Sort
+    from clipsearch.results import Sort
 
 
 @click.command(cls=QueryCommand)

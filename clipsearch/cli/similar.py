@@ -12,7 +12,7 @@ from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
 
 if TYPE_CHECKING:
-    from clipsearch.search import Sort
+    from clipsearch.results import Sort
 
 
 @click.command()
