@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clipsearch.boxes import Box
     from clipsearch.errors import (
         ClipSearchError,
         ConfigError,
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
         QueryError,
         SchemaVersionError,
     )
+    from clipsearch.explain import Explanation
     from clipsearch.library import Library, SearchResult
     from clipsearch.reports import IndexReport, LibraryStatus
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Box",
     "ClipSearchError",
     "ConfigError",
+    "Explanation",
     "ImageReadError",
     "IndexMismatchError",
     "IndexReport",
@@ -42,10 +46,12 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
+    "Box": "clipsearch.crops",
+    "Explanation": "clipsearch.explain",
     "IndexReport": "clipsearch.reports",
     "Library": "clipsearch.library",
     "LibraryStatus": "clipsearch.reports",
-    "SearchResult": "clipsearch.search",
+    "SearchResult": "clipsearch.results",
 }
 
 

@@ -10,7 +10,7 @@ from clipsearch.checkup.temporaries import leftover_files
 from clipsearch.lock import writer_lock
 from clipsearch.store.image_store import ImageStore
 from clipsearch.thumbnails import THUMBNAILS_NAME
-from clipsearch.vector_cache import current_index
+from clipsearch.vectors.cache import current_index
 
 
 @dataclass(frozen=True)

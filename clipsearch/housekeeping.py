@@ -10,30 +10,35 @@ from clipsearch import standing
 from clipsearch.errors import ConfigError, QueryError
 from clipsearch.lock import writer_lock
 from clipsearch.reports import FileFailure, LibraryStatus, RootStatus, SpaceStatus
-from clipsearch.store.image_store import ImageStore
+from clipsearch.store.catalog import Catalog
 from clipsearch.store.records import RootRecord
-from clipsearch.store.saved import SavedSearchRecord
 from clipsearch.volumes import is_online, place_of
 
 if TYPE_CHECKING:
     from clipsearch.checkup import CheckReport
     from clipsearch.compaction import CompactionReport
     from clipsearch.duplicates import DuplicateGroup, DuplicateKind
+    from clipsearch.store.image_store import ImageStore
+    from clipsearch.store.saved import SavedSearchRecord
     from clipsearch.transfer import ExportReport, ImportReport
 
 
 class Housekeeping:
     """The part of `clipsearch.library.Library` that needs no model."""
 
-    def __init__(self, store: ImageStore, notify: Callable[[str], None]) -> None:
+    def __init__(self, catalog: Catalog, notify: Callable[[str], None]) -> None:
         """Bind the catalog, and who is told what a person should know."""
-        self._store = store
+        self._catalog = catalog
         self._notify = notify
 
     @property
     def path(self) -> Path:
         """The library's directory."""
-        return self._store.directory
+        return self._catalog.directory
+
+    @property
+    def _store(self) -> ImageStore:
+        return self._catalog.store
 
     def failures(self) -> list[FileFailure]:
         """The files that could not be read, with reason and time, by path."""

@@ -34,6 +34,21 @@ class IndexProgress:
 
 
 @dataclass(frozen=True)
+class StageTime:
+    """What a stage of indexing took.
+
+    Attributes:
+        stage: its name.
+        seconds: spent in it, added up over the processes that share it.
+        processes: how many those were; 0 for what the program's own process does, one stage after the other.
+    """
+
+    stage: str
+    seconds: float
+    processes: int
+
+
+@dataclass(frozen=True)
 class IndexReport:
     """What a run of the indexer did, in files.
 
@@ -47,6 +62,8 @@ class IndexReport:
         failures: files that cannot be read, those known from before included.
         offline: folders that are not there now; nothing of them was changed.
         seconds: wall time.
+        stages: where the time went: the decoding processes' stages in the order a file goes through them, then this
+            process's. What is left of the wall time went into loading the model and small things.
     """
 
     embedded: int = 0
@@ -58,6 +75,7 @@ class IndexReport:
     failures: list[FileFailure] = field(default_factory=list)
     offline: list[Path] = field(default_factory=list)
     seconds: float = 0.0
+    stages: tuple[StageTime, ...] = ()
 
     @property
     def indexed(self) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from clipsearch.boxes import Box
 from clipsearch.calibration import MIN_MATCHES, Match, MinMatch
 from clipsearch.errors import QueryError
 from clipsearch.query import check_k
@@ -32,7 +33,11 @@ class SearchResult:
         thumbnail: a preview in the library, there also when the drive is not; ``None`` if there is none.
         match: ``strong``, ``possible`` or ``none``; ``None`` where only words would tell: for pictures, filters alone.
         probability: that the library holds a match if this is its best, 0 to 1 (docs/matching.md); with `match`.
-        copies: further files with the same content that answer the query, where these are grouped.
+        copies: further files with the same content that answer the query, where results are grouped, by path.
+        near_duplicates: files with another version of the picture that answer the query, likewise: re-saved, resized,
+            lightly cropped or edited.
+        part: of a picture longer than 2:1, the part that is nearest to the query, in pixels; ``None`` if that is the
+            whole picture.
     """
 
     path: Path
@@ -48,6 +53,8 @@ class SearchResult:
     match: Match | None = None
     probability: float | None = None
     copies: tuple[Path, ...] = ()
+    near_duplicates: tuple[Path, ...] = ()
+    part: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +65,14 @@ class Shown:
         k: how many at most, from 1.
         offset: how many of the best to pass over, from 0.
         sort: ``score``, or the results shown in the order of ``date`` (newest first) or ``path``.
-        group_copies: one result for all files of the same content.
+        group_duplicates: one result for all files of the same content and of other versions of the picture.
         min_match: leave out results that match less.
     """
 
     k: int = 10
     offset: int = 0
     sort: Sort = "score"
-    group_copies: bool = False
+    group_duplicates: bool = False
     min_match: MinMatch = "any"
 
     def __post_init__(self) -> None:

@@ -1,68 +1,44 @@
-"""From a query to ranked files: embed its terms, select by its filter, find the nearest vectors, fetch their files."""
+"""From a query to ranked files: select by its filter, find the nearest vectors, fetch their files, group them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from clipsearch.calibration import (
-    Assessment,
-    Background,
-    Calibration,
-    Match,
-    MatchAssessor,
-    MinMatch,
-    background_ids,
-    load_calibration,
-)
-from clipsearch.caption_bank import caption_bank
-from clipsearch.encoders.base import FloatMatrix, l2_normalise
+from clipsearch.background import LibraryBackground
+from clipsearch.boxes import Box
+from clipsearch.candidates import Candidate, CandidateFinder, Sought
 from clipsearch.errors import QueryError
-from clipsearch.images import content_hash, decode_image, read_image_bytes
-from clipsearch.prompting import embed_queries
-from clipsearch.query import ConceptTerm, ImageTerm, Query, TextTerm, parse_query
+from clipsearch.images import load_image
+from clipsearch.originals import files_of_content, files_of_result, load_original
+from clipsearch.parts import parts_of
+from clipsearch.query import Query, parse_query
+from clipsearch.query_embedding import Direction, Picture, QueryEmbedder, embedding_starting, picture_term
 from clipsearch.results import SearchResult, Shown
-from clipsearch.store.filtering import FilterCompiler
-from clipsearch.store.image_store import ImageStore
+from clipsearch.store.catalog import Catalog
 from clipsearch.store.records import FoundFile, ModelRecord
 from clipsearch.thumbnails import existing_thumbnail
-from clipsearch.vector_cache import current_index
+from clipsearch.vectors.cache import current_index, saved_index
 from clipsearch.volumes import is_online
 
 if TYPE_CHECKING:
     from PIL import Image
-    from sqlalchemy import ColumnElement
 
     from clipsearch.encoders.base import Encoder
-    from clipsearch.vector_index import VectorIndex
-
-_ASSESSED = 500
-"""Candidates that are assessed at least when weak matches are left out: the probability is not the score alone."""
-
-_PASSING: dict[MinMatch, frozenset[Match]] = {
-    "strong": frozenset({"strong"}),
-    "possible": frozenset({"strong", "possible"}),
-    "any": frozenset({"strong", "possible", "none"}),
-}
-
-_CANCELLED = 1e-3
-"""Length below which a sum of unit vectors points nowhere."""
+    from clipsearch.vectors.interface import VectorIndex
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The files that are one result, the first one shown; how near they are, and what that is worth."""
+    """A result: its files, the first one shown, and those of its further versions."""
 
-    files: list[FoundFile]
-    score: float | None = None
-    assessment: Assessment | None = None
+    candidate: Candidate
+    files: Sequence[FoundFile]
+    versions: Sequence[FoundFile] = ()
 
 
 class Searcher:
@@ -70,7 +46,7 @@ class Searcher:
 
     def __init__(
         self,
-        store: ImageStore,
+        catalog: Catalog,
         model: ModelRecord,
         *,
         load_encoder: Callable[[], Encoder],
@@ -79,187 +55,143 @@ class Searcher:
         """Bind the parts; nothing is loaded until the first query.
 
         Args:
-            store: the catalog.
+            catalog: of the library.
             model: the model whose space is searched.
             load_encoder: gives the encoder of that model, when a query has to be embedded.
             notify: told in one line what a person should know, for example that a cache is rebuilt.
         """
-        self._store = store
+        self._catalog = catalog
         self.model = model
-        self._load_encoder = load_encoder
         self._notify = notify
+        self.embedder = QueryEmbedder(catalog, model, load_encoder=load_encoder, notify=notify)
+        self._background = LibraryBackground(model.spec, lambda: self.embedder.encoder)
+        self._candidates = CandidateFinder(catalog, model, self._background)
         self._index: tuple[VectorIndex, int] | None = None
-        self._background: tuple[int, Background] | None = None
 
     def search(self, line: str, shown: Shown) -> list[SearchResult]:
         """The files that match a query line best, best first; see `Library.search`."""
         query = parse_query(line)
-        index = self._current_index()
-        condition = self._condition(query)
-        if not query.terms:
-            assert condition is not None
-            return self._all_that_pass(condition, shown)
-        embeddings = self._text_embeddings(query)
-        direction, own_ids = self._direction(query, embeddings)
-        words = _words(query, embeddings)
-        if words is None and shown.min_match != "any":
+        index, revision = self._current_index()
+        direction = self.direction_of(query) if query.terms else None
+        if direction is not None and direction.words is None and shown.min_match != "any":
             raise QueryError("how well pictures match can be told of words only; leave out the minimum")
-        within = None if condition is None else self._store.embedding_ids_where(self.model.id, condition)
-        return self._nearest(index, direction, shown, condition=condition, within=within, without=own_ids, words=words)
-
-    def similar(self, image: Path | Image.Image, shown: Shown) -> list[SearchResult]:
-        """The files most like a picture, best first, without itself and its copies; see `Library.similar`."""
-        index = self._current_index()
-        embedding, own_id = self._image_embedding(image)
-        return self._nearest(index, embedding, shown, without=() if own_id is None else (own_id,))
-
-    @cached_property
-    def _encoder(self) -> Encoder:
-        return self._load_encoder()
-
-    def _condition(self, query: Query) -> ColumnElement[bool] | None:
         if query.filter is None:
-            return None
-        return FilterCompiler(self._store.roots.all(), is_online=is_online).condition(query.filter)
+            return self._results(Sought(shown, index, revision, direction))
+        from clipsearch.store.filtering import FilterCompiler
 
-    @cached_property
-    def _calibration(self) -> Calibration:
-        return load_calibration(self.model.spec)
+        store = self._catalog.store
+        condition = FilterCompiler(store.roots.all(), is_online=is_online).condition(query.filter)
+        within = None
+        if direction is not None or shown.group_duplicates:
+            within = store.embedding_ids_where(self.model.id, condition)
+        return self._results(Sought(shown, index, revision, direction, condition, within))
 
-    @cached_property
-    def _assessor(self) -> MatchAssessor:
-        return MatchAssessor(self._calibration, caption_bank(self._encoder))
+    def similar(self, pictures: Sequence[Picture], shown: Shown, *, box: Box | None = None) -> list[SearchResult]:
+        """The files most like pictures, best first, without these and their copies; see `Library.similar`."""
+        index, revision = self._current_index()
+        return self._results(Sought(shown, index, revision, self.embedder.of_pictures(pictures, box=box)))
 
-    def _text_embeddings(self, query: Query) -> FloatMatrix:
-        """Of the text terms in their order, float32 [texts, dim], unit rows."""
-        texts = [term.text for term in query.terms if isinstance(term, TextTerm)]
-        if not texts:
-            return np.empty((0, self.model.dim), np.float32)
-        return embed_queries(self._encoder, texts, ensemble=self._calibration.prompt_ensemble, notify=self._notify)
+    def load_picture(self, picture: SearchResult | Path | str, *, min_side: int) -> tuple[Image.Image, bool]:
+        """The picture of a result, a file or an earlier result's ``~#…``; and whether it is a preview only.
 
-    def _direction(self, query: Query, embeddings: FloatMatrix) -> tuple[NDArray[np.float32], list[int]]:
-        """The weighted sum of the terms' embeddings, float32 [dim], unit length; and the ids of its own pictures."""
-        texts = [term for term in query.terms if isinstance(term, TextTerm)]
-        total = np.zeros(self.model.dim, dtype=np.float32)
-        total += np.array([term.weight for term in texts], dtype=np.float32) @ embeddings
-        own_ids = []
-        for term in query.terms:
-            if isinstance(term, ConceptTerm):
-                raise QueryError(f"the library knows no concept @{term.name}")
-            if isinstance(term, ImageTerm):
-                embedding, own_id = self._term_embedding(term)
-                total += np.float32(term.weight) * embedding
-                own_ids += [own_id] if own_id is not None else []
-        length = float(np.linalg.norm(total))
-        if length < _CANCELLED:
-            raise QueryError("the terms of the query cancel each other out; change a weight or leave one out")
-        return total / np.float32(length), own_ids
+        Raises:
+            QueryError: there is no such result.
+            ImageReadError: it cannot be read.
+        """
+        library = self._catalog.directory
+        if isinstance(picture, SearchResult):
+            return load_original(library, files_of_result(picture), min_side=min_side)
+        digits = picture_term(picture).content_hash if isinstance(picture, str) else None
+        if digits is None:
+            return load_image(Path(picture).expanduser(), min_side=min_side).image, False
+        row_id, _ = embedding_starting(self._catalog.store, self.model, digits)
+        files = files_of_content(self._catalog, self._catalog.files_of([row_id]).get(row_id, []))
+        return load_original(library, files, min_side=min_side)
 
-    def _term_embedding(self, term: ImageTerm) -> tuple[NDArray[np.float32], int | None]:
-        if term.path is not None:
-            return self._image_embedding(Path(term.path).expanduser())
-        assert term.content_hash is not None
-        found = self._store.embeddings_starting(term.content_hash, self.model.id)
-        if len(found) != 1:
-            what = "more than one picture" if found else "no picture"
-            raise QueryError(f"{what} of the library has a content hash that begins with {term.content_hash}")
-        return found[0][1].astype(np.float32), found[0][0]
+    def direction_of(self, query: Query) -> Direction:
+        """What a query with terms looks for."""
+        return self.embedder.of_query(query, prompt_ensemble=self._background.calibration.prompt_ensemble)
 
-    def _image_embedding(self, image: Path | Image.Image) -> tuple[NDArray[np.float32], int | None]:
-        """float32 [dim], and the id under which the library holds it, if it does."""
-        if not isinstance(image, Path):
-            return self._encoder.encode_images([image])[0], None
-        content = read_image_bytes(image)
-        known = self._store.embedding_of(content_hash(content), self.model.id)
-        if known is not None:
-            return known[1].astype(np.float32), known[0]
-        decoded = decode_image(content, path=image, min_side=self._encoder.transform.min_side)
-        return self._encoder.encode_images([decoded.image])[0], None
-
-    def _current_index(self) -> VectorIndex:
-        """The vector index, refreshed when the catalog has moved on."""
-        if self._index is None or self._index[1] != self._store.revision():
-            self._index = current_index(self._store, self.model, notify=self._notify)
+    def _current_index(self) -> tuple[VectorIndex, int]:
+        """The vector index, refreshed when the catalog has moved on, and the revision it agrees with."""
+        revision = self._catalog.revision()
+        if self._index is None or self._index[1] != revision:
+            saved = saved_index(self._catalog.directory, self.model, revision)
+            if saved is not None:
+                self._index = saved, revision
+            else:
+                self._index = current_index(self._catalog.store, self.model, notify=self._notify)
         if len(self._index[0]) == 0:
             raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
-        return self._index[0]
+        return self._index
 
-    def _nearest(
-        self,
-        index: VectorIndex,
-        direction: NDArray[np.float32],
-        shown: Shown,
-        *,
-        condition: ColumnElement[bool] | None = None,
-        within: NDArray[np.int64] | None = None,
-        without: Sequence[int] = (),
-        words: NDArray[np.float32] | None = None,
-    ) -> list[SearchResult]:
-        # every content has a file at least, so that so many contents are enough
-        enough = shown.offset + shown.k + len(without)
-        if shown.min_match != "any":
-            enough = max(enough, _ASSESSED)
-        neighbors = index.search(direction, enough, within=within)
-        scored = [
-            (int(row_id), float(score))
-            for row_id, score in zip(neighbors.ids, neighbors.scores, strict=True)
-            if row_id not in without
-        ]
-        searched = len(index) if within is None else len(within)
-        assessed = {} if words is None else self._assess(index, words, [row_id for row_id, _ in scored], searched)
-        passing = _PASSING[shown.min_match]
-        scored = [item for item in scored if item[0] not in assessed or assessed[item[0]].match in passing]
-        files = self._store.files_of([row_id for row_id, _ in scored], condition)
-        found = [
-            _Found(group, score, assessed.get(row_id))
-            for row_id, score in scored
-            for group in _groups(files.get(row_id, []), shown)
-        ]
-        return self._results(found, shown)
+    # --- results --------------------------------------------------------------------------------
 
-    def _assess(
-        self, index: VectorIndex, words: NDArray[np.float32], ids: list[int], searched: int
-    ) -> dict[int, Assessment]:
-        """How well pictures match the words of a query, by id."""
-        if not ids:
-            return {}
-        assert self._index is not None
-        revision = self._index[1]
-        if self._background is None or self._background[0] != revision:
-            self._background = revision, self._assessor.background(index.vectors(background_ids(index.ids())))
-        candidates = index.vectors(np.array(ids, dtype=np.int64))
-        found = self._assessor.assess(words, candidates, self._background[1], searched=searched)
-        return dict(zip(ids, found, strict=True))
-
-    def _all_that_pass(self, condition: ColumnElement[bool], shown: Shown) -> list[SearchResult]:
-        """What passes the filter of a query without terms, the newest first unless sorted otherwise."""
-        by_path, enough = shown.sort == "path", shown.offset + shown.k
-        found: dict[int, list[FoundFile]] = {}
-        start = 0
-        while len(found) < enough:
-            files = self._store.files_where(self.model.id, condition, by_path=by_path, limit=enough, offset=start)
-            for file in files:
-                found.setdefault(file.embedding_id if shown.group_copies else len(found), []).append(file)
-            start += len(files)
-            if len(files) < enough:
-                break
-        return self._results([_Found(group) for group in found.values()], shown)
-
-    def _results(self, found: Sequence[_Found], shown: Shown) -> list[SearchResult]:
-        page = list(enumerate(found, start=1))[shown.offset : shown.offset + shown.k]
+    def _results(self, sought: Sought) -> list[SearchResult]:
+        shown = sought.shown
+        found = self._grouped(sought) if shown.group_duplicates else self._each_file(sought)
+        page = list(enumerate(found, start=shown.offset + 1))
         if shown.sort == "path":
             page.sort(key=lambda item: item[1].files[0].path)
         elif shown.sort == "date":
             page.sort(key=lambda item: _newest_first(item[1].files[0]))
         wanted = {item.files[0].root_id for _, item in page}
-        online = {root.id for root in self._store.roots.all() if root.id in wanted and is_online(root)}
+        online = {root.id for root in self._catalog.root_places() if root.id in wanted and is_online(root)}
         return [self._result(rank, item, online) for rank, item in page]
 
+    def _each_file(self, sought: Sought) -> list[_Found]:
+        """The page of results, every file one of its own."""
+        shown = sought.shown
+        if sought.direction is None:
+            files = self._candidates.passing_files(sought, limit=shown.k, offset=shown.offset)
+            return [_Found(Candidate(file.embedding_id), [file]) for file in files]
+        return list(islice(self._files_of_candidates(sought), shown.offset, sought.enough))
+
+    def _files_of_candidates(self, sought: Sought) -> Iterator[_Found]:
+        for block in self._candidates.blocks(sought):
+            files = self._catalog.files_of([candidate.embedding_id for candidate in block], sought.condition)
+            for candidate in block:
+                for file in files.get(candidate.embedding_id, []):
+                    yield _Found(candidate, [file])
+
+    def _grouped(self, sought: Sought) -> list[_Found]:
+        """The page of results, every photo one, whatever versions of it there are."""
+        from clipsearch.grouping import VersionFinder, group_versions
+
+        candidates: dict[int, Candidate] = {}
+
+        def ranked() -> Iterator[int]:
+            for block in self._candidates.blocks(sought):
+                candidates.update((candidate.embedding_id, candidate) for candidate in block)
+                yield from (candidate.embedding_id for candidate in block)
+
+        finder = VersionFinder(
+            self._catalog.store,
+            self.model,
+            sought.index,
+            random_cosine=self._background.random_cosine(sought.index, sought.revision),
+            within=sought.within,
+            without=sought.own_ids,
+        )
+        groups = list(islice(group_versions(ranked(), finder), sought.shown.offset, sought.enough))
+        versions = [Candidate(row_id) for group in groups for row_id in group.versions]
+        matching = {candidate.embedding_id for candidate in self._candidates.matching(sought, versions)}
+        files = self._catalog.files_of([*(group.first for group in groups), *matching], sought.condition)
+        return [
+            _Found(
+                candidates[group.first],
+                files[group.first],
+                [file for row_id in group.versions if row_id in matching for file in files.get(row_id, [])],
+            )
+            for group in groups
+            if group.first in files  # another process may have removed it meanwhile
+        ]
+
     def _result(self, rank: int, item: _Found, online: set[int]) -> SearchResult:
-        first = item.files[0]
+        first, assessment, part = item.files[0], item.candidate.assessment, item.candidate.part
         return SearchResult(
             path=first.path,
-            score=item.score,
+            score=item.candidate.score,
             rank=rank,
             width=first.width,
             height=first.height,
@@ -267,27 +199,13 @@ class Searcher:
             content_hash=first.content_hash,
             taken_at=first.taken_at,
             online=first.root_id in online,
-            thumbnail=existing_thumbnail(self._store.directory, first.content_hash),
-            match=item.assessment.match if item.assessment else None,
-            probability=item.assessment.probability if item.assessment else None,
-            copies=tuple(copy.path for copy in item.files[1:]),
+            thumbnail=existing_thumbnail(self._catalog.directory, first.content_hash),
+            match=assessment.match if assessment else None,
+            probability=assessment.probability if assessment else None,
+            copies=tuple(file.path for file in item.files[1:]),
+            near_duplicates=tuple(sorted(file.path for file in item.versions)),
+            part=parts_of(first.width, first.height)[part - 1] if part else None,
         )
-
-
-def _words(query: Query, embeddings: FloatMatrix) -> NDArray[np.float32] | None:
-    """What matches are assessed for: the words looked for, float32 [dim]; ``None`` if a query has more, or none."""
-    weights = np.array([max(term.weight, 0.0) for term in query.terms if isinstance(term, TextTerm)], np.float32)
-    if len(weights) != len(query.terms) or not weights.any():
-        return None
-    total = (weights @ embeddings)[None]
-    return l2_normalise(total)[0] if np.linalg.norm(total) > _CANCELLED else None
-
-
-def _groups(files: list[FoundFile], shown: Shown) -> list[list[FoundFile]]:
-    """The files of one content, as one result or as one each."""
-    if not files:
-        return []
-    return [files] if shown.group_copies else [[file] for file in files]
 
 
 def _newest_first(file: FoundFile) -> tuple[bool, float, Path]:

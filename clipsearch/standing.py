@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from clipsearch.errors import ConfigError, ImageReadError, QueryError
 from clipsearch.query import ImageTerm, Query, Term, parse_query
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.saved import SavedSearchRecord
 
 if TYPE_CHECKING:
     from clipsearch.results import SearchResult
+    from clipsearch.store.image_store import ImageStore
+    from clipsearch.store.saved import SavedSearchRecord
 
 NEW_AMONG = 20
 """A new picture is worth telling if it is among so many of the best."""

@@ -54,10 +54,15 @@ def write_thumbnail(library: Path, content_hash: str, image: Image.Image) -> Non
     path = thumbnail_path(library, content_hash)
     with contextlib.suppress(OSError):
         if not path.exists():
-            _replace(path, _preview(image))
+            _replace(path, thumbnail_jpeg(image))
 
 
-def _preview(image: Image.Image) -> bytes:
+def thumbnail_jpeg(image: Image.Image) -> bytes:
+    """A preview as a file: a JPEG with the picture's colours and nothing else of it.
+
+    Args:
+        image: mode RGB, upright; never enlarged.
+    """
     scale = min(1.0, THUMBNAIL_SIDE / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipsearch.store.records import RootRecord
+from clipsearch.store.records import RootPlace, RootRecord
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,17 @@ def place_of(folder: Path) -> VolumePlace:
     return VolumePlace(volume_id, "" if relative == "." else relative)
 
 
-def is_online(root: RootRecord) -> bool:
+def is_online(root: RootPlace) -> bool:
     """Whether a root's pictures can be there: not if it is missing, emptied, or on another drive than before.
 
-    An empty folder where pictures used to be is taken for the mount point of an unplugged drive.
+    An empty folder where pictures used to be is taken for the mount point of an unplugged drive; a root that is
+    not known to be without files (`RootRecord.files`) is taken to have some.
     """
     try:
         if root.volume_id is not None and _volume_id(root.path) != root.volume_id:
             return False
         with os.scandir(root.path) as entries:
-            return not root.files or any(True for _ in entries)
+            return (isinstance(root, RootRecord) and not root.files) or any(True for _ in entries)
     except OSError:
         return False
 

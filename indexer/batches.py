@@ -9,8 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.cores import available_cores
 from clipsearch.encoders.base import Encoder
-from clipsearch.encoders.compiled import available_cores
+from clipsearch.store.records import NewEmbedding
 from indexer.workers import DecodingPool
 
 BATCH_SIZE = 32
@@ -31,23 +32,29 @@ def decoding_pool(encoder: Encoder, *, library: Path) -> DecodingPool:
 
 
 def embed_in_steps(
-    encoder: Encoder, pixels: Sequence[NDArray[np.uint8]], done: Callable[[int], None]
+    encoder: Encoder, pictures: Sequence[NDArray[np.uint8]], done: Callable[[int], None]
 ) -> Iterator[NDArray[np.float32]]:
     """Embed pictures in order, a few at a time on a CPU, so that the progress of slow models is told within a batch.
 
     Args:
         encoder: what embeds.
-        pixels: uint8 [height, width, 3] each.
-        done: told how many more are done.
+        pictures: uint8 [views, height, width, 3] each, with one view at least.
+        done: told how many more pictures are done.
 
     Yields:
-        float32 [dim] each, unit length.
+        float32 [views, dim] each, unit rows.
     """
-    step = _CPU_STEP if encoder.device == "cpu" else max(1, len(pixels))
-    for start in range(0, len(pixels), step):
-        part = pixels[start : start + step]
-        yield from encoder.encode_pixels(np.stack(part))
-        done(len(part))
+    step = _CPU_STEP if encoder.device == "cpu" else max(1, len(pictures))
+    for start in range(0, len(pictures), step):
+        together = pictures[start : start + step]
+        embeddings = encoder.encode_pixels(np.concatenate(together))
+        yield from np.split(embeddings, np.cumsum([len(views) for views in together[:-1]]))
+        done(len(together))
+
+
+def new_embeddings(content_hash: str, views: NDArray[np.float32]) -> list[NewEmbedding]:
+    """What a picture's views, float32 [views, dim], are in the catalog: the whole, then its parts."""
+    return [NewEmbedding(content_hash, embedding, part) for part, embedding in enumerate(views)]
 
 
 def blocks_of(items: Iterable[_Item], size: int = BATCH_SIZE) -> Iterator[list[_Item]]:

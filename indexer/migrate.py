@@ -19,9 +19,10 @@ from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import ModelRecord, NewEmbedding, UnembeddedFile
 from clipsearch.thumbnails import thumbnail_path
-from clipsearch.vector_cache import current_index, index_path
+from clipsearch.vectors.cache import current_index, index_path
+from clipsearch.vectors.saved import delete_index
 from clipsearch.volumes import is_online
-from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps
+from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps, new_embeddings
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
 from indexer.scan import ScannedFile
@@ -72,7 +73,7 @@ def _switch(store: ImageStore, model: ModelRecord, *, drop_old: bool, notify: Ca
     store.models.activate(spec=model.spec, fingerprint=model.fingerprint, dim=model.dim, precision=model.precision)
     if drop_old:
         for other in store.models.drop_others(model):
-            index_path(store.directory, other).unlink(missing_ok=True)
+            delete_index(index_path(store.directory, other))
     current_index(store, model, notify=notify, locked=True)
 
 
@@ -131,22 +132,23 @@ class _Migration:
                 good = [item for item in block if self._is_as_expected(item, expected[item.file.relative_path])]
                 unread += [expected[item.file.relative_path] for item in block if item not in good]
                 pixels = [item.pixels for item in good if item.pixels is not None]
-                embeddings = embed_in_steps(self._encoder, pixels, self._progress.advance)
+                pictures = embed_in_steps(self._encoder, pixels, self._progress.advance)
                 fresh = [
-                    NewEmbedding(item.content_hash or "", embedding)
-                    for item, embedding in zip(good, embeddings, strict=True)
+                    embedding
+                    for item, views in zip(good, pictures, strict=True)
+                    for embedding in new_embeddings(item.content_hash or "", views)
                 ]
                 self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
-                self.embedded += len(fresh)
+                self.embedded += len(good)
         return unread
 
     def _embed_previews(self, files: Iterable[UnembeddedFile], job_id: int) -> None:
         """Embed from thumbnails, at their lower fidelity, until the files themselves can be read."""
         for block in blocks_of(self._previews(files)):
-            embeddings = embed_in_steps(self._encoder, [pixels for _, pixels in block], self._progress.advance)
+            pictures = embed_in_steps(self._encoder, [pixels[None] for _, pixels in block], self._progress.advance)
             fresh = [
-                NewEmbedding(digest, embedding, from_preview=True)
-                for (digest, _), embedding in zip(block, embeddings, strict=True)
+                NewEmbedding(digest, views[0], from_preview=True)
+                for (digest, _), views in zip(block, pictures, strict=True)
             ]
             self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
             self.from_preview += len(fresh)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.crops import cut_decoded
 from clipsearch.errors import ImageReadError
-from clipsearch.images import ImageTransform, content_hash, decode_image, read_image_bytes
+from clipsearch.images import DecodedImage, ImageTransform, content_hash, decode_image, read_image_bytes
 from clipsearch.metadata import ImageMetadata
+from clipsearch.parts import parts_of
 from clipsearch.perceptual_hash import fingerprint
 from clipsearch.thumbnails import THUMBNAIL_SIDE, write_thumbnail
+from indexer.stopwatch import Stopwatch
 
 if TYPE_CHECKING:  # it comes with the whole store, which a decoding process has no use for
     from indexer.scan import ScannedFile
@@ -26,13 +29,15 @@ class FileContent:
 
     Attributes:
         content_hash: of its bytes; ``None`` if they could not be read.
-        pixels: uint8 [height, width, 3] for the encoder; ``None`` if its content is embedded already, or failed.
+        pixels: uint8 [1 + parts, height, width, 3] for the encoder, the whole first and then each of
+            `clipsearch.parts.parts_of`; ``None`` if its content is embedded already, or failed.
         width: of the full picture, in pixels.
         height: likewise.
         format: Pillow's name of the format.
         metadata: what the file says of itself; ``None`` if it was not decoded.
         fingerprint: to know the picture again in another form; ``None`` if it was not decoded.
         failure: why it cannot be used; ``None`` if it can.
+        seconds: that each stage of it took.
     """
 
     content_hash: str | None = None
@@ -43,6 +48,7 @@ class FileContent:
     metadata: ImageMetadata | None = None
     fingerprint: bytes | None = None
     failure: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,18 +76,40 @@ def read_content(
     min_side = transform.min_side
     if thumbnails is not None:
         min_side = max(min_side, THUMBNAIL_SIDE // 2)  # decoded at twice that, at least
+    watch = Stopwatch()
     try:
-        content = read_image_bytes(path)
-        digest = content_hash(content)
+        with watch.time("read"):
+            content = read_image_bytes(path)
+        with watch.time("hash"):
+            digest = content_hash(content)
         if is_embedded(digest):
-            return FileContent(digest)
-        decoded = decode_image(content, path=path, min_side=min_side)
-        pixels = transform(decoded.image)
+            return FileContent(digest, seconds=watch.seconds)
+        with watch.time("decode"):
+            decoded = decode_image(content, path=path, min_side=min_side)
+        with watch.time("scale"):
+            pixels = _views(decoded, transform)
         if thumbnails is not None:
-            write_thumbnail(thumbnails, digest, decoded.image)
+            with watch.time("preview"):
+                write_thumbnail(thumbnails, digest, decoded.image)
+        with watch.time("fingerprint"):
+            seen = fingerprint(decoded.image)
     except ImageReadError as error:
         return FileContent(failure=error.reason)
     except MemoryError:
         return FileContent(failure="decoding it needs more memory than there is")
-    seen = fingerprint(decoded.image)
-    return FileContent(digest, pixels, decoded.width, decoded.height, decoded.format, decoded.metadata, seen)
+    return FileContent(
+        digest,
+        pixels,
+        decoded.width,
+        decoded.height,
+        decoded.format,
+        decoded.metadata,
+        seen,
+        seconds=watch.seconds,
+    )
+
+
+def _views(decoded: DecodedImage, transform: ImageTransform) -> NDArray[np.uint8]:
+    """A picture and its parts as an encoder takes them, uint8 [1 + parts, height, width, 3]."""
+    parts = parts_of(decoded.width, decoded.height)
+    return np.stack([transform(decoded.image), *(transform(cut_decoded(decoded, part)) for part in parts)])

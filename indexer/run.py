@@ -11,16 +11,17 @@ from clipsearch.encoders.base import Encoder
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.lock import writer_lock
 from clipsearch.metadata import ImageMetadata
-from clipsearch.reports import FileFailure, IndexPreview, IndexProgress, IndexReport
+from clipsearch.reports import FileFailure, IndexPreview, IndexProgress, IndexReport, StageTime
 from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage
-from clipsearch.vector_cache import current_index
+from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewImage
+from clipsearch.vectors.cache import current_index
 from clipsearch.volumes import VolumePlace, is_online, place_of
-from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps
+from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps, new_embeddings
 from indexer.plan import FolderPlan, IndexOptions, Place, locate, plan_folder
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
+from indexer.stopwatch import Stopwatch
 
 _MOST_OF_A_ROOT = 0.5
 """Share of a root's files that may go at once without `IndexOptions.prune`."""
@@ -108,6 +109,8 @@ class _Run:
         self._embedded = self._reused = self._unchanged = self._moved = self._removed = self._missing = 0
         self._failures: list[FileFailure] = []
         self._offline: list[Path] = []
+        self._decoding, self._watch = Stopwatch(), Stopwatch()
+        self._processes = 0
 
     def report(self, *, seconds: float) -> IndexReport:
         """What was done so far."""
@@ -121,13 +124,18 @@ class _Run:
             failures=list(self._failures),
             offline=list(self._offline),
             seconds=seconds,
+            stages=(
+                *(StageTime(stage, taken, self._processes) for stage, taken in self._decoding.seconds.items()),
+                *(StageTime(stage, taken, 0) for stage, taken in self._watch.seconds.items()),
+            ),
         )
 
     def index(self, folders: Sequence[Path]) -> None:
         """All of it, for several folders."""
         interrupted = self._store.jobs.interrupted("index")
         self._job_id = self._store.jobs.begin("index")
-        plans = self._plan_all(folders)
+        with self._watch.time("compare"):
+            plans = self._plan_all(folders)
         left = sum(len(plan.to_read) for _, plan in plans)
         if interrupted is not None and left:
             begun = interrupted.started_at.astimezone().strftime("%Y-%m-%d %H:%M")
@@ -141,7 +149,8 @@ class _Run:
         for root_id, plan in plans:  # after all is read, so that a file moved between folders is not taken for lost
             self._remove_gone(root_id, plan)
         self._progress.finish()
-        current_index(self._store, self._model, notify=self._notify, locked=True)
+        with self._watch.time("vector index"):
+            current_index(self._store, self._model, notify=self._notify, locked=True)
         self._store.jobs.finish(self._job_id)
 
     def _plan_all(self, folders: Sequence[Path]) -> list[tuple[int, FolderPlan]]:
@@ -202,14 +211,17 @@ class _Run:
         """Read what has to be read: decoding in other processes, embedding and committing in this one."""
         with decoding_pool(self._encoder, library=self._store.directory) as pool:
             files = pool.read(plan.to_read, is_embedded=self._is_known, look_ahead=LOOK_AHEAD)
-            for block in blocks_of(files):
+            for block in blocks_of(self._watch.waits("wait for decoding", files)):
                 self._commit(root_id, plan, block)
+                self._processes = max(self._processes, len(pool.process_ids))
 
     def _is_known(self, digest: str) -> bool:
         return self._store.is_known(digest, self._model.id)
 
     def _commit(self, root_id: int, plan: FolderPlan, block: list[ReadFile]) -> None:
         """Embed what is new in a block of files and write all of it in one transaction."""
+        for item in block:
+            self._decoding.add(item.seconds)
         if any(item.failure is not None for item in block):
             self._check_still_there(plan)
             block = [item for item in block if item.failure is None or _still_exists(item.file.path)]
@@ -217,10 +229,13 @@ class _Run:
         # a copy in the block before may have been embedded since this file was decoded
         fresh = [item for digest, item in decoded.items() if not self._store.is_embedded(digest, self._model.id)]
         pixels = [item.pixels for item in fresh if item.pixels is not None]
-        embeddings = embed_in_steps(self._encoder, pixels, self._progress.advance)
-        embedded = [
-            NewEmbedding(item.content_hash or "", embedding) for item, embedding in zip(fresh, embeddings, strict=True)
-        ]
+        with self._watch.time("embed"):
+            pictures = embed_in_steps(self._encoder, pixels, self._progress.advance)
+            embeddings = [
+                embedding
+                for item, views in zip(fresh, pictures, strict=True)
+                for embedding in new_embeddings(item.content_hash or "", views)
+            ]
         self._progress.advance(len(block) - len(fresh))
         images = [
             NewImage(digest, item.width, item.height, item.format, item.metadata or ImageMetadata(), item.fingerprint)
@@ -234,9 +249,11 @@ class _Run:
                 self._fail(item.file.path, item.failure)
             elif item.content_hash is not None:
                 files.append(FileRecord(*seen, item.content_hash))
-        self._store.commit(Batch(root_id, images, embedded, files, failures, job_id=self._job_id), self._model.id)
-        self._embedded += len(embedded)
-        self._reused += len(files) - len(embedded)
+        with self._watch.time("commit"):
+            batch = Batch(root_id, images, embeddings, files, failures, job_id=self._job_id)
+            self._store.commit(batch, self._model.id)
+        self._embedded += len(fresh)
+        self._reused += len(files) - len(fresh)
 
     def _check_still_there(self, plan: FolderPlan) -> None:
         """A drive that goes away in mid-run makes every file unreadable; that says nothing of the files."""

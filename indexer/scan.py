@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clipsearch.images import IMAGE_SUFFIXES
-from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME
 
 JUNK_DIRECTORIES = frozenset(
     {"@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "node_modules", "__pycache__"}

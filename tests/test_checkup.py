@@ -20,9 +20,10 @@ from clipsearch.errors import LibraryLockedError
 from clipsearch.images import content_hash, load_image
 from clipsearch.library import Library
 from clipsearch.lock import writer_lock
-from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.thumbnails import thumbnail_path
-from clipsearch.vector_index import FaissVectorIndex, IndexStamp
+from clipsearch.vectors.exact import ExactIndex
+from clipsearch.vectors.files import IndexStamp
 from tests.conftest import save_photo
 
 
@@ -247,10 +248,10 @@ def test_a_damaged_cache_is_made_again(sound: Library, damage: Callable[[bytes],
 def test_a_cache_with_a_good_checksum_and_wrong_content_is_made_again(sound: Library, fault: str) -> None:
     """Such a one comes of a catalog that was restored from a backup, and a search would believe it."""
     good = cache_of(sound).read_bytes()
-    index, stamp = FaissVectorIndex.load(cache_of(sound), writable=True)
+    index, stamp = ExactIndex.load(cache_of(sound), writable=True)
     ids = index.ids()
     vectors = index.vectors(ids)
-    other = FaissVectorIndex(stamp.dim)
+    other = ExactIndex(stamp.dim)
     other.add(ids + (fault == "other ids"), vectors[::-1] if fault == "other vectors" else vectors)
     model = "another@model" if fault == "other model" else stamp.model
     other.save(cache_of(sound), IndexStamp(model, stamp.dim, stamp.revision, stamp.count))

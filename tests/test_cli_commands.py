@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from clipsearch.library import (
     RootStatus,
     SearchResult,
 )
+from clipsearch.reports import StageTime
 from clipsearch.standing import NewMatches
 
 ODD = Path(os.fsdecode(b"/photos/caf\xe9\n.jpg"))
@@ -76,8 +78,8 @@ class StubLibrary:
             raise QueryError("the query is empty")
         return self.results[:k]
 
-    def similar(self, image: Path, *, k: int, **options: Any) -> list[SearchResult]:
-        return self.search(str(image), k=k)
+    def similar(self, pictures: Sequence[str], *, k: int, **options: Any) -> list[SearchResult]:
+        return self.search(", ".join(pictures), k=k)
 
     def status(self) -> LibraryStatus:
         assert self.state is not None
@@ -105,7 +107,8 @@ def run(*arguments: str, **options: Any) -> Result:
 def test_words_are_one_query(library: StubLibrary) -> None:
     run("search", "two", "dogs", "-k", "7")
     run("similar", "a photo.jpg")
-    assert library.asked == [("two dogs", 7), ("a photo.jpg", 10)]
+    run("similar", "a.jpg", "~#00ff00")
+    assert library.asked == [("two dogs", 7), ("a photo.jpg", 10), ("a.jpg, ~#00ff00", 10)]
 
 
 def test_piped_results_are_aligned(library: StubLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +151,8 @@ def test_json_is_a_list_of_objects(library: StubLibrary) -> None:
             "copies": [],
             "match": None,
             "probability": None,
+            "near_duplicates": [],
+            "part": None,
         }
     ]
     assert os.fsencode(json.loads(done.stdout)[0]["path"]) == os.fsencode(ODD)
@@ -180,7 +185,7 @@ def test_no_results_is_said(library: StubLibrary) -> None:
     ("arguments", "status", "part"),
     [
         (("search",), 2, "Missing argument 'QUERY...'"),
-        (("similar",), 2, "Missing argument 'PHOTO'"),
+        (("similar",), 2, "Missing argument 'PHOTO...'"),
         (("search", "x", "-k", "0"), 2, "'-k': must be at least 1, not 0"),
         (("similar", "x", "-k", "-3"), 2, "'-k': must be at least 1, not -3"),
         (("search", "x", "-k", "many"), 2, "'many' is not a valid integer"),
@@ -259,7 +264,15 @@ def test_index_sums_up(library: StubLibrary) -> None:
 
 def test_index_json(library: StubLibrary) -> None:
     library.report = IndexReport(
-        1, 2, 3, moved=1, removed=4, failures=[FileFailure(ODD, "damaged")], offline=[Path("/usb")], seconds=1.23456
+        1,
+        2,
+        3,
+        moved=1,
+        removed=4,
+        failures=[FileFailure(ODD, "damaged")],
+        offline=[Path("/usb")],
+        seconds=1.23456,
+        stages=(StageTime("decode", 0.12345, 2),),
     )
     library.matches = [NewMatches("beach", "beach -people", 2)]
     assert json.loads(run("index", "a", "--json").stdout) == {
@@ -273,8 +286,21 @@ def test_index_json(library: StubLibrary) -> None:
         "offline": ["/usb"],
         "skipped": [{"path": str(ODD), "reason": "damaged"}],
         "seconds": 1.235,
+        "stages": [{"stage": "decode", "seconds": 0.123, "processes": 2}],
         "new_matches": [{"name": "beach", "line": "beach -people", "count": 2}],
     }
+
+
+def test_a_profile_shows_where_the_time_went(library: StubLibrary) -> None:
+    stages = (StageTime("decode", 3.0, 2), StageTime("embed", 1.0, 0), StageTime("commit", 0.0, 0))
+    library.report = IndexReport(30, 0, 0, seconds=4.0, stages=stages)
+    assert run("index", "a", "--profile").stdout.splitlines()[-5:] == [
+        "stage                 seconds  of the run  images/s",
+        "decode *                 3.00         38%        20",
+        "embed                    1.00         25%        30",
+        "commit                   0.00          0%",
+        "* shared by 2 decoding processes beside this one",
+    ]
 
 
 def test_a_dry_run_names_what_is_gone(library: StubLibrary) -> None:

@@ -15,7 +15,7 @@ from clipsearch.cli import cli
 from clipsearch.cli.check import format_check
 from clipsearch.library import Library
 from clipsearch.lock import writer_lock
-from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME
 
 
 @pytest.fixture

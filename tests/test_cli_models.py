@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ from click.testing import CliRunner, Result
 
 from clipsearch.cli import cli
 from clipsearch.config import CACHE_VARIABLE
+from clipsearch.encoders import export
+from clipsearch.encoders.check_set import check_images
 from clipsearch.encoders.hub import hub_reachable
 from clipsearch.encoders.presets import PRESETS
 from clipsearch.encoders.specs import compiled_dir, parse_spec
-from tests.tiny_models import compiled_model, tiny_model
+from tests.tiny_models import compiled_model, exported_tower, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -76,14 +79,45 @@ def test_the_list_loads_no_torch() -> None:
 def test_compile_prints_parity_place_and_size(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(compiled_model(base, "clip")))
     spec = f"local-dir:{tiny_model(base, 'clip')}"
-    lines = dict(line.split(maxsplit=1) for line in run("compile", spec).stdout.splitlines())
+    described, _, table = run("compile", spec).stdout.partition("\n\n")
+    lines = dict(line.split(maxsplit=1) for line in described.splitlines())
     assert lines["model"] == spec
     assert lines["location"] == str(compiled_dir(parse_spec(spec)))
     assert lines["parity"].startswith("image 1.0000")
     assert lines["size"].endswith("MiB")
-    described = json.loads(run("compile", "--json", spec).stdout)
-    assert described["path"] == lines["location"]
-    assert min(described["parity"].values()) >= 0.999
+    heading, *rows = table.splitlines()
+    assert heading.split() == ["Tower", "Precision", "Speed", "Opening", "Size", "Cosine", "First", "ten"]
+    assert [row.split()[0] for row in rows] == ["image", "image", "text", "text"]
+    assert sum(row.endswith("kept") for row in rows) == 2
+    as_json = json.loads(run("compile", "--json", spec).stdout)
+    assert as_json["path"] == lines["location"]
+    assert min(as_json["parity"].values()) >= 0.999
+    assert [found["precision"] for found in as_json["candidates"]] == ["fp32", "int8 dynamic"] * 2
+
+
+def test_the_bundled_model_has_its_parity_and_no_table() -> None:
+    shown = run("compile", "mini").stdout
+    assert "rounding   cosine 0.99" in shown
+    assert "Tower" not in shown
+
+
+def test_own_pictures_choose_the_precision(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = {file: exported_tower(base, "clip", file) for file in ("image.onnx", "text.onnx")}
+    monkeypatch.setattr(export, "_export_tower", lambda tower, to, spec: shutil.copy(exported[tower.file], to))
+    (folder := tmp_path / "pictures" / "deep").mkdir(parents=True)
+    for number, image in enumerate(check_images()[:21]):
+        image.resize((48, 48)).save(folder / f"{number}.png")
+    (folder / "damaged.jpg").write_bytes(b"no picture")
+    spec = f"local-dir:{tiny_model(base, 'clip')}"
+    result = run("compile", "--json", "--images", str(folder.parent), spec)
+    assert json.loads(result.stdout)["compared_on"] == "21 pictures of the user"
+    assert "skipping" in result.stderr and "damaged.jpg" in result.stderr
+
+
+def test_too_few_pictures_are_one_line(base: Path, tmp_path: Path) -> None:
+    result = run("compile", "--images", str(tmp_path), f"local-dir:{tiny_model(base, 'clip')}")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "has 0 pictures that can be read; at least 20" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def test_a_file_in_the_way_of_the_folder(found: list[SearchResult], notes: Notes
 
 @pytest.fixture
 def run(indexed: Library, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: indexed._load("auto"))
+    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: indexed._model.load("auto"))
 
     def run_(*arguments: str | Path) -> Result:
         words = ["--library", str(indexed.path), *map(str, arguments)]

@@ -23,7 +23,7 @@ from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.thumbnails import write_thumbnail
-from clipsearch.vector_cache import current_index
+from clipsearch.vectors.cache import current_index
 
 DIM = 256
 

@@ -103,6 +103,17 @@ def test_names_and_queries_are_text(tmp_path: Path) -> None:
     assert "2021-06-15 12:30" in page.text
 
 
+def test_how_well_they_match_and_how_many_more_there_are_is_told(tmp_path: Path) -> None:
+    more = (tmp_path / "a.png", tmp_path / "b.png")
+    found = [
+        result(tmp_path / "x.png", match="strong", copies=more, near_duplicates=more[:1]),
+        result(tmp_path / "y.png", 2, match="none"),
+    ]
+    write_contact_sheet(tmp_path / "sheet.html", found, title="x")
+    text = Page(tmp_path / "sheet.html").text
+    assert "1 · 0.250 · strong · 48×32 · and 3 more" in text and "2 · 0.250 · 48×32" in text
+
+
 def test_an_older_sheet_is_replaced(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.html"
     write_contact_sheet(sheet, [], title="first")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from clipsearch.library import Library
-from clipsearch.store.image_store import CATALOG_NAME
-from clipsearch.vector_cache import current_index, index_path
-from clipsearch.vector_index import FaissVectorIndex
+from clipsearch.store.catalog import CATALOG_NAME
+from clipsearch.vectors.cache import current_index, index_path
+from clipsearch.vectors.exact import ExactIndex
 from indexer.batches import BATCH_SIZE
 from tests.conftest import ColourEncoder, save_photo
 
@@ -26,7 +26,7 @@ COMMIT_POINTS = (
     "ImageStore.commit",
     "raise_revision",
     "current_index",
-    "FaissVectorIndex.save",
+    "write_exact",
     "os.fsync",
     "Path.replace",
     "JobTable.finish",
@@ -41,17 +41,17 @@ import json, os, shutil, signal, sys, time
 from pathlib import Path
 
 import clipsearch.store.image_store as image_store
+import clipsearch.vectors.cache as cache
 import indexer.run as run
 from clipsearch.library import Library
 from clipsearch.store.jobs import JobTable
 from clipsearch.store.roots import RootTable
-from clipsearch.vector_index import FaissVectorIndex
 from tests.conftest import ColourEncoder
 
 library, photos, log_path, plan = sys.argv[1], sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4])
 OWNERS = {
     "RootTable.add": RootTable, "JobTable.begin": JobTable, "ImageStore.commit": image_store.ImageStore,
-    "raise_revision": image_store, "current_index": run, "FaissVectorIndex.save": FaissVectorIndex,
+    "raise_revision": image_store, "current_index": run, "write_exact": cache,
     "os.fsync": os, "Path.replace": Path, "JobTable.finish": JobTable,
 }
 
@@ -199,7 +199,7 @@ def check_cache_agrees(library: Path) -> None:
         store = opened._store
         model = store.models.active()
         assert model is not None
-        saved, stamp = FaissVectorIndex.load(index_path(library, model))
+        saved, stamp = ExactIndex.load(index_path(library, model))
         revision, live = store.live_embedding_ids(model.id)
         assert stamp.revision == revision
         assert saved.ids().tolist() == live.tolist()

@@ -21,7 +21,7 @@ from clipsearch.errors import (
 )
 from clipsearch.library import IndexProgress, Library
 from clipsearch.lock import writer_lock
-from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME
 from tests.conftest import ColourEncoder, Notes, save_photo
 
 Open = Callable[..., Library]

@@ -19,7 +19,7 @@ from clipsearch.encoders.loading import compile_spec, load_encoder
 from clipsearch.encoders.openclip import OpenClipEncoder
 from clipsearch.encoders.specs import compiled_dir, parse_spec
 from clipsearch.errors import ModelError
-from tests.tiny_models import compiled_model, tiny_model
+from tests.tiny_models import compiled_model, exported_tower, tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -103,8 +103,8 @@ def test_a_directory_that_is_a_compiled_model(clip: str, compiled_cache: Path, t
 
 @pytest.mark.usefixtures("empty_cache")
 def test_the_first_use_on_a_cpu_compiles_and_says_so(base: Path, clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = compiled_dir(parse_spec(clip), cache=compiled_model(base, "clip"))
-    monkeypatch.setattr(export, "_export_tower", lambda tower, to, spec: shutil.copy(made / tower.file, to))
+    exported = {file: exported_tower(base, "clip", file) for file in ("image.onnx", "text.onnx")}
+    monkeypatch.setattr(export, "_export_tower", lambda tower, to, spec: shutil.copy(exported[tower.file], to))
     notes: list[str] = []
     assert isinstance(load_encoder(clip, notify=notes.append), CompiledEncoder)
     assert [note for note in notes if "compiling" in note and clip in note]

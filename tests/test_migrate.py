@@ -15,9 +15,9 @@ import pytest
 from clipsearch.errors import LibraryError, LibraryLockedError
 from clipsearch.library import IndexProgress, Library
 from clipsearch.lock import writer_lock
-from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.thumbnails import thumbnail_path
-from clipsearch.vector_cache import index_path
+from clipsearch.vectors.cache import index_path
 from tests.conftest import ColourEncoder, Notes, save_photo
 
 
@@ -46,7 +46,7 @@ def library(photos: Path, tmp_path: Path, encoder: ColourEncoder, other: OtherEn
     """Six photos indexed with one model, in a library that can load the other one too."""
     encoders = {"colours": encoder, "other colours": other}
     opened = Library.open(tmp_path / "library", create=True, encoder=encoder, notify=notes)
-    opened._load_by_spec = encoders.__getitem__
+    opened._model.load_by_spec = encoders.__getitem__
     opened.index(photos)
     return opened
 
@@ -79,10 +79,10 @@ def test_searches_go_on_with_the_old_model_meanwhile(library: Library, photos: P
             names.append(reader.search("red", k=1)[0].path.name)
             return super().encode_pixels(pixels)
 
-    library._load_by_spec = lambda _: Watching()
+    library._model.load_by_spec = lambda _: Watching()
     library.migrate("other colours")
     assert set(names) == {"red.png"}
-    reader._load_by_spec = lambda _: OtherEncoder()
+    reader._model.load_by_spec = lambda _: OtherEncoder()
     assert reader.search("red", k=1)[0].path.name == "red.png"  # a reader that stayed open uses the new one
     reader.close()
 
@@ -112,12 +112,12 @@ def test_an_interrupted_migration_goes_on(tmp_path: Path, notes: Notes) -> None:
 
     with Library.open(tmp_path / "library", create=True, encoder=ColourEncoder(), notify=notes) as library:
         library.index(tmp_path / "photos")
-        library._load_by_spec = lambda _: Breaking()
+        library._model.load_by_spec = lambda _: Breaking()
         with pytest.raises(KeyboardInterrupt):
             library.migrate("other colours")
         assert spaces(library)["other colours"] == (64, 0, 36, False)
         again = OtherEncoder()
-        library._loaded, library._load_by_spec = None, lambda _: again
+        library._model.loaded, library._model.load_by_spec = None, lambda _: again
         assert library.migrate("other colours").switched
         assert again.embedded == 36
         assert any("was interrupted; going on with the 36 pictures" in note for note in notes)
@@ -212,15 +212,15 @@ import os, signal, sys
 from pathlib import Path
 
 import clipsearch.encoders.presets
+import clipsearch.vectors.cache as cache
 import indexer.migrate as migrate
 from clipsearch.library import Library
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.models import ModelTable
-from clipsearch.vector_index import FaissVectorIndex
 from tests.test_migrate import OtherEncoder
 
 library, owner, name, nth, after = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] == "after"
-owner = {"ImageStore": ImageStore, "ModelTable": ModelTable, "FaissVectorIndex": FaissVectorIndex}[owner]
+owner = {"ImageStore": ImageStore, "ModelTable": ModelTable, "cache": cache}[owner]
 original, calls = getattr(owner, name), 0
 
 def deadly(*arguments, **options):
@@ -246,10 +246,10 @@ with Library.open(library, encoder=OtherEncoder()) as opened:
     ("owner", "name", "nth"),
     [
         ("ImageStore", "commit", 1),
-        ("FaissVectorIndex", "save", 1),
+        ("cache", "write_exact", 1),
         ("ModelTable", "activate", 1),
         ("ModelTable", "drop_others", 1),
-        ("FaissVectorIndex", "save", 2),
+        ("cache", "write_exact", 2),
     ],
 )
 def test_a_kill_at_each_point_of_a_migration_leaves_one_model_that_answers(

@@ -16,7 +16,7 @@ from clipsearch.errors import ConfigError, QueryError
 from clipsearch.library import Library
 from clipsearch.lock import writer_lock
 from clipsearch.standing import NewMatches
-from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME
 from tests.conftest import ColourEncoder, Notes, save_photo
 
 
@@ -164,7 +164,7 @@ def fill_again(library: Library, *, drop: bool) -> None:
         if drop:
             connection.execute("DELETE FROM embeddings WHERE model_id = 1")
     connection.close()
-    library._loaded = ColourEncoder(fingerprint="other")
+    library._model.loaded = ColourEncoder(fingerprint="other")
 
 
 def test_a_search_that_cannot_be_done_any_more_stops_no_other(indexed: Library, photos: Path, notes: Notes) -> None:
@@ -186,7 +186,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(indexed: Library, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: indexed._load("auto"))
+    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: indexed._model.load("auto"))
 
     def run_(*arguments: Any) -> Result:
         words = ["--library", str(indexed.path), *map(str, arguments)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.store.image_store import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.volumes import place_of
 from indexer.scan import scan
 

@@ -19,9 +19,10 @@ import clipsearch.store.migrations as migrations_package
 from clipsearch.errors import LibraryError, SchemaVersionError
 from clipsearch.metadata import ImageMetadata
 from clipsearch.store.batch import Batch
-from clipsearch.store.database import SCHEMA_HEAD, SCHEMA_REVISIONS
-from clipsearch.store.image_store import CATALOG_NAME, ImageStore
+from clipsearch.store.catalog import CATALOG_NAME
+from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import METADATA_VERSION, FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage
+from clipsearch.store.sqlite_file import SCHEMA_HEAD, SCHEMA_REVISIONS
 from clipsearch.store.tables import Base
 
 DATA = Path(__file__).parent / "data"

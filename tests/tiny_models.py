@@ -6,6 +6,7 @@ Each is made once per test session.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -112,11 +113,27 @@ def create_tiny_model(name: str) -> Any:
 @cache
 def compiled_model(base: Path, name: str) -> Path:
     """The cache of compiled models with one in it, made once; see `clipsearch.encoders.specs.compiled_dir`."""
-    from clipsearch.encoders.export import export_model
+    from unittest import mock
+
+    from clipsearch.encoders import export
 
     cache_folder = base / "compiled"
-    export_model(f"local-dir:{tiny_model(base, name)}", cache=cache_folder)
+    (exported := base / f"exported-{name}").mkdir()
+    export_tower = export._export_tower
+
+    def keep(tower: export._Tower, directory: Path, spec: str) -> None:
+        export_tower(tower, directory, spec)
+        shutil.copy(directory / tower.file, exported)
+
+    with mock.patch.object(export, "_export_tower", keep):
+        export.export_model(f"local-dir:{tiny_model(base, name)}", cache=cache_folder)
     return cache_folder
+
+
+def exported_tower(base: Path, name: str, file: str) -> Path:
+    """A tower as it was exported, before anything was done to it: what takes the exporter seconds to make."""
+    compiled_model(base, name)
+    return base / f"exported-{name}" / file
 
 
 CORPUS = (

@@ -9,8 +9,9 @@ import numpy as np
 
 from clipsearch.checkup.findings import Checkup, Finding
 from clipsearch.store.records import ModelRecord
-from clipsearch.vector_cache import VECTORS_NAME, current_index, index_path, is_stamped_for
-from clipsearch.vector_index import FaissVectorIndex, IndexFileError
+from clipsearch.vectors.cache import VECTORS_NAME, current_index, index_path, is_stamped_for
+from clipsearch.vectors.files import IndexFileError
+from clipsearch.vectors.saved import delete_index, open_index, recent_path
 
 
 def check_vector_caches(checkup: Checkup) -> Iterator[Finding]:
@@ -52,7 +53,7 @@ def mend_vector_caches(checkup: Checkup) -> None:
     for model in models:
         path = index_path(checkup.store.directory, model)
         if path.exists() and _fault(checkup, model, path) is not None:
-            path.unlink()
+            delete_index(path)
     active = checkup.store.models.active()
     if active is not None:
         current_index(checkup.store, active, notify=checkup.notify, locked=True)
@@ -62,7 +63,7 @@ def _fault(checkup: Checkup, model: ModelRecord, path: Path) -> str | None:
     """What is wrong with a saved index, in words."""
     revision, live = checkup.store.live_embedding_ids(model.id)
     try:
-        index, stamp = FaissVectorIndex.load(path)
+        index, stamp = open_index(path, verify=True)
     except IndexFileError as error:
         return str(error)
     if not is_stamped_for(stamp, model):
@@ -83,7 +84,8 @@ def _fault(checkup: Checkup, model: ModelRecord, path: Path) -> str | None:
 
 
 def _stray_caches(checkup: Checkup, models: list[ModelRecord]) -> list[Path]:
-    own = {index_path(checkup.store.directory, model) for model in models}
+    paths = [index_path(checkup.store.directory, model) for model in models]
+    own = {*paths, *(recent_path(path) for path in paths)}
     return sorted(path for path in (checkup.store.directory / VECTORS_NAME).glob("*.faiss") if path not in own)
 
 

@@ -72,7 +72,7 @@ def _place(source: Path, folder: Path, *, link: bool) -> bool:
     """Put a file into a folder under a free name; returns false if it is there already."""
     if not source.is_file():
         raise FileNotFoundError(errno.ENOENT, "it is no longer there")
-    for target in _names(folder, source.name):
+    for target in free_names(folder, source.name):
         try:
             if link:
                 target.symlink_to(source)
@@ -86,7 +86,8 @@ def _place(source: Path, folder: Path, *, link: bool) -> bool:
     raise AssertionError("there is no end of names")
 
 
-def _names(folder: Path, name: str) -> Iterator[Path]:
+def free_names(folder: Path, name: str) -> Iterator[Path]:
+    """Paths to try for a file of that name, until one is free: with ``-2``, ``-3`` and so on."""
     yield folder / name
     stem, suffix = Path(name).stem, Path(name).suffix
     for number in count(2):

@@ -108,10 +108,12 @@ def _parts(results: Sequence[SearchResult], title: str) -> Iterator[str]:
 
 
 def _item(result: SearchResult) -> str:
-    details = [f"{result.width}×{result.height}"]
+    details: list[str] = [result.match] if result.match in ("strong", "possible") else []
+    details += [f"{result.width}×{result.height}"]
     details += [f"{result.taken_at:%Y-%m-%d %H:%M}"] if result.taken_at else []
     details += [] if result.online else ["offline"]
-    details += [f"and {len(result.copies):,} more"] if result.copies else []
+    others = len(result.copies) + len(result.near_duplicates)
+    details += [f"and {others:,} more"] if others else []
     score = "" if result.score is None else f" · {result.score:.3f}"
     return (
         f"<li>\n<figure>\n{_picture(result)}\n"

@@ -10,7 +10,7 @@ import click
 from clipsearch.cli.options import Settings, common_options, encoder_options, wait_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import progress_reporter
-from clipsearch.cli.report import format_preview, format_report, preview_to_json, report_to_json
+from clipsearch.cli.report import format_preview, format_report, format_stages, preview_to_json, report_to_json
 from clipsearch.cli.suggestions import suggest_presets
 
 
@@ -29,6 +29,7 @@ from clipsearch.cli.suggestions import suggest_presets
 @click.option("--prune", is_flag=True, help="Remove what is gone, even if that is more than half of a folder.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only show what would be read and removed.")
 @wait_option
+@click.option("--profile", is_flag=True, help="Show where the time went, stage by stage.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 @common_options
 @click.pass_obj
@@ -44,6 +45,7 @@ def index(
     prune: bool,
     dry_run: bool,
     wait_s: float,
+    profile: bool,
     as_json: bool,
 ) -> None:
     """Add folders of pictures to the library, or bring them up to date.
@@ -58,6 +60,7 @@ def index(
       clipsearch index ~/Pictures
       clipsearch index
       clipsearch index ~/Pictures --dry-run
+      clipsearch index ~/Pictures --profile
       clipsearch index ~/Pictures /media/photos --model base
       clipsearch --library /media/photos/.clipsearch index /media/photos
     """
@@ -89,3 +92,5 @@ def index(
         write_json({**report_to_json(report), "new_matches": new})
     else:
         click.echo("\n".join([format_report(report), *(format_new_match(match) for match in matches)]))
+        if profile:
+            click.echo("\n" + format_stages(report))

@@ -11,6 +11,7 @@ import click
 
 from clipsearch.cli.form_options import form_options
 from clipsearch.config import LIBRARY_VARIABLE
+from clipsearch.errors import ConfigError
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -90,13 +91,13 @@ def wait_option(command: _Decorated) -> _Decorated:
 
 
 def results_options(command: _Decorated) -> _Decorated:
-    """Add what is wanted (``-k``, ``--offset``, ``--sort``, ``--group-copies``) and the forms of output.
+    """Add what is wanted (``-k``, ``--offset``, ``--sort``, ``--group-duplicates``) and the forms of output.
 
-    Passed on as `k`, `offset`, `sort`, `group_copies`, and `form`, a `clipsearch.cli.output.ResultsFormat`.
+    Passed on as `k`, `offset`, `sort`, `group_duplicates`, and `form`, a `clipsearch.cli.output.ResultsFormat`.
     """
     decorated: Any = form_options(command)
     for option in (
-        click.option("--group-copies", is_flag=True, help="One result for all files with the same content."),
+        click.option("--group-duplicates", is_flag=True, help="One result for all copies and near-duplicates."),
         click.option(
             "--sort",
             type=click.Choice(["score", "date", "path"]),
@@ -117,6 +118,18 @@ def results_options(command: _Decorated) -> _Decorated:
     ):
         decorated = option(decorated)
     return cast("_Decorated", decorated)
+
+
+def explain_option(command: _Decorated) -> _Decorated:
+    """Add ``--explain``, passed on as `explain_to`."""
+    return click.option(
+        "--explain",
+        "explain_to",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        callback=_check_folder,
+        help="Write a picture for each result into this folder too that shows where in it the match is.",
+    )(command)
 
 
 def k_asked_for(k: int) -> int | None:
@@ -140,6 +153,13 @@ def _set_library(context: click.Context, parameter: click.Parameter, value: Path
 def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
         _settings(context).debug = True
+
+
+def _check_folder(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    folder = value.expanduser() if value is not None else None
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is not a folder; name another one")
+    return folder
 
 
 def _check_k(context: click.Context, parameter: click.Parameter, value: int) -> int:

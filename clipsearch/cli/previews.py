@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 from clipsearch.errors import ImageReadError
 
 if TYPE_CHECKING:
     from clipsearch.library import SearchResult
-
-_QUALITY = 80
 
 
 def preview_jpeg(result: SearchResult) -> bytes | None:
@@ -32,16 +29,9 @@ def _is_whole_jpeg(content: bytes) -> bool:
 
 def _made_from_file(result: SearchResult) -> bytes | None:
     from clipsearch.images import load_image
-    from clipsearch.thumbnails import THUMBNAIL_SIDE
+    from clipsearch.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
 
     try:
-        image = load_image(result.path, min_side=THUMBNAIL_SIDE).image
+        return thumbnail_jpeg(load_image(result.path, min_side=THUMBNAIL_SIDE // 2).image)
     except ImageReadError:  # gone or damaged since it was indexed; the result is shown without a picture
         return None
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    written = io.BytesIO()
-    profile = image.info.get("icc_profile")
-    # a profile of another colour space than the picture has by now would spoil its colours
-    is_rgb = isinstance(profile, bytes) and profile[16:20] == b"RGB "
-    image.save(written, "JPEG", quality=_QUALITY, icc_profile=profile if is_rgb else None)
-    return written.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clipsearch.cli.display import display_path, display_text, format_count, format_seconds
@@ -41,7 +42,26 @@ def report_to_json(report: IndexReport) -> dict[str, Any]:
         "offline": [str(folder) for folder in report.offline],
         "skipped": _failures_to_json(report.failures),
         "seconds": round(report.seconds, 3),
+        "stages": [asdict(stage) | {"seconds": round(stage.seconds, 3)} for stage in report.stages],
     }
+
+
+def format_stages(report: IndexReport) -> str:
+    """Where the time of a run went; for people.
+
+    The last column is how fast the run would have been if that stage had been all there was to do.
+    """
+    shared = max((stage.processes for stage in report.stages), default=0)
+    lines = [f"{'stage':<20}{'seconds':>9}{'of the run':>12}{'images/s':>10}"]
+    for stage in report.stages:
+        alone = stage.seconds / max(1, stage.processes)
+        share = f"{alone / report.seconds:.0%}" if report.seconds else ""
+        rate = f"{report.embedded / alone:,.0f}" if report.embedded and alone > 0 else ""
+        name = f"{stage.stage} *" if stage.processes else stage.stage
+        lines.append(f"{name:<20}{stage.seconds:>9.2f}{share:>12}{rate:>10}".rstrip())
+    if shared:
+        lines.append(f"* shared by {shared} decoding process{'es' if shared > 1 else ''} beside this one")
+    return "\n".join(lines)
 
 
 def format_preview(preview: IndexPreview) -> str:

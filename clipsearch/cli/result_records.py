@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from clipsearch.boxes import Box
     from clipsearch.library import SearchResult
 
 FIELDS = (
@@ -27,6 +28,8 @@ FIELDS = (
     "copies",
     "match",
     "probability",
+    "near_duplicates",
+    "part",
 )
 """The fields of a result in the order of the columns of ``--csv``; new ones come at the end."""
 
@@ -52,7 +55,13 @@ def result_to_json(result: SearchResult) -> dict[str, Any]:
         "copies": [str(path) for path in result.copies],
         "match": result.match,
         "probability": None if result.probability is None else round(result.probability, 4),
+        "near_duplicates": [str(path) for path in result.near_duplicates],
+        "part": _whole_pixels(result.part) if result.part is not None else None,
     }
+
+
+def _whole_pixels(box: Box) -> list[int]:
+    return [round(value) for value in (box.x, box.y, box.width, box.height)]
 
 
 def write_jsonl(results: Sequence[SearchResult]) -> None:

@@ -100,7 +100,9 @@ def _size(result: SearchResult) -> str:
 def _notes(result: SearchResult) -> str:
     notes: list[str] = [result.match] if result.match in ("strong", "possible") else []
     notes += [] if result.online else ["offline"]
-    notes += [f"and {len(result.copies):,} more"] if result.copies else []
+    notes += [f"part {result.part}"] if result.part is not None else []
+    others = len(result.copies) + len(result.near_duplicates)
+    notes += [f"and {others:,} more"] if others else []
     return f"  ({', '.join(notes)})" if notes else ""
 
 

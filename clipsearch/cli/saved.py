@@ -40,7 +40,7 @@ def saved(
     k: int,
     offset: int,
     sort: Sort,
-    group_copies: bool,
+    group_duplicates: bool,
     form: ResultsFormat,
     runtime: str,
     device: str,
@@ -75,9 +75,9 @@ def saved(
         record = library.saved_search(name)
         if only_new:
             k = k_asked_for(k) or NEW_AMONG  # as many as the report after indexing is about
-            results = library.new_results(name, k=k, offset=offset, sort=sort, group_copies=group_copies)
+            results = library.new_results(name, k=k, offset=offset, sort=sort, group_duplicates=group_duplicates)
         else:
-            results = library.search(record.line, k=k, offset=offset, sort=sort, group_copies=group_copies)
+            results = library.search(record.line, k=k, offset=offset, sort=sort, group_duplicates=group_duplicates)
     _write(results, record, wanted=None if only_new else k_asked_for(k), form=form, only_new=only_new)
     if not results:
         context.exit(NOTHING_FOUND)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
+from clipsearch.cli.options import (
+    Settings,
+    common_options,
+    encoder_options,
+    explain_option,
+    k_asked_for,
+    results_options,
+)
 from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.cli.query_line import QueryCommand, query_line
+from clipsearch.query import explainable_query
 
 if TYPE_CHECKING:
     from clipsearch.calibration import MinMatch
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Leave out results that match less (docs/matching.md).",
 )
+@explain_option
 @encoder_options
 @common_options
 @click.pass_context
@@ -36,8 +46,9 @@ def search(
     k: int,
     offset: int,
     sort: Sort,
-    group_copies: bool,
+    group_duplicates: bool,
     min_match: MinMatch,
+    explain_to: Path | None,
     form: ResultsFormat,
     runtime: str,
     device: str,
@@ -59,17 +70,26 @@ def search(
       clipsearch search folder:Crete camera:fuji --sort date
       clipsearch search whiteboard -k 50 --copy-to ~/whiteboards
       clipsearch search sunset -k 100 --html sunsets.html --open
+      clipsearch search a dog -k 5 --explain ~/why-dogs
       clipsearch search sunset -0 | xargs -0 ls -l
     """
     from clipsearch.library import Library
 
     line = query_line(words)
+    if explain_to is not None:
+        explainable_query(line)  # before any time is spent on searching
     with Library.open(
         context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
     ) as library:
-        results = library.search(line, k=k, offset=offset, sort=sort, group_copies=group_copies, min_match=min_match)
-    if not offset and results and results[0].match is not None and all(item.match != "strong" for item in results):
-        click.echo("no strong match; the nearest are:", err=True)
-    write_results(results, wanted=k_asked_for(k), form=form, title=line)
+        results = library.search(
+            line, k=k, offset=offset, sort=sort, group_duplicates=group_duplicates, min_match=min_match
+        )
+        if not offset and results and results[0].match is not None and all(item.match != "strong" for item in results):
+            click.echo("no strong match; the nearest are:", err=True)
+        write_results(results, wanted=k_asked_for(k), form=form, title=line)
+        if explain_to is not None:
+            from clipsearch.cli.explanations import write_explanations
+
+            write_explanations(results, explain_to, explain=lambda result: library.explain(result, line))
     if not results:
         context.exit(NOTHING_FOUND)

@@ -1,4 +1,4 @@
-"""``clipsearch similar``: find pictures that look like a given one."""
+"""``clipsearch similar``: find pictures that look like given ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
+from clipsearch.cli.options import (
+    Settings,
+    common_options,
+    encoder_options,
+    explain_option,
+    k_asked_for,
+    results_options,
+)
 from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
 
@@ -16,41 +23,62 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("photo", type=click.Path(path_type=Path))
+@click.argument("photos", metavar="PHOTO...", type=click.Path(), nargs=-1, required=True)
+@click.option(
+    "--box",
+    metavar="X,Y,W,H",
+    help="Look for what is like this part of PHOTO only: pixels from its upper left corner, or all in percent.",
+)
 @results_options
+@explain_option
 @encoder_options
 @common_options
 @click.pass_context
 def similar(
     context: click.Context,
     *,
-    photo: Path,
+    photos: tuple[str, ...],
+    box: str | None,
     k: int,
     offset: int,
     sort: Sort,
-    group_copies: bool,
+    group_duplicates: bool,
+    explain_to: Path | None,
     form: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
     """Find pictures that look like a given one.
 
-    PHOTO is any picture file, in the library or not; it and its exact copies are left out of the results. The
-    score is the cosine similarity of the two pictures.
+    Or like a part of it, or like several together. PHOTO is any picture file, in the library or not, or ~# and the
+    first digits (at least 6) of the content hash of an earlier result. It and its exact copies are left out of the
+    results. The score is the cosine similarity of the two pictures; of several, to the mean of their embeddings.
+    --box counts the pixels of the picture as it is looked at, upright.
 
     \b
     Examples:
       clipsearch similar holiday.jpg
       clipsearch similar ~/Downloads/sofa.webp -k 5
-      clipsearch similar holiday.jpg --paths
+      clipsearch similar '~#a1b2c3d4' beach1.jpg beach2.jpg
+      clipsearch similar kitchen.jpg --box 620,400,300,250
+      clipsearch similar kitchen.jpg --box 50%,25%,50%,50% --explain ~/why
       clipsearch similar holiday.jpg --link-to ~/like-holiday
     """
+    from clipsearch.boxes import Box
     from clipsearch.library import Library
 
+    part = Box.parse(box) if box is not None else None
     with Library.open(
         context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
     ) as library:
-        results = library.similar(photo, k=k, offset=offset, sort=sort, group_copies=group_copies)
-    write_results(results, wanted=k_asked_for(k), form=form, title=f"like {photo.name}")
+        results = library.similar(photos, box=part, k=k, offset=offset, sort=sort, group_duplicates=group_duplicates)
+        title = f"like {', '.join(Path(photo).name for photo in photos)}" + (f" at {part}" if part else "")
+        write_results(results, wanted=k_asked_for(k), form=form, title=title)
+        if explain_to is not None:
+            from clipsearch.cli.explanations import write_explanations
+
+            write_explanations(
+                results, explain_to, explain=lambda result: library.explain_similar(result, photos, box=part)
+            )
     if not results:
         context.exit(NOTHING_FOUND)

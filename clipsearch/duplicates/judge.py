@@ -57,18 +57,30 @@ class PairJudge:
     """Judges pairs of pictures of one library; each pair is aligned once."""
 
     def __init__(
-        self, embeddings: NDArray[np.float16], fingerprints: NDArray[np.uint8], sizes: NDArray[np.int64]
+        self,
+        embeddings: NDArray[np.float16],
+        fingerprints: NDArray[np.uint8],
+        sizes: NDArray[np.int64],
+        *,
+        random_cosine: float | None = None,
     ) -> None:
-        """Bind the pictures: floating [n, dim], unit length; uint8 [n, bytes]; int64 [n, 2], width and height."""
+        """Bind the pictures.
+
+        Args:
+            embeddings: floating [n, dim], unit length.
+            fingerprints: uint8 [n, bytes].
+            sizes: int64 [n, 2], width and height.
+            random_cosine: `mean_cosine` of the library; by default of these pictures.
+        """
         self.embeddings = embeddings
         self._fingerprints = fingerprints
         self._aspect = np.log(np.maximum(sizes[:, 0], 1) / np.maximum(sizes[:, 1], 1))
-        self._random_cosine = _mean_cosine(embeddings)
+        self._random_cosine = mean_cosine(embeddings) if random_cosine is None else random_cosine
         self._known: dict[tuple[int, int], int] = {}
 
     def to_cosine(self, similarity: float) -> float:
         """The cosine of a pair that is this share of the way from a random pair to a perfect one."""
-        return self._random_cosine + similarity * (1.0 - self._random_cosine)
+        return to_cosine(similarity, self._random_cosine)
 
     def relations(self, pairs: NDArray[np.int64]) -> NDArray[np.int8]:
         """Relations of pairs, int64 [m, 2] with the smaller first: int8 [m], `NONE`, `SAME` or `NEAR`."""
@@ -132,14 +144,24 @@ def is_resaved(fits: Alignment, aspect: NDArray[np.floating]) -> NDArray[np.bool
     return np.asarray(resaved, np.bool_)
 
 
-def _mean_cosine(embeddings: NDArray[np.floating]) -> float:
+def to_cosine(similarity: float, random_cosine: float) -> float:
+    """The cosine of a pair that is this share of the way from a random pair to a perfect one."""
+    return random_cosine + similarity * (1.0 - random_cosine)
+
+
+def mean_cosine(embeddings: NDArray[np.floating], *, of: int | None = None) -> float:
     """Mean cosine of two different pictures, between 0 and 0.95; drawn towards 0 where there are few.
 
     Without looking at the pairs: the squared length of the sum is the sum of all inner products.
+
+    Args:
+        embeddings: floating [n, dim], unit length.
+        of: how many pictures there are if these are a sample of them; n by default.
     """
     count = len(embeddings)
     if count < 2:
         return 0.0
     total = embeddings.sum(axis=0, dtype=np.float64)
     mean = (float(total @ total) - count) / (count * (count - 1))
-    return min(max(mean, 0.0), 0.95) * count / (count + _RANDOM_PAIRS_TRUSTED)
+    pictures = count if of is None else of
+    return min(max(mean, 0.0), 0.95) * pictures / (pictures + _RANDOM_PAIRS_TRUSTED)

@@ -17,11 +17,13 @@ from clipsearch.query.nodes import (
     TextTerm,
     Value,
 )
-from clipsearch.query.parser import check_k, parse_query
-from clipsearch.query.values import same_extensions
+from clipsearch.query.parser import check_k, explainable_query, parse_query
+from clipsearch.query.pictures import read_reference
+from clipsearch.query.values import BadValueError, same_extensions
 
 __all__ = [
     "And",
+    "BadValueError",
     "ConceptTerm",
     "Condition",
     "DateRange",
@@ -37,6 +39,8 @@ __all__ = [
     "TextTerm",
     "Value",
     "check_k",
+    "explainable_query",
     "parse_query",
+    "read_reference",
     "same_extensions",
 ]

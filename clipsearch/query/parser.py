@@ -8,6 +8,7 @@ from typing import NoReturn
 from clipsearch.errors import QueryError
 from clipsearch.query.fields import FIELDS, nearest_field
 from clipsearch.query.nodes import And, ConceptTerm, Filter, ImageTerm, Not, Or, Query, Term, TextTerm
+from clipsearch.query.pictures import read_reference
 from clipsearch.query.values import BadValueError, shown
 
 _MAX_LENGTH = 10_000
@@ -32,7 +33,6 @@ _TWO_SIGNS = re.compile(r"[-+]{2,}[\w\"“„~@]")
 _WEIGHT = re.compile(
     r'([0-9]{1,15}(?:\.[0-9]{1,30})?|\.[0-9]{1,30}):(?=[^\W\d_]|[^\x00-\x7f\s]|["“„]|~\S|@[\w"“„]|[-+]\w)'
 )
-_CONTENT_ID = re.compile(r"#[0-9a-f]{6,32}", re.IGNORECASE)
 _CONCEPT = re.compile(r"\w[\w.-]*")
 _LOOKS_LIKE_A_PICTURE = re.compile(r"(?:[a-z]:[\\/]|/|\.{1,2}[\\/]|\\\\).*\.[a-z0-9]{2,4}", re.IGNORECASE)
 
@@ -73,6 +73,18 @@ Not(part=Condition(field='rating', operator='<', value=3))))))
     if len(line) > _MAX_LENGTH:
         raise QueryError(f"the query has {len(line)} characters; the most are {_MAX_LENGTH}")
     return _Parser(line).query()
+
+
+def explainable_query(line: str) -> Query:
+    """Parse a line that is to be explained.
+
+    Raises:
+        QueryError: it is wrong, or has nothing but filters.
+    """
+    query = parse_query(line)
+    if not query.terms:
+        raise QueryError("filters alone match all of a picture or nothing; add words or a picture to explain")
+    return query
 
 
 def check_k(k: int) -> int:
@@ -214,15 +226,10 @@ class _Parser:
         self._at += 1
         start = self._at
         reference = self._quoted() if self._line[start] in _OPENING_QUOTES else self._taken(_WORD)
-        if reference.startswith("#"):
-            if not _CONTENT_ID.fullmatch(reference):
-                self._refuse(
-                    start,
-                    f"{shown(reference)} is not the id of a result, which has 6 to 32 of the digits 0-9 and a-f; "
-                    'for a file whose name begins so, write ~"./#…"',
-                )
-            return reference.lower()
-        return reference
+        try:
+            return read_reference(reference)
+        except BadValueError as error:
+            self._refuse(start, str(error), cause=error)
 
     def _concept(self) -> str:
         self._at += 1

@@ -85,6 +85,7 @@ def _write_embeddings(connection: Connection, embeddings: Sequence[NewEmbedding]
         {
             "content_hash": item.content_hash,
             "model_id": model_id,
+            "part": item.part,
             "vector": to_blob(item.embedding),
             "from_preview": item.from_preview,
         }

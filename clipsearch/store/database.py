@@ -1,10 +1,9 @@
-"""Connections, transactions and schema versions: the one module that knows SQLite from other databases."""
+"""Connections, transactions and schema versions; beside `sqlite_file`, what knows SQLite from other databases."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -17,17 +16,18 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, t
 from sqlalchemy.pool import NullPool, QueuePool
 
 from clipsearch.errors import LibraryError, SchemaVersionError
+from clipsearch.store.sqlite_file import (
+    BUSY_TIMEOUT_S,
+    SCHEMA_HEAD,
+    SCHEMA_REVISIONS,
+    connect,
+    explain,
+    is_damage,
+    is_read_only,
+)
 from clipsearch.store.tables import Base
 
-SCHEMA_HEAD = "0003"
-"""The newest migration; a test holds it to the files in `migrations/versions`."""
-
-SCHEMA_REVISIONS = frozenset({"0001", "0002", "0003"})
-"""Every schema version that this program can open, by upgrading it where it is older."""
-
 _WRITE = "clipsearch_write"
-_BUSY_TIMEOUT_S = 30.0
-
 _CHECKPOINT_TIMEOUT_MS = 1000
 
 _MOST_PROBLEMS = 100
@@ -61,13 +61,12 @@ def open_database(path: Path, *, create: bool) -> Engine:
 
 
 def _engine(path: Path) -> Engine:
-    read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-
-    def connect() -> sqlite3.Connection:
-        uri = path.resolve().as_uri() + (_read_only_flags(path) if read_only else "")
-        return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-
-    engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool if read_only else QueuePool)
+    read_only = is_read_only(path)
+    engine = create_engine(
+        "sqlite+pysqlite://",
+        creator=lambda: connect(path, read_only=read_only),
+        poolclass=NullPool if read_only else QueuePool,
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -103,15 +102,6 @@ def _passing_null(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else function(value)
 
 
-def _read_only_flags(path: Path) -> str:
-    """A read-only directory cannot hold the shared memory that WAL readers need; nothing changes there anyway.
-
-    With commits left in the write-ahead log, they have to be read all the same, which needs that memory.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    return "?mode=ro" if log.exists() and log.stat().st_size else "?immutable=1"
-
-
 @contextmanager
 def reading(engine: Engine, path: Path) -> Iterator[Connection]:
     """A transaction that sees one state of the catalog from its first statement to its end."""
@@ -132,25 +122,9 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except exc.DatabaseError as error:
-        raise LibraryError(_explain(str(error.orig).strip(), path)) from error
+        raise LibraryError(explain(str(error.orig).strip(), path)) from error
     except sqlite3.DatabaseError as error:
-        raise LibraryError(_explain(str(error).strip(), path)) from error
-
-
-def _explain(reason: str, path: Path) -> str:
-    if "full" in reason:
-        return f"the disk that holds {path.parent} is full; what was committed is safe: make room and run it again"
-    if _is_damage(reason):
-        return f"{path} is damaged ({reason}); restore it from a backup, or delete it and index again"
-    if "readonly" in reason or "unable to open" in reason:
-        return f"{path} cannot be opened for writing ({reason}); check the permissions of {path.parent}"
-    if "locked" in reason:
-        return f"{path} stays locked by another program; wait for it to end and try again"
-    return f"{path}: {reason}"
-
-
-def _is_damage(reason: str) -> bool:
-    return "not a database" in reason or "malformed" in reason
+        raise LibraryError(explain(str(error).strip(), path)) from error
 
 
 def _bring_up_to_date(engine: Engine, path: Path) -> None:
@@ -233,7 +207,7 @@ def find_damage(engine: Engine, path: Path) -> CatalogDamage:
             dangling = [DanglingRow(table, row_id, parent) for table, row_id, parent, _ in violations]
     except LibraryError as error:
         reason = str(error.__cause__.orig) if isinstance(error.__cause__, exc.DBAPIError) else str(error)
-        if not _is_damage(reason):
+        if not is_damage(reason):
             raise
         # a check that breaks off names nothing
         unreadable = [f"{reason} (table {name})" for name in _unreadable_tables(engine)]
@@ -298,5 +272,5 @@ def pack(engine: Engine, path: Path) -> None:
         # a reader may keep the log for as long as it likes; whoever closes the catalog last deletes it anyway
         cursor.execute(f"PRAGMA busy_timeout={_CHECKPOINT_TIMEOUT_MS}")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        cursor.execute(f"PRAGMA busy_timeout={int(1000 * _BUSY_TIMEOUT_S)}")
+        cursor.execute(f"PRAGMA busy_timeout={int(1000 * BUSY_TIMEOUT_S)}")
         cursor.close()

@@ -65,15 +65,16 @@ class ExchangedImage:
         fields: values by the names of `IMAGE_FIELDS`; those that are ``None`` may be left out.
         keywords: in their order.
         files: that hold it, by root and path.
-        vector: float16 [dim], little-endian, as bytes; ``None`` if the model has not embedded it.
-        from_preview: the vector was made from the thumbnail, because the file's drive was not there.
+        vectors: float16 [dim], little-endian, as bytes: of the whole, then of its parts; empty if the model has not
+            embedded it.
+        from_preview: the vectors were made from the thumbnail, because the file's drive was not there.
     """
 
     content_hash: str
     fields: Mapping[str, FieldValue]
     keywords: tuple[str, ...]
     files: tuple[ExchangedFile, ...]
-    vector: bytes | None = None
+    vectors: tuple[bytes, ...] = ()
     from_preview: bool = False
 
 
@@ -105,7 +106,7 @@ class CatalogSnapshot:
         return ModelRecord(*row) if row else None
 
     def count(self, model: ModelRecord | None) -> tuple[int, int]:
-        """How many contents files hold, and how many of those a model has embedded."""
+        """How many contents files hold, and how many embeddings a model has of those."""
         images = self._connection.execute(select(func.count(File.content_hash.distinct()))).scalar_one()
         if model is None:
             return images, 0
@@ -138,22 +139,24 @@ class CatalogSnapshot:
             found.where(File.content_hash.in_(hashes))
         ):
             files.setdefault(content_hash, []).append(ExchangedFile(self._root_index[root_id], path, size, mtime))
-        embedded: dict[str, tuple[bytes, bool]] = {}
+        vectors: dict[str, list[bytes]] = {}
+        previews: set[str] = set()
         if model is not None:
-            blobs = select(Embedding.content_hash, Embedding.vector, Embedding.from_preview)
+            blobs = select(Embedding.content_hash, Embedding.vector, Embedding.from_preview).order_by(Embedding.part)
             blobs = blobs.where(Embedding.content_hash.in_(hashes), Embedding.model_id == model.id)
-            embedded = {row.content_hash: (row.vector, row.from_preview) for row in self._connection.execute(blobs)}
+            for content_hash, vector, from_preview in self._connection.execute(blobs):
+                vectors.setdefault(content_hash, []).append(vector)
+                previews |= {content_hash} if from_preview else set()
         return [
             ExchangedImage(
                 content_hash=row[0],
                 fields=dict(zip(IMAGE_FIELDS, row[1:], strict=True)),
                 keywords=tuple(keywords.get(row[0], ())),
                 files=tuple(sorted(files.get(row[0], ()), key=lambda file: (file.root, file.path))),
-                vector=vector,
-                from_preview=from_preview,
+                vectors=tuple(vectors.get(row[0], ())),
+                from_preview=row[0] in previews,
             )
             for row in rows
-            for vector, from_preview in [embedded.get(row[0], (None, False))]
         ]
 
 
@@ -205,18 +208,20 @@ def _add_images(connection: Connection, images: Sequence[ExchangedImage]) -> int
 
 
 def _add_embeddings(connection: Connection, images: Sequence[ExchangedImage], model_id: int) -> int:
-    hashes = [image.content_hash for image in images if image.vector is not None]
+    hashes = [image.content_hash for image in images]
     of_model = select(Embedding.content_hash).where(Embedding.model_id == model_id)
     known = _values(connection, of_model, Embedding.content_hash, hashes)
     fresh = [
         {
             "content_hash": image.content_hash,
             "model_id": model_id,
-            "vector": image.vector,
+            "part": part,
+            "vector": vector,
             "from_preview": image.from_preview,
         }
         for image in images
-        if image.vector is not None and image.content_hash not in known
+        if image.content_hash not in known
+        for part, vector in enumerate(image.vectors)
     ]
     _insert(connection, Embedding, fresh)
     return len(fresh)

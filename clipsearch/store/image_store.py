@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import aliased
 
 from clipsearch.errors import LibraryError
+from clipsearch.parts import LONG
 from clipsearch.reports import FileFailure
 from clipsearch.store.batch import Batch, write_batch
+from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.store.chunks import chunks
 from clipsearch.store.database import open_database, reading, writing
 from clipsearch.store.exchange import ExchangeTable
@@ -31,8 +34,6 @@ from clipsearch.store.roots import RootTable
 from clipsearch.store.saved import SavedSearchTable
 from clipsearch.store.tables import Embedding, Failure, File, Image, Root
 from clipsearch.store.upkeep import UpkeepTable
-
-CATALOG_NAME = "catalog.sqlite3"
 
 
 class ImageStore:
@@ -72,11 +73,9 @@ class ImageStore:
 
         The model has not embedded their content, or only its preview, or their metadata is old.
         """
-        known = select(Embedding.id).where(
-            Embedding.content_hash == Image.content_hash, Embedding.model_id == model_id, ~Embedding.from_preview
-        )
         # by content: where nothing is lacking, which is the rule, no file is looked at
-        lacking = select(Image.content_hash).where(or_(Image.metadata_version < METADATA_VERSION, ~known.exists()))
+        complete = and_(Image.metadata_version >= METADATA_VERSION, _is_embedded(model_id))
+        lacking = select(Image.content_hash).where(~complete)
         statement = select(File.relative_path).where(File.root_id == root_id, File.content_hash.in_(lacking))
         with reading(self._engine, self.path) as connection:
             return set(connection.execute(statement).scalars())
@@ -146,14 +145,20 @@ class ImageStore:
         with reading(self._engine, self.path) as connection:
             return current_revision(connection)
 
-    def live_embedding_ids(self, model_id: int) -> tuple[int, NDArray[np.int64]]:
+    def live_embedding_ids(self, model_id: int, *, parts: bool = True) -> tuple[int, NDArray[np.int64]]:
         """The revision, and at that revision the ids of the model's embeddings that a file still holds.
+
+        Args:
+            model_id: whose embeddings.
+            parts: those of the parts of long pictures, too.
 
         Returns:
             The revision and int64 [n], ascending.
         """
         held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
         statement = select(Embedding.id).where(Embedding.model_id == model_id, held).order_by(Embedding.id)
+        if not parts:
+            statement = statement.where(Embedding.part == 0)
         with reading(self._engine, self.path) as connection:
             revision = current_revision(connection)
             return revision, np.fromiter(connection.execute(statement).scalars(), dtype=np.int64)
@@ -196,28 +201,25 @@ class ImageStore:
     def embedding_of(self, content_hash: str, model_id: int) -> tuple[int, NDArray[np.float16]] | None:
         """Id and float16 [dim] of a content's embedding, if the model has embedded it."""
         statement = select(Embedding.id, Embedding.vector).where(
-            Embedding.content_hash == content_hash, Embedding.model_id == model_id
+            Embedding.content_hash == content_hash, Embedding.model_id == model_id, Embedding.part == 0
         )
         with reading(self._engine, self.path) as connection:
             row = connection.execute(statement).one_or_none()
         return (row[0], np.frombuffer(row[1], "<f2")) if row else None
 
     def is_embedded(self, content_hash: str, model_id: int) -> bool:
-        """Whether the model has embedded a content from a file that holds it."""
-        statement = select(Embedding.id).where(
-            Embedding.content_hash == content_hash, Embedding.model_id == model_id, ~Embedding.from_preview
-        )
+        """Whether the model has embedded a content, and its parts if it has any, from a file that holds it."""
+        statement = select(Image.content_hash).where(Image.content_hash == content_hash, _is_embedded(model_id))
         with reading(self._engine, self.path) as connection:
             return connection.execute(statement).first() is not None
 
     def is_known(self, content_hash: str, model_id: int) -> bool:
         """Whether a content need not be decoded: the model has embedded it, and its metadata is up to date."""
-        current = select(Image.content_hash).where(
-            Image.content_hash == content_hash, Image.metadata_version >= METADATA_VERSION
+        statement = select(Image.content_hash).where(
+            Image.content_hash == content_hash, Image.metadata_version >= METADATA_VERSION, _is_embedded(model_id)
         )
         with reading(self._engine, self.path) as connection:
-            has_metadata = connection.execute(current).first() is not None
-        return has_metadata and self.is_embedded(content_hash, model_id)
+            return connection.execute(statement).first() is not None
 
     def files_to_embed(self, model_id: int) -> Iterator[UnembeddedFile]:
         """One file of each content that files hold and a model has not embedded, those from previews included.
@@ -254,7 +256,8 @@ class ImageStore:
         """Files that pass a condition: the newest picture first, those without a date last, or by path."""
         paths = (Root.path, File.relative_path)
         order = paths if by_path else (Image.taken_at.is_(None), Image.taken_at.desc(), *paths)
-        statement = _found_files(condition).where(Embedding.model_id == model_id).order_by(*order)
+        whole = (Embedding.model_id == model_id, Embedding.part == 0)
+        statement = _found_files(condition).where(*whole).order_by(*order)
         return list(self._read_found(statement.limit(limit).offset(offset)))
 
     def embeddings_starting(self, content_hash: str, model_id: int) -> list[tuple[int, NDArray[np.float16]]]:
@@ -263,9 +266,22 @@ class ImageStore:
             Embedding.content_hash >= content_hash,
             Embedding.content_hash < content_hash + "g",  # after every hex digit
             Embedding.model_id == model_id,
+            Embedding.part == 0,
         )
         with reading(self._engine, self.path) as connection:
             return [(row_id, np.frombuffer(blob, "<f2")) for row_id, blob in connection.execute(statement.limit(2))]
+
+    def wholes_of(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """For those embeddings that are of parts: the id of the whole picture's, and the number of the part."""
+        whole = aliased(Embedding)
+        of_picture = and_(whole.content_hash == Embedding.content_hash, whole.model_id == Embedding.model_id)
+        statement = select(Embedding.id, whole.id, Embedding.part).join(whole, and_(of_picture, whole.part == 0))
+        found: dict[int, tuple[int, int]] = {}
+        for chunk in chunks(embedding_ids):
+            with reading(self._engine, self.path) as connection:
+                rows = connection.execute(statement.where(Embedding.id.in_(chunk), Embedding.part > 0)).all()
+            found.update({row_id: (whole_id, part) for row_id, whole_id, part in rows})
+        return found
 
     def fingerprints_of(self, embedding_ids: Sequence[int]) -> dict[int, bytes]:
         """What the contents behind embeddings look like, by embedding id, for those of which it is known."""
@@ -307,8 +323,15 @@ def _found_files(condition: ColumnElement[bool] | None) -> Select[*tuple[Any, ..
     return statement if condition is None else statement.where(condition)
 
 
+def _is_embedded(model_id: int) -> ColumnElement[bool]:
+    """Whether a model has embedded an image from a file that holds it: the whole of it, and the parts of a long one."""
+    made = (Embedding.content_hash == Image.content_hash, Embedding.model_id == model_id)
+    whole = select(Embedding.id).where(*made, Embedding.part == 0, ~Embedding.from_preview).exists()
+    part = select(Embedding.id).where(*made, Embedding.part == 1).exists()  # written with all of the others
+    is_long = or_(Image.width > LONG * Image.height, Image.height > LONG * Image.width)
+    return and_(whole, or_(~is_long, part))
+
+
 def _first_files_to_embed(model_id: int) -> Select[int]:
-    known = select(Embedding.id).where(
-        Embedding.content_hash == File.content_hash, Embedding.model_id == model_id, ~Embedding.from_preview
-    )
-    return select(func.min(File.id)).where(~known.exists()).group_by(File.content_hash)
+    held = select(func.min(File.id)).join(Image, Image.content_hash == File.content_hash)
+    return held.where(~_is_embedded(model_id)).group_by(File.content_hash)

@@ -69,7 +69,7 @@ def _add(connection: Connection, *, spec: str, fingerprint: str, dim: int, preci
 
 def _space(connection: Connection, model: ModelRecord, contents: int, active: bool) -> SpaceRecord:
     held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
-    count = select(func.count()).where(Embedding.model_id == model.id, held)
+    count = select(func.count()).where(Embedding.model_id == model.id, Embedding.part == 0, held)
     embedded = connection.execute(count).scalar_one()
     previews = connection.execute(count.where(Embedding.from_preview)).scalar_one()
     return SpaceRecord(model, embedded, previews, contents - embedded, active)

@@ -36,20 +36,29 @@ class ModelRecord:
 
 
 @dataclass(frozen=True)
-class RootRecord:
-    """A folder that was given to be indexed, and how many files of it are in the catalog.
+class RootPlace:
+    """A folder that was given to be indexed.
 
     Attributes:
         id: its row.
         path: where it is, or was when its drive was last there.
         volume_id: identity of its file system; ``None`` where the system does not tell.
-        volume_path: from the mount point of that file system, parts joined by ``/``.
-        files: readable files of it in the catalog.
     """
 
     id: int
     path: Path
     volume_id: str | None
+
+
+@dataclass(frozen=True)
+class RootRecord(RootPlace):
+    """Such a folder, and how many files of it are in the catalog.
+
+    Attributes:
+        volume_path: from the mount point of that file system, parts joined by ``/``.
+        files: readable files of it in the catalog.
+    """
+
     volume_path: str | None
     files: int
 
@@ -129,13 +138,18 @@ class NewImage:
 
 @dataclass(frozen=True)
 class NewEmbedding:
-    """A content's embedding to be written to the catalog, float32 [dim], unit length.
+    """A content's embedding to be written to the catalog.
 
-    `from_preview` says that it was made from the thumbnail, to be replaced when the file can be read.
+    Attributes:
+        content_hash: of the content.
+        embedding: float32 [dim], unit length.
+        part: 0 for the whole picture, 1 and up for each of `clipsearch.parts.parts_of`.
+        from_preview: made from the thumbnail, to be replaced when the file can be read.
     """
 
     content_hash: str
     embedding: NDArray[np.float32]
+    part: int = 0
     from_preview: bool = False
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from clipsearch.store.database import reading, writing
-from clipsearch.store.records import RootRecord
+from clipsearch.store.records import RootPlace, RootRecord
 from clipsearch.store.revision import raise_revision
 from clipsearch.store.tables import Failure, File, Root
 
@@ -29,6 +29,13 @@ class RootTable:
                 RootRecord(row_id, Path(path), volume_id, volume_path, count)
                 for row_id, path, volume_id, volume_path, count in connection.execute(statement)
             ]
+
+    def places(self) -> list[RootPlace]:
+        """Every root by path, without counting its files, which takes long in large catalogs."""
+        statement = select(Root.id, Root.path, Root.volume_id).order_by(Root.path)
+        with reading(self._engine, self._path) as connection:
+            rows = connection.execute(statement).all()
+        return [RootPlace(row_id, Path(path), volume_id) for row_id, path, volume_id in rows]
 
     def add(self, path: Path, *, volume_id: str | None = None, volume_path: str | None = None) -> int:
         """Add a root and return its id; roots inside it on the same file system become part of it."""

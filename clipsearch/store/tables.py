@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -23,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from clipsearch.store.path_text import path_to_text, text_to_path
+
 HASH_LENGTH = 32
 """Hex digits of a content hash (XXH3, 128 bits)."""
 
@@ -30,11 +31,7 @@ _RowId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite gives row ids 
 
 
 class PathText(TypeDecorator[str]):
-    """A path as text, also where its name is not UTF-8.
-
-    Python stands for an undecodable byte with a lone surrogate, which no database takes. Such a byte is
-    stored as ``//`` and its two hex digits; ``//`` cannot occur in the paths stored here, so nothing is lost.
-    """
+    """A path as text, also where its name is not UTF-8; see `clipsearch.store.path_text`."""
 
     impl = Text
     cache_ok = True
@@ -46,20 +43,6 @@ class PathText(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """From the database to Python."""
         return value if value is None else text_to_path(value)
-
-
-def path_to_text(path: str) -> str:
-    """A path in the form that `PathText` stores."""
-    if path.isascii():
-        return path
-    return re.sub("[\udc80-\udcff]", lambda match: f"//{ord(match[0]) - 0xDC00:02x}", path)
-
-
-def text_to_path(text: str) -> str:
-    """A path from the form that `PathText` stores."""
-    if "//" not in text:
-        return text
-    return re.sub("//([0-9a-f]{2})", lambda match: chr(0xDC00 + int(match[1], 16)), text)
 
 
 class Base(DeclarativeBase):
@@ -179,11 +162,13 @@ class Embedding(Base):
     """A content's place in a model's space; its id is its id in the vector index, and is never reused."""
 
     __tablename__ = "embeddings"
-    __table_args__ = (UniqueConstraint("content_hash", "model_id"), {"sqlite_autoincrement": True})
+    __table_args__ = (UniqueConstraint("content_hash", "model_id", "part"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(_RowId, primary_key=True)
     content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"))
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), index=True)
+    part: Mapped[int] = mapped_column(Integer, server_default="0")
+    """0 for the whole picture; of a long one, 1 and up for each of `clipsearch.parts.parts_of`."""
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     """float16 [dim], little-endian, unit length."""
     from_preview: Mapped[bool] = mapped_column(Boolean(create_constraint=False), server_default=false())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Engine, delete, func, select
+from sqlalchemy import ColumnElement, Engine, delete, func, select, tuple_
 
 from clipsearch.store.chunks import chunks
 from clipsearch.store.database import (
@@ -79,10 +79,12 @@ class UpkeepTable:
         return np.array(good, dtype=np.int64), bad
 
     def delete_embeddings(self, ids: Sequence[int]) -> None:
-        """Delete embeddings by id; the next run of the indexer embeds their contents again."""
+        """Delete embeddings by id, with the others of the same content; the next indexing makes them again."""
         with writing(self._engine, self._path) as connection:
             for chunk in chunks(ids):
-                connection.execute(delete(Embedding).where(Embedding.id.in_(chunk)))
+                named = select(Embedding.content_hash, Embedding.model_id).where(Embedding.id.in_(chunk))
+                pair = tuple_(Embedding.content_hash, Embedding.model_id)
+                connection.execute(delete(Embedding).where(pair.in_(named)))
             raise_revision(connection)
 
     def path_of_embedding(self, embedding_id: int) -> Path | None:

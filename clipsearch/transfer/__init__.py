@@ -28,7 +28,7 @@ from clipsearch.transfer.manifest import (
 )
 from clipsearch.transfer.npz import read_npz, write_npz
 from clipsearch.transfer.parquet import import_pyarrow, read_parquet, write_parquet
-from clipsearch.vector_cache import current_index
+from clipsearch.vectors.cache import current_index
 
 __all__ = ["ExportReport", "ImportReport", "export_library", "import_library"]
 
@@ -178,7 +178,7 @@ def _check_contents(directory: Path, manifest: Manifest) -> int:
             if not _are_sound(block, dim):
                 raise ValueError("an embedding is no unit vector of the model's dimension")
             images += len(block)
-            embeddings += sum(image.vector is not None for image in block)
+            embeddings += sum(len(image.vectors) for image in block)
             files += sum(len(image.files) for image in block)
         if (images, embeddings) != (manifest.images, manifest.embeddings):
             raise ValueError("it does not hold what its manifest says")
@@ -189,7 +189,7 @@ def _check_contents(directory: Path, manifest: Manifest) -> int:
 
 
 def _are_sound(images: list[ExchangedImage], dim: int) -> bool:
-    vectors = [image.vector for image in images if image.vector is not None]
+    vectors = [vector for image in images for vector in image.vectors]
     if any(len(vector) != 2 * dim for vector in vectors):
         return False
     return not vectors or bool(unit_vectors(np.frombuffer(b"".join(vectors), "<f2").reshape(-1, dim)).all())

@@ -10,7 +10,7 @@ from typing import Any
 
 from clipsearch.errors import ConfigError
 from clipsearch.store.exchange import ExchangedRoot
-from clipsearch.store.tables import path_to_text
+from clipsearch.store.path_text import path_to_text
 
 MANIFEST_NAME = "manifest.json"
 FORMATS = ("npz", "parquet")

@@ -1,9 +1,10 @@
 """An export as ``images.jsonl`` and ``embeddings.npz``, which every language reads.
 
 A line of the first is a JSON object: ``content_hash``, ``width``, ``height``, ``format``, the metadata that the
-picture has, ``keywords``, ``files`` (``root`` is an index into the manifest's ``roots``) and ``embedding``, the row
-of the array ``embeddings`` (float16) in the second, or null. A byte of a path that is not UTF-8 is a lone
-surrogate, ``\\udc80`` to ``\\udcff``, as in `os.fsdecode`.
+picture has, ``keywords``, ``files`` (``root`` is an index into the manifest's ``roots``), ``embedding``, the row
+of the array ``embeddings`` (float16) in the second, or null, and ``parts``, of a long picture: how many rows after
+that are its parts', side by side along its long side. A byte of a path that is not UTF-8 is a lone surrogate,
+``\\udc80`` to ``\\udcff``, as in `os.fsdecode`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from clipsearch.parts import MAX_PARTS
 from clipsearch.store.chunks import CHUNK
 from clipsearch.store.exchange import ExchangedImage
 from clipsearch.transfer.rows import from_row, to_row
@@ -34,7 +36,7 @@ def write_npz(directory: Path, blocks: Iterable[list[ExchangedImage]], *, dim: i
         directory: where the files go.
         blocks: the contents.
         dim: of their embeddings.
-        embeddings: how many of the contents have one.
+        embeddings: how many the contents have.
     """
     row = 0
     with (
@@ -48,11 +50,12 @@ def write_npz(directory: Path, blocks: Iterable[list[ExchangedImage]], *, dim: i
         for block in blocks:
             for image in block:
                 values = {name: value for name, value in to_row(image).items() if value is not None}
-                values["embedding"] = None if image.vector is None else row
+                values["embedding"] = row if image.vectors else None
+                if len(image.vectors) > 1:
+                    values["parts"] = len(image.vectors) - 1
                 lines.write(json.dumps(values, default=datetime.isoformat) + "\n")
-                if image.vector is not None:
-                    array.write(image.vector)
-                    row += 1
+                array.write(b"".join(image.vectors))
+                row += len(image.vectors)
 
 
 def read_npz(directory: Path, *, dim: int, embeddings: int, roots: int) -> Iterator[list[ExchangedImage]]:
@@ -79,12 +82,13 @@ def read_npz(directory: Path, *, dim: int, embeddings: int, roots: int) -> Itera
             values = json.loads(line)
             if not isinstance(values, dict):
                 raise ValueError("a line is no JSON object")
-            vector = None
-            if (wanted := values.pop("embedding", None)) is not None:
-                if wanted != row:
-                    raise ValueError("its embeddings are out of order")
-                vector, row = array.read(dim * _DTYPE.itemsize), row + 1
-            block.append(from_row(values, roots=roots, vector=vector))
+            wanted, parts = values.pop("embedding", None), values.pop("parts", 0)
+            count = 0 if wanted is None else 1 + parts
+            if (wanted is not None and wanted != row) or not 0 <= count <= 1 + MAX_PARTS:
+                raise ValueError("its embeddings are out of order")
+            vectors = tuple(array.read(dim * _DTYPE.itemsize) for _ in range(count))
+            row += count
+            block.append(from_row(values, roots=roots, vectors=vectors))
             if len(block) == CHUNK:
                 yield block
                 block = []

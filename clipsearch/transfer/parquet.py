@@ -1,14 +1,16 @@
 """An export as ``images.parquet``, for data frames and databases.
 
 One row per content: ``content_hash``, ``width``, ``height``, ``format``, the metadata, ``keywords``, ``files``
-(``root`` is an index into the manifest's ``roots``) and ``embedding``, a list of fixed size of float16. Parquet's text
-is UTF-8: a byte of a path that is not is written as ``//`` and its two hex digits, which occur in no other path.
+(``root`` is an index into the manifest's ``roots``) and ``embeddings``, a list of lists of fixed size of float16: of
+the whole picture, then of the parts of a long one, side by side along its long side. Parquet's text is UTF-8: a byte
+of a path that is not is written as ``//`` and its two hex digits, which occur in no other path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 from clipsearch.errors import ConfigError
 from clipsearch.store.chunks import CHUNK
 from clipsearch.store.exchange import IMAGE_FIELDS, REQUIRED_FIELDS, ExchangedImage
-from clipsearch.store.tables import path_to_text, text_to_path
+from clipsearch.store.path_text import path_to_text, text_to_path
 from clipsearch.transfer.rows import from_row, to_row
 
 IMAGES_NAME = "images.parquet"
@@ -104,7 +106,7 @@ def _schema(pyarrow: Any, dim: int) -> Any:
             pyarrow.field("keywords", pyarrow.list_(pyarrow.string())),
             pyarrow.field("files", pyarrow.list_(file)),
             pyarrow.field("from_preview", pyarrow.bool_(), nullable=False),
-            *([pyarrow.field("embedding", pyarrow.list_(pyarrow.float16(), dim))] if dim else []),
+            *([pyarrow.field("embeddings", pyarrow.list_(pyarrow.list_(pyarrow.float16(), dim)))] if dim else []),
         ]
     )
 
@@ -113,7 +115,7 @@ def _table(pyarrow: Any, schema: Any, images: list[ExchangedImage]) -> Any:
     rows = [to_row(image, path=path_to_text) for image in images]
     columns = [
         _embeddings(pyarrow, schema.field(name).type, images)
-        if name == "embedding"
+        if name == "embeddings"
         else pyarrow.array([row[name] for row in rows], schema.field(name).type)
         for name in schema.names
     ]
@@ -121,23 +123,22 @@ def _table(pyarrow: Any, schema: Any, images: list[ExchangedImage]) -> Any:
 
 
 def _embeddings(pyarrow: Any, kind: Any, images: list[ExchangedImage]) -> Any:
-    blank = bytes(2 * kind.list_size)
-    vectors = np.frombuffer(b"".join(image.vector or blank for image in images), "<f2")
-    return pyarrow.FixedSizeListArray.from_arrays(
-        pyarrow.array(vectors.astype(np.float16), pyarrow.float16()),
-        type=kind,
-        mask=pyarrow.array([image.vector is None for image in images], pyarrow.bool_()),
+    values = np.frombuffer(b"".join(vector for image in images for vector in image.vectors), "<f2")
+    vectors = pyarrow.FixedSizeListArray.from_arrays(
+        pyarrow.array(values.astype(np.float16), pyarrow.float16()), type=kind.value_type
     )
+    offsets = np.cumsum([0, *(len(image.vectors) for image in images)], dtype=np.int32)
+    return pyarrow.ListArray.from_arrays(pyarrow.array(offsets), vectors, type=kind)
 
 
 def _images(batch: Any, dim: int, roots: int) -> list[ExchangedImage]:
-    rows = batch.to_pylist() if not dim else batch.drop_columns(["embedding"]).to_pylist()
+    rows = batch.to_pylist() if not dim else batch.drop_columns(["embeddings"]).to_pylist()
     if not dim:
-        return [from_row(row, roots=roots, vector=None, path=text_to_path) for row in rows]
-    embeddings = batch.column("embedding")
-    # of the rows that have one only
-    vectors = iter(embeddings.flatten().to_numpy(zero_copy_only=False).astype("<f2").reshape(-1, dim))
+        return [from_row(row, roots=roots, vectors=(), path=text_to_path) for row in rows]
+    embeddings = batch.column("embeddings")
+    values = embeddings.flatten().flatten().to_numpy(zero_copy_only=False).astype("<f2")
+    vectors = (vector.tobytes() for vector in values.reshape(-1, dim))
     return [
-        from_row(row, roots=roots, vector=next(vectors).tobytes() if valid else None, path=text_to_path)
-        for row, valid in zip(rows, embeddings.is_valid().to_pylist(), strict=True)
+        from_row(row, roots=roots, vectors=tuple(islice(vectors, count)), path=text_to_path)
+        for row, count in zip(rows, embeddings.value_lengths().fill_null(0).to_pylist(), strict=True)
     ]

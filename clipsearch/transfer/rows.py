@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from clipsearch.store.exchange import IMAGE_FIELDS, REQUIRED_FIELDS, ExchangedFile, ExchangedImage, FieldValue
-from clipsearch.store.tables import HASH_LENGTH, path_to_text
+from clipsearch.store.path_text import path_to_text
+from clipsearch.store.tables import HASH_LENGTH
 
 _HASH = re.compile(f"[0-9a-f]{{{HASH_LENGTH}}}")
 _LARGEST = 2**63
@@ -19,7 +20,7 @@ _OTHERS = frozenset({"content_hash", "keywords", "files", "from_preview"})
 
 
 def to_row(image: ExchangedImage, *, path: Callable[[str], str] = str) -> dict[str, Any]:
-    """All of a content but its embedding.
+    """All of a content but its embeddings.
 
     Args:
         image: the content.
@@ -38,14 +39,14 @@ def to_row(image: ExchangedImage, *, path: Callable[[str], str] = str) -> dict[s
 
 
 def from_row(
-    row: dict[str, Any], *, roots: int, vector: bytes | None, path: Callable[[str], str] = str
+    row: dict[str, Any], *, roots: int, vectors: tuple[bytes, ...], path: Callable[[str], str] = str
 ) -> ExchangedImage:
     """A content from such a row.
 
     Args:
         row: as `to_row` made it; values that are ``None`` may be missing.
         roots: how many roots there are.
-        vector: its embedding.
+        vectors: its embeddings, the whole's first.
         path: brings paths back from the form that the format holds.
 
     Raises:
@@ -63,7 +64,7 @@ def from_row(
         fields=fields,
         keywords=tuple(_typed("keywords", keyword, str) for keyword in _typed("keywords", row["keywords"], list)),
         files=tuple(_file(file, roots, path) for file in _typed("files", row["files"], list)),
-        vector=vector,
+        vectors=vectors,
         from_preview=_typed("from_preview", row["from_preview"], bool),
     )
 

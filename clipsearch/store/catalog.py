@@ -1,0 +1,75 @@
+"""One library's catalog as its readers see it: what a plain search reads at once, everything else when it is needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipsearch.store.quick_reads import QuickReads
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+    from clipsearch.store.image_store import ImageStore
+    from clipsearch.store.records import FoundFile, ModelRecord, RootPlace
+
+CATALOG_NAME = "catalog.sqlite3"
+
+
+class Catalog:
+    """Gives the catalog's `ImageStore`, and spares a plain search loading it. Safe to use from several threads."""
+
+    def __init__(self, directory: Path, *, create: bool = False) -> None:
+        """Open (or create) the catalog; see `ImageStore` for the errors."""
+        self.directory = directory
+        self._lock = threading.Lock()
+        self._store: ImageStore | None = None
+        self._quick = QuickReads.open(directory / CATALOG_NAME)
+        if self._quick is None:
+            from clipsearch.store.image_store import ImageStore
+
+            self._store = ImageStore(directory, create=create)
+
+    @property
+    def store(self) -> ImageStore:
+        """All that can be read and written."""
+        with self._lock:
+            if self._store is None:
+                from clipsearch.store.image_store import ImageStore
+
+                self._store = ImageStore(self.directory)
+            return self._store
+
+    def close(self) -> None:
+        """Give back every connection."""
+        with self._lock:
+            if self._store is not None:
+                self._store.close()
+            if self._quick is not None:
+                self._quick.close()
+
+    def active_model(self) -> ModelRecord | None:
+        """The model that searches use; ``None`` before the first indexing."""
+        return self._quick.active_model() if self._quick is not None else self.store.models.active()
+
+    def revision(self) -> int:
+        """See `ImageStore.revision`."""
+        return self._quick.revision() if self._quick is not None else self.store.revision()
+
+    def files_of(
+        self, embedding_ids: Sequence[int], condition: ColumnElement[bool] | None = None
+    ) -> dict[int, list[FoundFile]]:
+        """See `ImageStore.files_of`."""
+        if self._quick is not None and condition is None:
+            return self._quick.files_of(embedding_ids)
+        return self.store.files_of(embedding_ids, condition)
+
+    def wholes_of(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """See `ImageStore.wholes_of`."""
+        return self._quick.wholes_of(embedding_ids) if self._quick is not None else self.store.wholes_of(embedding_ids)
+
+    def root_places(self) -> list[RootPlace]:
+        """Every root by path."""
+        return self._quick.root_places() if self._quick is not None else self.store.roots.places()

@@ -1,0 +1,1 @@
+"""Nearest neighbours by inner product: the `VectorIndex` interface, two kinds of it over FAISS, and their cache."""
