@@ -4,7 +4,7 @@
 #   make test        the tests
 #   make lint types docs
 #   make reference   write docs/cli.md anew from the commands' help
-#   make bench       timings (tests/benchmarks)
+#   make bench       measure everything and write docs/benchmarks.md (DATA as below, REFERENCE=mini in fp32)
 #   make train-mini  train the bundled model again (DATA=folder of the training photos)
 #   make calibrate   fit what counts as a match again (DATA as above)
 #   make clean       remove the environment and every cache
@@ -65,7 +65,8 @@ reference: $(VENV)/.installed
 	$(BIN)/python -m clipsearch.cli.reference docs/cli.md
 
 bench: $(VENV)/.installed-dev
-	@for benchmark in tests/benchmarks/*.py; do $(BIN)/python "$$benchmark" || exit 1; done
+	$(BIN)/python -m tests.benchmarks --output docs $(if $(wildcard $(DATA)/flickr8k),--data $(DATA)) \
+		$(if $(REFERENCE),--reference $(REFERENCE))
 
 train-mini: $(VENV)/.installed-train
 	$(BIN)/python -m indexer.train.mini --data $(DATA) --output data/models/mini

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from clipsearch.encoders.parity import spaces_agree
 from clipsearch.errors import IndexMismatchError
 from clipsearch.store.catalog import Catalog
 from clipsearch.store.records import ModelRecord
@@ -79,7 +80,11 @@ class ModelChoice:
             return self.encoder_of(model), model
         encoder = self.load(self._first_model())
         record = self._catalog.store.models.activate(
-            spec=encoder.spec, fingerprint=encoder.fingerprint, dim=encoder.dim, precision=encoder.precision
+            spec=encoder.spec,
+            fingerprint=encoder.fingerprint,
+            dim=encoder.dim,
+            precision=encoder.precision,
+            parity=encoder.parity,
         )
         return encoder, record
 
@@ -88,10 +93,16 @@ class ModelChoice:
 
         Raises:
             ModelError: it cannot be loaded.
-            IndexMismatchError: its weights have changed since.
+            IndexMismatchError: its weights have changed since, or are rounded and their parity was never shown.
         """
         encoder = self.load(model.spec)
-        if (encoder.fingerprint, encoder.dim) != (model.fingerprint, model.dim):
+        if not spaces_agree(model, encoder):
+            if (encoder.fingerprint, encoder.dim) == (model.fingerprint, model.dim):
+                raise IndexMismatchError(
+                    f"the weights of {model.spec} are rounded ({encoder.precision}; the library "
+                    f"{self._catalog.directory} has {model.precision}), and that their embeddings may stand side by "
+                    "side was never shown; compile the model again: clipsearch models compile"
+                )
             raise IndexMismatchError(
                 f"the model {model.spec} is no longer the one that the library {self._catalog.directory} was made with "
                 f"(weights {encoder.fingerprint}, library {model.fingerprint}); "

@@ -53,7 +53,11 @@ def migrate_library(
     with writer_lock(store.directory, wait_s=wait_s):
         encoder = load_encoder()
         model = store.models.add(
-            spec=encoder.spec, fingerprint=encoder.fingerprint, dim=encoder.dim, precision=encoder.precision
+            spec=encoder.spec,
+            fingerprint=encoder.fingerprint,
+            dim=encoder.dim,
+            precision=encoder.precision,
+            parity=encoder.parity,
         )
         run = _Migration(store, encoder, model, notify=notify, progress=progress)
         run.fill()
@@ -70,7 +74,7 @@ def migrate_library(
 def _switch(store: ImageStore, model: ModelRecord, *, drop_old: bool, notify: Callable[[str], None]) -> None:
     """Make searches use a model, in one transaction; its vectors are saved before, so that none has to wait."""
     current_index(store, model, notify=notify, locked=True)
-    store.models.activate(spec=model.spec, fingerprint=model.fingerprint, dim=model.dim, precision=model.precision)
+    store.models.activate_known(model)
     if drop_old:
         for other in store.models.drop_others(model):
             delete_index(index_path(store.directory, other))

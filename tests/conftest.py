@@ -14,6 +14,7 @@ from PIL import Image, ImageColor
 
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.encoders.manifest import ImageSpec
+from clipsearch.encoders.parity import Parity
 from clipsearch.images import ImageTransform, content_hash, load_image
 from clipsearch.library import Library
 from clipsearch.thumbnails import write_thumbnail
@@ -30,6 +31,7 @@ class ColourEncoder:
     fingerprint = "0123456789abcdef"
     device = "cpu"
     precision = "fp32"
+    parity: Parity | None = None
 
     def __init__(self, *, dim: int = 16, fingerprint: str | None = None) -> None:
         self.dim = dim

@@ -32,6 +32,7 @@ class ColourEncoder:
     dim = 4
     device = "cpu"
     precision = "fp32"
+    parity = None
     transform = ImageTransform(ImageSpec(size=(8, 8)))
 
     def __init__(self) -> None:

@@ -44,6 +44,7 @@ class FixedEncoder:
     """Embeds any text as the same direction."""
 
     spec, fingerprint, dim, device, precision = "fixed", "0" * 16, DIM, "cpu", "fp32"
+    parity = None
 
     def __init__(self, direction: np.ndarray) -> None:
         self.transform = SimpleNamespace(min_side=8)

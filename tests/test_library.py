@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipsearch.encoders.parity import Parity
 from clipsearch.errors import (
     ConfigError,
     ImageReadError,
@@ -21,7 +22,7 @@ from clipsearch.errors import (
 )
 from clipsearch.library import IndexProgress, Library
 from clipsearch.lock import writer_lock
-from clipsearch.store.catalog import CATALOG_NAME
+from clipsearch.store.catalog import CATALOG_NAME, Catalog
 from tests.conftest import ColourEncoder, Notes, save_photo
 
 Open = Callable[..., Library]
@@ -312,6 +313,25 @@ def test_another_model_is_refused(library: Library, photos: Path, open_library: 
         changed.search("red")
     with pytest.raises(IndexMismatchError, match="no longer the one"):
         changed.index(photos)
+
+
+def test_rounded_weights_join_a_library_if_their_parity_was_shown(photos: Path, open_library: Open) -> None:
+    open_library().index(photos)
+    rounded = ColourEncoder()
+    rounded.precision, rounded.parity = "int8", Parity(cosine=0.995, overlap=0.93)
+    assert open_library(encoder=rounded).search("red")[0].path.name == "red.png"
+    rounded.parity = Parity(cosine=0.995, overlap=0.85)
+    with pytest.raises(IndexMismatchError, match=r"rounded \(int8; .* has fp32\).*never shown"):
+        open_library(encoder=rounded).search("red")
+
+
+def test_the_catalog_holds_precision_and_parity(photos: Path, open_library: Open, encoder: ColourEncoder) -> None:
+    encoder.precision, encoder.parity = "int8", Parity(cosine=0.995, overlap=0.93)
+    library = open_library()
+    library.index(photos)
+    model = Catalog(library.path).active_model()
+    assert model is not None and (model.precision, model.parity) == ("int8", encoder.parity)
+    assert Catalog(library.path).store.models.active() == model
 
 
 def test_a_damaged_catalog_is_refused_in_one_line(library: Library, photos: Path, open_library: Open) -> None:

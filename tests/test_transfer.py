@@ -31,7 +31,7 @@ from clipsearch.transfer.manifest import FORMATS, MANIFEST_NAME, file_checksum
 from tests.conftest import ColourEncoder
 
 DIM = 8
-MODEL: dict[str, Any] = {"spec": "tiny/α", "fingerprint": "ff", "dim": DIM, "precision": "fp32"}
+MODEL: dict[str, Any] = {"spec": "tiny/α", "fingerprint": "ff", "dim": DIM, "precision": "fp32", "parity": None}
 ODD_NAME = "caf\udce9/\udcff \n😀 %_'.jpg"
 
 forms = pytest.mark.parametrize("form", FORMATS)

@@ -13,6 +13,7 @@ from clipsearch.errors import ModelError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from clipsearch.encoders.parity import Parity
     from clipsearch.images import ImageTransform
 
 FloatMatrix = NDArray[np.float32]
@@ -27,6 +28,8 @@ class Encoder(Protocol):
         dim: embedding dimension.
         device: where it runs, for people: ``cpu``, ``cuda``, ``mps``.
         precision: of the arithmetic or the weights, for people: ``fp32``, ``bf16``, ``int8``…
+        parity: how close its embeddings are to those of the weights that `fingerprint` names, where it runs
+            rounded ones; ``None`` if it runs these themselves (`clipsearch.encoders.parity.spaces_agree`).
         transform: how a picture becomes the pixels that `encode_pixels` takes.
     """
 
@@ -35,6 +38,7 @@ class Encoder(Protocol):
     dim: int
     device: str
     precision: str
+    parity: Parity | None
     transform: ImageTransform
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:

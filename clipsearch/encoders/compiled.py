@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,14 @@ from numpy.typing import NDArray
 
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.encoders.manifest import ModelManifest, read_manifest
+from clipsearch.encoders.sessions import DATA_SUFFIX, first_line, open_prepared, open_session
 from clipsearch.encoders.text_cleaning import clean_text
 from clipsearch.errors import ModelError
 from clipsearch.images import ImageTransform
 
 if TYPE_CHECKING:
     from PIL import Image
+
 
 _BATCH_SIZE = 32
 """Rows of one run: larger batches are no faster on CPUs and cost memory."""
@@ -32,15 +33,25 @@ class CompiledEncoder:
 
     device = "cpu"
 
-    def __init__(self, directory: Path) -> None:
-        """Read the manifest; raises `ModelError` if the directory is not a compiled model."""
+    def __init__(self, directory: Path, *, towers: Mapping[str, Path] | None = None) -> None:
+        """Read the manifest.
+
+        Args:
+            directory: of the model.
+            towers: graphs to run instead of the directory's own, by file name.
+
+        Raises:
+            ModelError: the directory is not a compiled model.
+        """
         self.directory = directory
+        self._towers = towers or {}
         self.manifest: ModelManifest = read_manifest(directory)
         self.spec = self.manifest.name
         self.fingerprint = self.manifest.fingerprint
         self.dim = self.manifest.dim
         self.transform = ImageTransform(self.manifest.image)
         self.precision = _in_words(self.manifest.precision)
+        self.parity = self.manifest.rounding
         self.context_length = self.manifest.text.context_length
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
@@ -112,22 +123,16 @@ class CompiledEncoder:
         return any(item.name == "attention_mask" for item in self._text_session.get_inputs())
 
     def _session(self, name: str) -> Any:
-        import onnxruntime
-
-        path = self.directory / name
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cores()
-        options.log_severity_level = 3  # errors only; they are raised as well
-        try:
-            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no base
-            raise ModelError(f"{path} cannot be loaded ({_first_line(error)}); its file may be damaged") from error
+        path = self._towers.get(name, self.directory / name)
+        if name in self._towers or path.with_name(name + DATA_SUFFIX).is_file():
+            return open_session(path)  # prepared when it was compiled
+        return open_prepared(path, self.manifest.files.get(name, ""))
 
     def _run(self, session: Any, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         try:
             outputs: list[NDArray[np.float32]] = session.run(None, inputs)
         except Exception as error:
-            raise ModelError(f"the model {self.spec} failed to run: {_first_line(error)}") from error
+            raise ModelError(f"the model {self.spec} failed to run: {first_line(error)}") from error
         return outputs[0]
 
 
@@ -135,14 +140,3 @@ def _in_words(precision: dict[str, str]) -> str:
     """One precision for both towers, or each tower's."""
     different = set(precision.values())
     return different.pop() if len(different) == 1 else f"image {precision['image']}, text {precision['text']}"
-
-
-def available_cores() -> int:
-    """Cores this process may use: its affinity where the system has one, all of them elsewhere."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -7,12 +7,10 @@ and moved there whole, only if its embeddings are those of the source.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +19,17 @@ import numpy as np
 from clipsearch.encoders.base import FloatMatrix
 from clipsearch.encoders.check_set import check_images, check_texts
 from clipsearch.encoders.compiled import CompiledEncoder
-from clipsearch.encoders.manifest import ModelManifest, file_digests
+from clipsearch.encoders.manifest import CHECK_SET, ModelManifest, TextSpec, file_digests
+from clipsearch.encoders.precision import FP32, choose_forms, make_forms
 from clipsearch.encoders.presets import preset_of
+from clipsearch.encoders.publishing import publish, put_graph
+from clipsearch.encoders.sessions import save_optimised
 from clipsearch.encoders.specs import EXPORT_VERSION, ModelSpec, compiled_dir, is_compiled, parse_spec
 from clipsearch.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
     from clipsearch.encoders.openclip import OpenClipEncoder
 
@@ -54,6 +56,7 @@ def export_model(
     *,
     cache: Path | None = None,
     force: bool = False,
+    images: Sequence[Image.Image] = (),
     notify: Callable[[str], None] | None = None,
 ) -> Path:
     """Compile a model into the cache, unless it is there already.
@@ -62,6 +65,7 @@ def export_model(
         spec: ``architecture/pretrained``, ``hf-hub:org/name`` or ``local-dir:PATH``.
         cache: instead of `clipsearch.config.cache_dir`.
         force: compile even if it is there.
+        images: RGB pictures to calibrate and to compare on; without any, those of the check set.
         notify: takes lines about what takes time.
 
     Returns:
@@ -86,11 +90,11 @@ def export_model(
             made = Path(scratch) / "model"
             made.mkdir()
             try:
-                _write_model(encoder, made)
+                _write_model(encoder, made, images)
             except ModelError as error:
                 _refusal_file(target).write_text(str(error), encoding="utf-8")
                 raise
-            _publish(made, target)
+            publish(made, target)
     return target
 
 
@@ -102,21 +106,44 @@ def refusal(spec: ModelSpec, *, cache: Path | None = None) -> str | None:
         return None
 
 
-def _write_model(encoder: OpenClipEncoder, directory: Path) -> None:
+def _write_model(encoder: OpenClipEncoder, directory: Path, images: Sequence[Image.Image]) -> None:
     from clipsearch.encoders.tokenizer_export import export_tokenizer
 
     exported = export_tokenizer(encoder.tokenizer)
     exported.tokenizer.save(str(directory / "tokenizer.json"))
-    for tower in _towers(encoder):
-        _export_tower(tower, directory, encoder.spec)
+    with tempfile.TemporaryDirectory(prefix=".forms-", dir=directory.parent) as scratch:
+        raw = Path(scratch) / "raw"
+        raw.mkdir()
+        for tower in _towers(encoder):
+            _export_tower(tower, raw, encoder.spec)
+            save_optimised(raw / tower.file, directory / tower.file)
+        manifest = _manifest(encoder, exported.text, directory)
+        manifest.write(directory)
+        manifest.parity.update(_parity(encoder, CompiledEncoder(directory)))
+        pixels = np.stack([encoder.transform(image) for image in images or check_images()])
+        choice = choose_forms(directory, make_forms(raw, directory, Path(scratch), pixels), pixels)
+        for tower_name, form in choice.forms.items():
+            put_graph(form.path, directory / f"{tower_name}.onnx")
+    replace(
+        manifest,
+        precision={tower_name: form.precision for tower_name, form in choice.forms.items()},
+        files=file_digests(directory),
+        rounding=choice.parity,
+        compared_on=f"{len(pixels)} pictures of the {'user' if images else CHECK_SET}",
+        candidates=choice.candidates,
+    ).write(directory)
+
+
+def _manifest(encoder: OpenClipEncoder, text: TextSpec, directory: Path) -> ModelManifest:
+    """What is known before anything was rounded."""
     preset = preset_of(encoder.spec)
-    manifest = ModelManifest(
+    return ModelManifest(
         name=encoder.spec,
         version=f"{encoder.fingerprint} export {EXPORT_VERSION}",
         dim=encoder.dim,
         image=encoder.image_spec,
-        text=exported.text,
-        precision={"image": "fp32", "text": "fp32"},
+        text=text,
+        precision={"image": FP32, "text": FP32},
         logit_scale=encoder.logit_scale,
         licence=preset.licence if preset else "that of the source",
         languages=preset.languages if preset else (),
@@ -124,9 +151,6 @@ def _write_model(encoder: OpenClipEncoder, directory: Path) -> None:
         weights_fingerprint=encoder.fingerprint,
         files=file_digests(directory),
     )
-    manifest.write(directory)
-    manifest.parity.update(_parity(encoder, CompiledEncoder(directory)))
-    manifest.write(directory)
 
 
 def _towers(encoder: OpenClipEncoder) -> list[_Tower]:
@@ -225,31 +249,6 @@ def _same_tokens(encoder: OpenClipEncoder, compiled: CompiledEncoder, text: str)
 
 def _lowest_cosine(first: FloatMatrix, second: FloatMatrix) -> float:
     return float(np.sum(first * second, axis=1, dtype=np.float64).min())
-
-
-def _publish(made: Path, target: Path) -> None:
-    """Move a finished directory to its place, durable on the disk; replaces what is there."""
-    for path in made.iterdir():
-        _sync(path)
-    _sync(made)
-    if target.exists():
-        old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
-        target.replace(old / "model")
-        made.replace(target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        made.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows has no handle of a directory to flush
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from clipsearch.config import data_dir
 from clipsearch.encoders.base import Encoder
@@ -15,6 +15,9 @@ from clipsearch.encoders.downloads import require_available
 from clipsearch.encoders.presets import MINI, resolve_preset
 from clipsearch.encoders.specs import ModelSpec, compiled_dir, is_compiled, parse_spec
 from clipsearch.errors import ModelError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Runtime = Literal["auto", "compiled", "open-clip"]
 Notify = Callable[[str], None]
@@ -55,12 +58,15 @@ def load_encoder(spec: str, *, runtime: str = "auto", device: str = "auto", noti
     return _load_automatically(parsed, device, notify)
 
 
-def compile_spec(spec: str, *, force: bool = False, notify: Notify | None = None) -> Path:
+def compile_spec(
+    spec: str, *, force: bool = False, images: Sequence[Image.Image] = (), notify: Notify | None = None
+) -> Path:
     """Compile a model for the CPU, unless it is compiled already.
 
     Args:
         spec: as for `load_encoder`.
         force: compile even if it was done before.
+        images: RGB pictures to choose the precision by; without any, generated ones.
         notify: takes lines about what takes time.
 
     Returns:
@@ -80,7 +86,7 @@ def compile_spec(spec: str, *, force: bool = False, notify: Notify | None = None
     require_available(parsed)
     from clipsearch.encoders.export import export_model
 
-    return export_model(parsed, force=force, notify=notify)
+    return export_model(parsed, force=force, images=images, notify=notify)
 
 
 def _load_automatically(spec: ModelSpec, device: str, notify: Notify) -> Encoder:

@@ -6,7 +6,7 @@ A compiled model is a directory::
     image.onnx        pixels uint8 [n, h, w, 3] (RGB)             -> image_embeddings float32 [n, dim]
     text.onnx         input_ids int64 [n, t] (, attention_mask)   -> text_embeddings  float32 [n, dim]
     tokenizer.json    Hugging Face `tokenizers` file, truncation and padding included
-    *.onnx.data       weights of a tower that is too large for one ONNX file (2 GB), only then
+    *.onnx.data       a tower's weights, where they are kept apart to be mapped into memory
 
 Casting, mean and standard deviation are inside the image graph, so that pixels stay uint8 until they
 reach it. Neither graph has to normalise; the encoder does.
@@ -20,10 +20,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from clipsearch.encoders.parity import Parity
 from clipsearch.errors import ModelError
 
 MANIFEST_NAME = "model.json"
 MANIFEST_FORMAT = 1
+
+CHECK_SET = "check set"
+"""Where the pictures came from on which models were compared, if not from the user."""
 
 ResizeMode = Literal["shortest", "longest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
@@ -62,6 +66,31 @@ class TextSpec:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One form of a tower that was tried when the model was compiled.
+
+    Attributes:
+        tower: ``image`` or ``text``.
+        precision: ``fp32``, ``int8 dynamic`` or ``int8 static``.
+        speed: pictures a second in batches, or of the text tower texts a second one by one.
+        load_ms: time to open it, in milliseconds.
+        bytes: size of its files.
+        cosine: mean cosine to the source's embeddings.
+        overlap: mean share of the ten nearest pictures of a text that it has in common with the source.
+        kept: whether it was chosen.
+    """
+
+    tower: Literal["image", "text"]
+    precision: str
+    speed: float
+    load_ms: float
+    bytes: int
+    cosine: float
+    overlap: float
+    kept: bool = False
+
+
+@dataclass(frozen=True)
 class ModelManifest:
     """The content of `model.json`.
 
@@ -80,6 +109,9 @@ class ModelManifest:
         weights_fingerprint: identity of the weights it was exported from, which an encoder that runs those
             reports as well; empty if it is an original.
         files: name -> SHA-256 (hex) of each file beside the manifest.
+        rounding: parity of rounded weights or arithmetic with the source; ``None`` if nothing was rounded.
+        compared_on: the pictures it was measured on, for people.
+        candidates: what was tried when it was compiled.
     """
 
     name: str
@@ -95,6 +127,9 @@ class ModelManifest:
     source: str = ""
     weights_fingerprint: str = ""
     files: dict[str, str] = field(default_factory=dict)
+    rounding: Parity | None = None
+    compared_on: str = ""
+    candidates: tuple[Candidate, ...] = ()
     format: int = MANIFEST_FORMAT
 
     @property
@@ -137,6 +172,8 @@ def read_manifest(directory: Path) -> ModelManifest:
         image["size"] = tuple(image["size"])
         text = TextSpec(**raw.pop("text"))
         raw["languages"] = tuple(raw["languages"])
+        raw["rounding"] = Parity(**raw["rounding"]) if raw.get("rounding") else None
+        raw["candidates"] = tuple(Candidate(**candidate) for candidate in raw.get("candidates", ()))
         return ModelManifest(image=ImageSpec(**image), text=text, **raw)
     except FileNotFoundError as error:
         raise ModelError(f"{directory} is not a compiled model: it has no {MANIFEST_NAME}") from error

@@ -24,6 +24,8 @@ from clipsearch.images import ImageTransform
 if TYPE_CHECKING:
     from PIL import Image
 
+    from clipsearch.encoders.parity import Parity
+
 _BATCH_SIZES = {"cuda": 256, "mps": 64, "cpu": 16}
 """Rows of one run to start with; on CUDA halved for good whenever they do not fit."""
 
@@ -38,6 +40,8 @@ class OpenClipEncoder:
         tokenizer: open_clip's tokenizer of the model.
         logit_scale: the learned inverse temperature, exponentiated.
     """
+
+    parity: Parity | None = None  # runs the weights themselves
 
     def __init__(
         self, spec: str | ModelSpec, *, device: str = "auto", notify: Callable[[str], None] | None = None

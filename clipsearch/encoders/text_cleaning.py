@@ -6,11 +6,15 @@ Source: open_clip 3.3, `open_clip/tokenizer.py` (`basic_clean`, `whitespace_clea
 from __future__ import annotations
 
 import html
+import re
 import string
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clipsearch.encoders.manifest import TextCleaning
+
+_NOTHING_TO_REPAIR = re.compile(r"[\t\n -%'-~]*")
+"""ASCII without control characters (nothing to find for ftfy) and without & (no entities)."""
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -37,6 +41,8 @@ def clean_text(text: str, cleaning: TextCleaning) -> str:
 
 
 def _basic_clean(text: str) -> str:
+    if _NOTHING_TO_REPAIR.fullmatch(text):
+        return text.strip()
     import ftfy  # takes longer to import than everything else a search needs before the encoder
 
     text = ftfy.fix_text(text)

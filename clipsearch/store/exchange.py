@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, s
 
 from clipsearch.store.chunks import CHUNK, chunks
 from clipsearch.store.database import reading, writing
-from clipsearch.store.records import ModelRecord
+from clipsearch.store.models import MODEL_COLUMNS
+from clipsearch.store.records import ModelRecord, model_record
 from clipsearch.store.revision import raise_revision
 from clipsearch.store.tables import Base, CatalogState, Embedding, Failure, File, Image, ImageKeyword, Model, Root
 
@@ -100,10 +101,9 @@ class CatalogSnapshot:
 
     def model(self) -> ModelRecord | None:
         """The active model."""
-        columns = (Model.id, Model.spec, Model.fingerprint, Model.dim, Model.precision)
-        statement = select(*columns).join(CatalogState, CatalogState.active_model_id == Model.id)
+        statement = select(*MODEL_COLUMNS).join(CatalogState, CatalogState.active_model_id == Model.id)
         row = self._connection.execute(statement).one_or_none()
-        return ModelRecord(*row) if row else None
+        return model_record(row) if row else None
 
     def count(self, model: ModelRecord | None) -> tuple[int, int]:
         """How many contents files hold, and how many embeddings a model has of those."""

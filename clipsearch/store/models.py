@@ -6,11 +6,21 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
 
+from clipsearch.encoders.parity import Parity
 from clipsearch.store.database import reading, writing
-from clipsearch.store.records import ModelRecord, SpaceRecord
+from clipsearch.store.records import ModelRecord, SpaceRecord, model_record
 from clipsearch.store.tables import CatalogState, Embedding, File, Model
 
-_COLUMNS = (Model.id, Model.spec, Model.fingerprint, Model.dim, Model.precision)
+MODEL_COLUMNS = (
+    Model.id,
+    Model.spec,
+    Model.fingerprint,
+    Model.dim,
+    Model.precision,
+    Model.parity_cosine,
+    Model.parity_overlap,
+)
+"""What `clipsearch.store.records.model_record` takes."""
 
 
 class ModelTable:
@@ -23,48 +33,68 @@ class ModelTable:
 
     def active(self) -> ModelRecord | None:
         """The model that searches use; ``None`` before the first indexing."""
-        statement = select(*_COLUMNS).join(CatalogState, CatalogState.active_model_id == Model.id)
+        statement = select(*MODEL_COLUMNS).join(CatalogState, CatalogState.active_model_id == Model.id)
         with reading(self._engine, self._path) as connection:
             row = connection.execute(statement).one_or_none()
-        return ModelRecord(*row) if row else None
+        return model_record(row) if row else None
 
-    def add(self, *, spec: str, fingerprint: str, dim: int, precision: str) -> ModelRecord:
+    def add(
+        self, *, spec: str, fingerprint: str, dim: int, precision: str, parity: Parity | None = None
+    ) -> ModelRecord:
         """A model's row, made if it is new."""
         with writing(self._engine, self._path) as connection:
-            return _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision)
+            return _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision, parity=parity)
 
-    def activate(self, *, spec: str, fingerprint: str, dim: int, precision: str) -> ModelRecord:
+    def activate(
+        self, *, spec: str, fingerprint: str, dim: int, precision: str, parity: Parity | None = None
+    ) -> ModelRecord:
         """Make a model the one that searches use, adding it where it is new."""
         with writing(self._engine, self._path) as connection:
-            model = _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision)
+            model = _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision, parity=parity)
             connection.execute(update(CatalogState).values(active_model_id=model.id))
         return model
+
+    def activate_known(self, model: ModelRecord) -> None:
+        """Make a model of the catalog the one that searches use."""
+        with writing(self._engine, self._path) as connection:
+            connection.execute(update(CatalogState).values(active_model_id=model.id))
 
     def spaces(self) -> list[SpaceRecord]:
         """Every model's embedding space, in the order they were begun."""
         with reading(self._engine, self._path) as connection:
             active = connection.execute(select(CatalogState.active_model_id)).scalar_one()
             contents = connection.execute(select(func.count(File.content_hash.distinct()))).scalar_one()
-            models = [ModelRecord(*row) for row in connection.execute(select(*_COLUMNS).order_by(Model.id))]
+            models = [model_record(row) for row in connection.execute(select(*MODEL_COLUMNS).order_by(Model.id))]
             return [_space(connection, model, contents, model.id == active) for model in models]
 
     def drop_others(self, kept: ModelRecord) -> list[ModelRecord]:
         """Drop the embeddings of every other model, and those models."""
         with writing(self._engine, self._path) as connection:
-            others = [ModelRecord(*row) for row in connection.execute(select(*_COLUMNS).where(Model.id != kept.id))]
+            others = [
+                model_record(row) for row in connection.execute(select(*MODEL_COLUMNS).where(Model.id != kept.id))
+            ]
             connection.execute(delete(Embedding).where(Embedding.model_id != kept.id))
             connection.execute(delete(Model).where(Model.id != kept.id))
         return others
 
 
-def _add(connection: Connection, *, spec: str, fingerprint: str, dim: int, precision: str) -> ModelRecord:
-    known = select(*_COLUMNS).where(and_(Model.spec == spec, Model.fingerprint == fingerprint))
+def _add(
+    connection: Connection, *, spec: str, fingerprint: str, dim: int, precision: str, parity: Parity | None
+) -> ModelRecord:
+    known = select(*MODEL_COLUMNS).where(and_(Model.spec == spec, Model.fingerprint == fingerprint))
     row = connection.execute(known).one_or_none()
     if row is not None:
-        return ModelRecord(*row)
-    values = {"spec": spec, "fingerprint": fingerprint, "dim": dim, "precision": precision}
+        return model_record(row)
+    values = {
+        "spec": spec,
+        "fingerprint": fingerprint,
+        "dim": dim,
+        "precision": precision,
+        "parity_cosine": parity.cosine if parity else None,
+        "parity_overlap": parity.overlap if parity else None,
+    }
     model_id = connection.execute(insert(Model).values(values).returning(Model.id)).scalar_one()
-    return ModelRecord(model_id, spec, fingerprint, dim, precision)
+    return ModelRecord(model_id, spec, fingerprint, dim, precision, parity)
 
 
 def _space(connection: Connection, model: ModelRecord, contents: int, active: bool) -> SpaceRecord:

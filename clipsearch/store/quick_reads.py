@@ -18,7 +18,7 @@ from typing import Any
 from clipsearch.errors import LibraryError
 from clipsearch.store.chunks import chunks
 from clipsearch.store.path_text import text_to_path
-from clipsearch.store.records import FoundFile, ModelRecord, RootPlace
+from clipsearch.store.records import FoundFile, ModelRecord, RootPlace, model_record
 from clipsearch.store.sqlite_file import SCHEMA_HEAD, connect, explain, is_read_only
 
 _FILES = """
@@ -33,7 +33,7 @@ _FILES = """
 """
 
 _ACTIVE_MODEL = """
-    SELECT m.id, m.spec, m.fingerprint, m.dim, m.precision
+    SELECT m.id, m.spec, m.fingerprint, m.dim, m.precision, m.parity_cosine, m.parity_overlap
     FROM models m JOIN catalog_state s ON s.active_model_id = m.id
 """
 
@@ -82,7 +82,7 @@ class QuickReads:
     def active_model(self) -> ModelRecord | None:
         """See `clipsearch.store.models.ModelTable.active`."""
         rows = self._rows(_ACTIVE_MODEL)
-        return ModelRecord(*rows[0]) if rows else None
+        return model_record(rows[0]) if rows else None
 
     def revision(self) -> int:
         """See `ImageStore.revision`."""

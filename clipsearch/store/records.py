@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.encoders.parity import Parity
 from clipsearch.metadata import ImageMetadata
 
 METADATA_VERSION = 1
@@ -26,6 +28,7 @@ class ModelRecord:
         fingerprint: identity of its weights.
         dim: embedding dimension.
         precision: that its first embeddings were made with, for people.
+        parity: of those to what the weights give unrounded; ``None`` if they were not rounded.
     """
 
     id: int
@@ -33,6 +36,14 @@ class ModelRecord:
     fingerprint: str
     dim: int
     precision: str
+    parity: Parity | None = None
+
+
+def model_record(values: Sequence[Any]) -> ModelRecord:
+    """A model from its row: the fields in their order, and instead of the parity its cosine and its overlap."""
+    row_id, spec, fingerprint, dim, precision, cosine, overlap = values
+    parity = Parity(cosine, overlap) if cosine is not None else None
+    return ModelRecord(row_id, spec, fingerprint, dim, precision, parity)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,10 @@ class Model(Base):
     spec: Mapped[str] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(64))
     dim: Mapped[int] = mapped_column(Integer)
-    precision: Mapped[str] = mapped_column(String(32))
+    precision: Mapped[str] = mapped_column(String(64))
+    parity_cosine: Mapped[float | None] = mapped_column(Float)
+    """See `clipsearch.encoders.parity.Parity`; with `parity_overlap`, both ``None`` where nothing was rounded."""
+    parity_overlap: Mapped[float | None] = mapped_column(Float)
     added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 

@@ -19,7 +19,8 @@ from clipsearch.store.database import (
     rebuild_indexes,
     writing,
 )
-from clipsearch.store.records import ModelRecord
+from clipsearch.store.models import MODEL_COLUMNS
+from clipsearch.store.records import ModelRecord, model_record
 from clipsearch.store.revision import raise_revision
 from clipsearch.store.tables import Embedding, Failure, File, Image, ImageKeyword, Model, Root
 
@@ -64,9 +65,9 @@ class UpkeepTable:
 
     def models(self) -> list[ModelRecord]:
         """Every model that the catalog has known."""
-        statement = select(Model.id, Model.spec, Model.fingerprint, Model.dim, Model.precision).order_by(Model.id)
+        statement = select(*MODEL_COLUMNS).order_by(Model.id)
         with reading(self._engine, self._path) as connection:
-            return [ModelRecord(*row) for row in connection.execute(statement)]
+            return [model_record(row) for row in connection.execute(statement)]
 
     def embedding_ids(self, model: ModelRecord) -> tuple[NDArray[np.int64], list[int]]:
         """Ids of a model's embeddings: those of the right length in bytes, int64 [n] ascending, and the others."""

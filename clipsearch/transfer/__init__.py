@@ -7,12 +7,13 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from clipsearch.checkup.embeddings import unit_vectors
+from clipsearch.encoders.parity import spaces_agree
 from clipsearch.errors import ConfigError, IndexMismatchError, LibraryError
 from clipsearch.lock import writer_lock
 from clipsearch.store.exchange import Added, ExchangedImage, ExchangedRoot
@@ -88,7 +89,7 @@ def export_library(store: ImageStore, directory: Path, *, form: str = "npz") -> 
         else:
             write_parquet(unfinished, counter, dim=dim)
         checksums = {path.name: file_checksum(path) for path in sorted(unfinished.iterdir())}
-        exported = ExportedModel(model.spec, model.fingerprint, model.dim, model.precision) if model else None
+        exported = _exported(model) if model is not None else None
         write_manifest(unfinished, Manifest(form, exported, snapshot.roots, images, embeddings, checksums))
     return ExportReport(images, embeddings, counter.files)
 
@@ -195,14 +196,18 @@ def _are_sound(images: list[ExchangedImage], dim: int) -> bool:
     return not vectors or bool(unit_vectors(np.frombuffer(b"".join(vectors), "<f2").reshape(-1, dim)).all())
 
 
+def _exported(model: ModelRecord) -> ExportedModel:
+    return ExportedModel(model.spec, model.fingerprint, model.dim, model.precision, model.parity)
+
+
 def _model(store: ImageStore, directory: Path, manifest: Manifest) -> ModelRecord | None:
     """The row of the export's model, which a library without one takes over."""
     exported, active = manifest.model, store.models.active()
     if exported is None:
         return active
     if active is None:
-        return store.models.activate(**asdict(exported))
-    if (active.spec, active.fingerprint, active.dim) != (exported.spec, exported.fingerprint, exported.dim):
+        return store.models.activate(**vars(exported))
+    if active.spec != exported.spec or not spaces_agree(active, exported):
         raise IndexMismatchError(
             f"{directory} holds embeddings of the model {exported.spec} ({exported.fingerprint}), the library "
             f"{store.directory} those of {active.spec} ({active.fingerprint}); import it into another one with "

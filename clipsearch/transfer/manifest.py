@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from clipsearch.encoders.parity import Parity
 from clipsearch.errors import ConfigError
 from clipsearch.store.exchange import ExchangedRoot
 from clipsearch.store.path_text import path_to_text
@@ -26,6 +27,7 @@ class ExportedModel:
     fingerprint: str
     dim: int
     precision: str
+    parity: Parity | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _checksum_of(path: Path) -> str:
 def _parse(value: dict[str, Any]) -> Manifest:
     if value["format"] not in FORMATS:
         raise ValueError(f"unknown format {value['format']!r}")
-    model = ExportedModel(**value["model"]) if value["model"] is not None else None
+    model = _model(value["model"]) if value["model"] is not None else None
     if model is not None and not (model.spec and model.fingerprint and isinstance(model.dim, int) and model.dim > 0):
         raise ValueError("its model makes no sense")
     roots = [ExchangedRoot(Path(root["path"]), root["volume_id"], root["volume_path"]) for root in value["roots"]]
@@ -125,6 +127,11 @@ def _parse(value: dict[str, Any]) -> Manifest:
     if any(Path(name).name != name for name in checksums):
         raise ValueError("it names files elsewhere")
     return Manifest(value["format"], model, roots, int(value["images"]), int(value["embeddings"]), checksums)
+
+
+def _model(value: dict[str, Any]) -> ExportedModel:
+    parity = value.get("parity")
+    return ExportedModel(**{**value, "parity": Parity(**parity) if parity is not None else None})
 
 
 def _reason(error: Exception) -> str:

@@ -122,3 +122,17 @@ def load_tokenizer(path: Path, context_length: int) -> Tokenizer:
     tokenizer.enable_truncation(max_length=context_length)
     tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
     return tokenizer
+
+
+def write_int8_probe(path: Path) -> None:
+    """Write the graph by which `clipsearch.encoders.sessions.int8_is_exact` asks what a processor does."""
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["x", "weights"], ["products"])],
+        "int8-probe",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.UINT8, [1, 64])],
+        [helper.make_tensor_value_info("products", onnx.TensorProto.INT32, [1, 16])],
+        [numpy_helper.from_array(np.full((64, 16), 127, np.int8), "weights")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)

@@ -27,6 +27,7 @@ from indexer.train.export import export_towers, load_tokenizer
 from indexer.train.features import cached, image_extractor, texts_key, view_features
 from indexer.train.fit import Stage, Trained, fit
 from indexer.train.measure import ExportedModel, measure, retrieval, unit
+from indexer.train.quantize import quantize_image_tower
 from indexer.train.text_side import TextSide, TokenStates
 from indexer.train.towers import (
     CONTEXT_LENGTH,
@@ -164,6 +165,7 @@ def main(data_folder: Path, output: Path, cache: Path, threads: int) -> None:
     backbone = load_image_backbone()
     model = train(data, image_views(data, backbone, cache=cache))
     write_model(model, backbone, output)
+    quantize_image_tower(output, data)
     for name, result in measure(ExportedModel(output), data).items():
         rates = " / ".join(f"{100 * rate:.1f}" for rate in result.hit_rates)
         logger.info("%s: hit rate @1/5/10 %s %%, MRR %.3f", name, rates, result.mean_reciprocal_rank)

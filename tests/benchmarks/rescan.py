@@ -1,33 +1,37 @@
 """How fast a folder in which nothing has changed is compared with the catalog.
 
-    python tests/benchmarks/rescan.py [--files 100000]
-
-Makes tiny files (copies of one picture in folders of 500), indexes them once, and then indexes them again.
+The files are tiny and as many as asked for; the catalog is filled with what it would know of them had it indexed
+them, each with a content of its own, as nothing of a content is looked at again.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 import numpy as np
-from PIL import Image
 
 from clipsearch.library import Library
+from clipsearch.store.records import SeenFile
 from indexer.plan import IndexOptions, locate, plan_folder
 from indexer.scan import scan
+from tests.benchmarks.libraries import fill_library
+from tests.benchmarks.setting import Setting
+from tests.benchmarks.timing import BenchmarkError, Figures, growth_exponent, say
 
 IN_A_FOLDER = 500
 ROUNDS = 5
+SIZES = (10_000, 30_000, 100_000)
+QUICK_SIZES = (1_000, 3_000)
 
 
 class NoEncoder:
-    """Embeds one picture; what is measured never gets to a model."""
+    """What is measured never gets to a model; anything it is asked for is a mistake of this benchmark."""
 
     spec, fingerprint, dim, device, precision = "none", "0" * 16, 4, "cpu", "fp32"
+    parity = None
 
     def __init__(self) -> None:
         from clipsearch.encoders.manifest import ImageSpec
@@ -36,49 +40,61 @@ class NoEncoder:
         self.transform = ImageTransform(ImageSpec(size=(8, 8), resize_mode="squash"))
 
     def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        return np.tile(np.array([[1, 0, 0, 0]], dtype=np.float32), (len(pixels), 1))
+        raise BenchmarkError(f"{len(pixels)} files that had not changed were read again")
 
 
-def make_files(folder: Path, count: int) -> None:
-    Image.new("RGB", (4, 4), "red").save(folder / "0.png")
-    content = (folder / "0.png").read_bytes()
-    (folder / "0.png").unlink()
+def measure(setting: Setting) -> Figures:
+    """Files a second at every size, and how the time grows."""
+    sizes = QUICK_SIZES if setting.quick else SIZES
+    rounds = 2 if setting.quick else ROUNDS
+    figures = {count: _measure_size(setting, count, rounds) for count in sizes}
+    times = [count / figures[count]["whole_run_files_per_s"] for count in sizes]
+    return {
+        "sizes": {str(count): found for count, found in figures.items()},
+        "growth": {"files": list(sizes), "exponent": growth_exponent(sizes, times)},
+    }
+
+
+def _measure_size(setting: Setting, count: int, rounds: int) -> dict[str, float]:
+    say(f"  rescanning {count:,} files")
+    with setting.folder() as base:
+        photos = base / "photos"
+        encoder = NoEncoder()
+        seen = list(_make_files(photos, count))
+        fill_library(base / "library", root=photos, files=seen, count=count, encoder=encoder)  # type: ignore[arg-type]
+        with Library.open(base / "library", encoder=encoder) as library:  # type: ignore[arg-type]
+            walk = _rate(lambda: sum(1 for _ in scan(photos, on_error=lambda *_: None)), count, rounds)
+            compare = _rate(lambda: _planned(library, photos), count, rounds)
+            whole = _rate(lambda: library.index(photos).unchanged, count, rounds)
+    return {"walk_files_per_s": walk, "compare_files_per_s": compare, "whole_run_files_per_s": whole}
+
+
+def _planned(library: Library, photos: Path) -> int:
+    store = library._store
+    model = store.models.active()
+    assert model is not None
+    place = locate(store, photos)
+    return plan_folder(store, place, model_id=model.id, options=IndexOptions(), scanned=lambda: None).unchanged
+
+
+def _rate(work: Callable[[], int], count: int, rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        found = work()
+        times.append(time.perf_counter() - started)
+        if found != count:
+            raise BenchmarkError(f"{found} of {count} files were found unchanged")
+    return round(count / median(times))
+
+
+def _make_files(photos: Path, count: int) -> Iterator[SeenFile]:
+    photos.mkdir()
     for number in range(count):
-        path = folder / f"{number // IN_A_FOLDER:04}" / f"IMG_{number:06}.png"
+        name = f"{number // IN_A_FOLDER:04}/IMG_{number:07}.jpg"
+        path = photos / name
         if number % IN_A_FOLDER == 0:
             path.parent.mkdir()
-        path.write_bytes(content)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=100_000)
-    count = parser.parse_args().files
-    with tempfile.TemporaryDirectory() as base:
-        photos = Path(base) / "photos"
-        photos.mkdir()
-        make_files(photos, count)
-        library = Library.open(Path(base) / "library", create=True, encoder=NoEncoder())  # type: ignore[arg-type]
-        started = time.perf_counter()
-        library.index(photos)
-        print(f"first run over {count:,} tiny files: {count / (time.perf_counter() - started):,.0f} files/s")
-        bare, planned, whole = [], [], []
-        for _ in range(ROUNDS):
-            started = time.perf_counter()
-            assert sum(1 for _ in scan(photos, on_error=lambda *_: None)) == count
-            bare.append(count / (time.perf_counter() - started))
-            started = time.perf_counter()
-            place = locate(library._store, photos)
-            plan = plan_folder(library._store, place, model_id=1, options=IndexOptions(), scanned=lambda: None)
-            assert plan.unchanged == count
-            planned.append(count / (time.perf_counter() - started))
-            started = time.perf_counter()
-            assert library.index(photos).unchanged == count
-            whole.append(count / (time.perf_counter() - started))
-        library.close()
-    for name, rates in (("walking alone", bare), ("compared with the catalog", planned), ("whole run", whole)):
-        print(f"{name}: median {statistics.median(rates):,.0f} files/s (best {max(rates):,.0f}) of {ROUNDS} rounds")
-
-
-if __name__ == "__main__":
-    main()
+        path.write_bytes(b"\xff\xd8\xff\xd9")
+        status = path.stat()
+        yield SeenFile(name, status.st_size, status.st_mtime_ns, False)

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("spec", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("dim", sa.Integer(), nullable=False),
-        sa.Column("precision", sa.String(32), nullable=False),
+        sa.Column("precision", sa.String(64), nullable=False),
         sa.Column("added_at", _moment, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_models"),
         sa.UniqueConstraint("spec", "fingerprint", name="uq_models_spec_fingerprint"),

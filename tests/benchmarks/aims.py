@@ -1,0 +1,126 @@
+"""What the figures are to reach, and whether they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.benchmarks.indexing import RCLIP
+from tests.benchmarks.models import ARCHITECTURE
+from tests.benchmarks.timing import Figures
+
+_LARGEST = "1000000"
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Something to reach.
+
+    Attributes:
+        name: of what.
+        wanted: the least, or with `at_most` the most, that reaches it.
+        unit: after a figure.
+        figure: takes it from a report; raises `KeyError` where the report does not hold it.
+        at_most: less is better.
+    """
+
+    name: str
+    wanted: float
+    unit: str
+    figure: Callable[[Figures], float]
+    at_most: bool = False
+
+    def is_reached(self, figure: float) -> bool:
+        return figure <= self.wanted if self.at_most else figure >= self.wanted
+
+
+def judge(sections: Figures) -> list[dict[str, object]]:
+    """Every aim with its figure; ``None`` where it was not measured."""
+    judged = []
+    for aim in AIMS:
+        try:
+            figure: float | None = round(aim.figure(sections), 3)
+        except (KeyError, ZeroDivisionError, ValueError):
+            figure = None
+        row = {"aim": aim.name, "wanted": aim.wanted, "at_most": aim.at_most, "unit": aim.unit, "figure": figure}
+        judged.append({**row, "reached": None if figure is None else aim.is_reached(figure)})
+    return judged
+
+
+def _of_architecture(rates: Figures) -> list[str]:
+    return [name for name in rates if name.split()[0] == ARCHITECTURE]
+
+
+def _indexing_ratio(size: str) -> Callable[[Figures], float]:
+    def best(sections: Figures) -> float:
+        ratios = sections["indexing"]["sizes"][size]["ratio_to_rclip"]  # type: ignore[index]
+        return max(float(ratios[name]) for name in _of_architecture(ratios))
+
+    return best
+
+
+def _share_of_limit(size: str) -> Callable[[Figures], float]:
+    """Of the slower of bare decoding and bare inference, for the architecture at the precision that is best at it."""
+
+    def share(sections: Figures) -> float:
+        limits = sections["limits"]
+        rates = sections["indexing"]["sizes"][size]["run_images_per_s"]  # type: ignore[index]
+        decode = limits["sizes"][size]["decode_images_per_s"][ARCHITECTURE]  # type: ignore[index]
+        inference = {name: max(found.values()) for name, found in limits["inference_images_per_s"].items()}  # type: ignore[index]
+        return max(float(rates[name] / min(decode, inference[name])) for name in _of_architecture(rates))
+
+    return share
+
+
+def _query_ratio(vectors: str) -> Callable[[Figures], float]:
+    def best(sections: Figures) -> float:
+        ratios = sections["queries"]["sizes"][vectors]["rclip_over_clipsearch"]  # type: ignore[index]
+        return max(float(ratios[name]) for name in _of_architecture(ratios))
+
+    return best
+
+
+def _lost_to_int8(sections: Figures) -> float:
+    rates = sections["quality"]["hit_rates"]  # type: ignore[index]
+    return float(rates["reference"]["@10"] - rates["mini"]["@10"])
+
+
+AIMS = (
+    *(
+        Aim(f"indexing {size}, {ARCHITECTURE}, times as fast as {RCLIP}", wanted, "×", _indexing_ratio(size))
+        for size, wanted in (("12 MP", 4.0), ("0.3 MP", 3.0))
+    ),
+    *(
+        Aim(f"indexing {size}, share of the slower bare limit", 0.8, "", _share_of_limit(size))
+        for size in ("0.3 MP", "2 MP", "12 MP", "48 MP")
+    ),
+    Aim(f"cold text query at 1,000 images, times as fast as {RCLIP}", 1.0, "×", _query_ratio("1000")),
+    Aim(f"cold text query at 100,000 images, times as fast as {RCLIP}", 3.0, "×", _query_ratio("100000")),
+    Aim(
+        "warm search at 1,000,000 vectors, mini, p50, text embedded anew each time",
+        10.0,
+        " ms",
+        lambda sections: float(sections["queries"]["sizes"][_LARGEST]["warm"]["mini"]["search"]["p50_ms"]),  # type: ignore[index]
+        at_most=True,
+    ),
+    Aim(
+        "the vector index alone at 1,000,000 vectors, p50",
+        10.0,
+        " ms",
+        lambda sections: float(sections["vector_index"]["sizes"][_LARGEST]["search"]["p50_ms"]),  # type: ignore[index]
+        at_most=True,
+    ),
+    Aim(
+        "recall@10 of it",
+        0.99,
+        "",
+        lambda sections: float(sections["vector_index"]["sizes"][_LARGEST]["recall_at_10"]),  # type: ignore[index]
+    ),
+    Aim(
+        "rescan of 100,000 unchanged files",
+        50_000,
+        " files/s",
+        lambda sections: float(sections["rescan"]["sizes"]["100000"]["whole_run_files_per_s"]),  # type: ignore[index]
+    ),
+    Aim("hit rate @10 that int8 costs mini, points", 0.5, "", _lost_to_int8, at_most=True),
+)

@@ -1,0 +1,55 @@
+"""What the figures were measured on: enough to compare them, nothing that tells whose machine it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+
+from clipsearch.cores import available_cores
+
+LIBRARIES = ("clipsearch", "onnxruntime", "faiss-cpu", "pillow", "numpy", "sqlalchemy", "tokenizers")
+
+
+def describe_machine() -> dict[str, object]:
+    """CPU, memory, system and versions."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": available_cores(),
+        "memory_gib": _memory_gib(),
+        "system": _system(),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def limit_cores(cores: int | None) -> None:
+    """Keep this process, and all that it starts, to some of the cores; all of them for ``None``."""
+    if cores is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None
+
+
+def _system() -> str:
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}"
+    except OSError:
+        return f"{platform.system()} {platform.release()}"
