@@ -244,7 +244,13 @@ def library_features(
     Text-Independent Speaker Verification Systems", its two parts kept apart for the regression to weigh.
     """
     wanted = (np.asarray(scores, np.float64) - level) / spread
-    return np.column_stack([np.full(len(wanted), (float(np.median(background)) - level) / spread), wanted])
+    return np.column_stack([np.full(len(wanted), (_median(background) - level) / spread), wanted])
+
+
+def _median(values: NDArray[np.floating]) -> float:
+    """As `numpy.median`, which loads masked arrays first: that takes longer than all the rest of an assessment."""
+    ordered = np.sort(values)
+    return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def other_captions(similarities: NDArray[np.floating]) -> NDArray[np.int64]:

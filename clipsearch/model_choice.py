@@ -23,6 +23,7 @@ class ModelChoice:
     Attributes:
         loaded: the encoder at hand; ``None`` until one is needed.
         load_by_spec: gives the encoder of a spec.
+        is_loaded_by_spec: whether it is, rather than handed in by the caller, who may have changed it.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ModelChoice:
         self._wanted = wanted
         self._notify = notify
         self.loaded = encoder
+        self.is_loaded_by_spec = encoder is None
         self.load_by_spec = load_by_spec
 
     def check_wanted(self) -> None:

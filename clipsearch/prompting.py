@@ -22,6 +22,9 @@ from clipsearch.encoders.base import FloatMatrix, l2_normalise
 TEMPLATES_FILE = Path("prompts") / "templates.txt"
 """Within `data_dir`."""
 
+_SPECIAL_TOKENS = 4
+"""At a text's beginning and end, with room to spare."""
+
 SHORT_WORDS = 3
 """Words that a query may have to be put into templates: a longer one is a caption already."""
 
@@ -95,6 +98,15 @@ def embed_queries(
     return l2_normalise(sums)
 
 
+def surely_fits(text: str, context_length: int) -> bool:
+    """Whether a text is so short that its tokens need not be counted.
+
+    No tokenizer makes more tokens of plain ASCII than it has characters, but for those at its beginning and end; what
+    cleaning adds to a text is not ASCII, or comes of an entity.
+    """
+    return text.isascii() and "&" not in text and len(text) + _SPECIAL_TOKENS <= context_length
+
+
 def is_short(text: str) -> bool:
     """Whether a text is a bare name rather than a caption."""
     return 0 < len(text.split()) <= SHORT_WORDS and not re.search(r"[.!?,;:\"]", text)
@@ -150,7 +162,7 @@ def _prompts(
     encoder: TextEncoder, text: str, *, ensemble: bool, notify: Callable[[str], None]
 ) -> list[tuple[str, float]]:
     """What is embedded for a text, with weights."""
-    if isinstance(encoder, CountsTokens):
+    if isinstance(encoder, CountsTokens) and not surely_fits(text, encoder.context_length):
         limit, count = encoder.context_length, encoder.count_tokens
         tokens = count(text)
         parts = split_text(text, lambda part: count(part) <= limit) if tokens > limit else []

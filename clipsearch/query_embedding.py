@@ -17,8 +17,9 @@ from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.errors import QueryError
 from clipsearch.images import content_hash, decode_image, read_image_bytes
 from clipsearch.originals import files_of_content, read_original
-from clipsearch.prompting import embed_queries
+from clipsearch.prompting import CountsTokens, embed_queries, surely_fits
 from clipsearch.query import BadValueError, ConceptTerm, ImageTerm, Query, TextTerm, read_reference
+from clipsearch.query_cache import QueryCache
 from clipsearch.store.catalog import Catalog
 from clipsearch.store.records import ModelRecord
 
@@ -60,6 +61,7 @@ class QueryEmbedder:
         model: ModelRecord,
         *,
         load_encoder: Callable[[], Encoder],
+        cache_texts: bool,
         notify: Callable[[str], None],
     ) -> None:
         """Bind the parts.
@@ -68,11 +70,13 @@ class QueryEmbedder:
             catalog: of the library, in which pictures are looked up.
             model: whose space.
             load_encoder: gives its encoder.
+            cache_texts: keep the embeddings of texts for later searches, and use those that are kept.
             notify: told in one line when a text is longer than the model reads.
         """
         self._catalog = catalog
         self._model = model
         self._load_encoder = load_encoder
+        self._cache_texts = cache_texts
         self._notify = notify
 
     @cached_property
@@ -130,7 +134,19 @@ class QueryEmbedder:
         """float32 [texts, dim], unit rows."""
         if not texts:
             return np.empty((0, self._model.dim), np.float32)
-        return embed_queries(self.encoder, texts, ensemble=prompt_ensemble, notify=self._notify)
+        return np.stack([self._text(text, prompt_ensemble=prompt_ensemble) for text in texts])
+
+    def _text(self, text: str, *, prompt_ensemble: bool) -> NDArray[np.float32]:
+        encoder = self.encoder
+        # of a text that may have to be split, that is to be told each time
+        short = not isinstance(encoder, CountsTokens) or surely_fits(text, encoder.context_length)
+        cache = QueryCache.of(encoder) if self._cache_texts and short else None
+        embedding = cache.get(text, ensemble=prompt_ensemble) if cache is not None else None
+        if embedding is None:
+            embedding = embed_queries(encoder, [text], ensemble=prompt_ensemble, notify=self._notify)[0]
+            if cache is not None:
+                cache.put(text, embedding, ensemble=prompt_ensemble)
+        return embedding
 
     def _picture(self, picture: Picture, box: Box | None) -> tuple[NDArray[np.float32], int | None]:
         """float32 [dim], and the id under which the library holds the picture, if it does."""

@@ -50,6 +50,7 @@ class Searcher:
         model: ModelRecord,
         *,
         load_encoder: Callable[[], Encoder],
+        cache_texts: bool,
         notify: Callable[[str], None],
     ) -> None:
         """Bind the parts; nothing is loaded until the first query.
@@ -58,12 +59,13 @@ class Searcher:
             catalog: of the library.
             model: the model whose space is searched.
             load_encoder: gives the encoder of that model, when a query has to be embedded.
+            cache_texts: as for `QueryEmbedder`.
             notify: told in one line what a person should know, for example that a cache is rebuilt.
         """
         self._catalog = catalog
         self.model = model
         self._notify = notify
-        self.embedder = QueryEmbedder(catalog, model, load_encoder=load_encoder, notify=notify)
+        self.embedder = QueryEmbedder(catalog, model, load_encoder=load_encoder, cache_texts=cache_texts, notify=notify)
         self._background = LibraryBackground(model.spec, lambda: self.embedder.encoder)
         self._candidates = CandidateFinder(catalog, model, self._background)
         self._index: tuple[VectorIndex, int] | None = None

@@ -193,7 +193,11 @@ class Searching(Housekeeping):
                 raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
             if self._searcher is None or self._searcher.model != model:  # another process may have changed it
                 self._searcher = Searcher(
-                    self._catalog, model, load_encoder=lambda: self._model.encoder_of(model), notify=self._notify
+                    self._catalog,
+                    model,
+                    load_encoder=lambda: self._model.encoder_of(model),
+                    cache_texts=self._model.is_loaded_by_spec,
+                    notify=self._notify,
                 )
             return self._searcher
 

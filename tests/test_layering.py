@@ -49,6 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "calibration",
         "results",
         "originals",
+        "query_cache",
         "query_embedding",
         "model_choice",
         "explain",

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipsearch.config import data_dir
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
+from clipsearch.encoders.compiled import CompiledEncoder
 from clipsearch.prompting import (
     CountsTokens,
     embed_queries,
     ensemble_prompts,
     is_short,
     split_text,
+    surely_fits,
     with_article,
 )
 
@@ -196,3 +199,19 @@ def test_a_very_long_text_is_split_in_reasonable_time() -> None:
 
     split_text("word " * 5000, fits)
     assert calls < 20_000
+
+
+MINI = CompiledEncoder(data_dir() / "models" / "mini")
+
+
+@given(st.text(st.characters(max_codepoint=126), max_size=80))
+def test_what_surely_fits_fits(text: str) -> None:
+    if surely_fits(text, MINI.context_length):
+        assert MINI.count_tokens(text) <= MINI.context_length
+
+
+def test_what_may_grow_is_counted() -> None:
+    assert surely_fits("a cat", MINI.context_length)
+    assert not surely_fits("caf\xe9", MINI.context_length)
+    assert not surely_fits("Tom &amp; Jerry", MINI.context_length)
+    assert not surely_fits("a " * MINI.context_length, MINI.context_length)

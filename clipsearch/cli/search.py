@@ -18,6 +18,7 @@ from clipsearch.cli.options import (
 from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.cli.query_line import QueryCommand, query_line
+from clipsearch.cli.starting import start_lightly
 from clipsearch.query import explainable_query
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def search(
       clipsearch search a dog -k 5 --explain ~/why-dogs
       clipsearch search sunset -0 | xargs -0 ls -l
     """
+    start_lightly()
     from clipsearch.library import Library
 
     line = query_line(words)

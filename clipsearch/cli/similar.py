@@ -17,6 +17,7 @@ from clipsearch.cli.options import (
 )
 from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
 from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.starting import start_lightly
 
 if TYPE_CHECKING:
     from clipsearch.results import Sort
@@ -65,6 +66,8 @@ def similar(
       clipsearch similar holiday.jpg --link-to ~/like-holiday
     """
     from clipsearch.boxes import Box
+
+    start_lightly()
     from clipsearch.library import Library
 
     part = Box.parse(box) if box is not None else None

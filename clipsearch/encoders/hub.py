@@ -7,10 +7,7 @@ after `hub_reachable` said yes, or inside `offline`.
 from __future__ import annotations
 
 import os
-import ssl
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -87,6 +84,10 @@ def _endpoint() -> str:
 
 
 def _answers(url: str, timeout_s: float) -> bool:
+    import ssl  # these take longer to load than a small library to search
+    import urllib.error
+    import urllib.request
+
     try:
         request = urllib.request.Request(url, method="HEAD")
         # an opener of its own: urllib's shared one may remember the proxies of long ago
