@@ -10,7 +10,8 @@ import pytest
 
 from clipsearch.encoders import parity
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
-from clipsearch.encoders.parity import CheckEmbeddings, Parity, measure_parity, spaces_agree
+from clipsearch.encoders.measuring import CheckEmbeddings, measure_parity
+from clipsearch.encoders.parity import Parity, spaces_agree
 from clipsearch.errors import ModelError
 
 

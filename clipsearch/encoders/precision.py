@@ -17,7 +17,8 @@ from clipsearch.encoders.base import FloatMatrix
 from clipsearch.encoders.check_set import check_texts
 from clipsearch.encoders.compiled import CompiledEncoder
 from clipsearch.encoders.manifest import Candidate
-from clipsearch.encoders.parity import CheckEmbeddings, Parity, measure_parity
+from clipsearch.encoders.measuring import CheckEmbeddings, measure_parity
+from clipsearch.encoders.parity import Parity
 from clipsearch.encoders.quantization import count_convolutions, quantize_dynamic_int8, quantize_static_int8
 from clipsearch.encoders.sessions import DATA_SUFFIX, open_session, save_optimised
 from clipsearch.errors import ModelError

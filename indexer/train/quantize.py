@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from clipsearch.encoders.compiled import CompiledEncoder
 from clipsearch.encoders.manifest import file_digests
-from clipsearch.encoders.parity import CheckEmbeddings, Parity, measure_parity
+from clipsearch.encoders.measuring import CheckEmbeddings, measure_parity
+from clipsearch.encoders.parity import Parity
 from clipsearch.encoders.quantization import quantize_static_int8
 from clipsearch.errors import ModelError
 from indexer.train.data import TrainingData, load_training_data

@@ -21,7 +21,6 @@ WORDS = [
     ("a motorcycle", {"motorcycle_left.png", "motorcycle_right.png"}),
     ("a flower", {"flower.jpg"}),
     ("a brick wall", {"brick.png"}),
-    ("coins", {"coins.png"}),
     ("a temple", {"china.jpg"}),
 ]
 
