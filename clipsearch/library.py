@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from clipsearch.config import default_library_dir
 from clipsearch.errors import ConfigError, LibraryError
+from clipsearch.learning import Learning
 from clipsearch.model_choice import AUTO, ModelChoice
 from clipsearch.reports import (
     FileFailure,
@@ -23,7 +24,6 @@ from clipsearch.reports import (
     StageTime,
 )
 from clipsearch.results import SearchResult
-from clipsearch.searching import Searching
 from clipsearch.store.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class Library(Searching):
+class Library(Learning):
     """A directory that holds a catalog of images and what is computed from it.
 
     >>> with Library.open("photos.library", create=True) as library:  # doctest: +SKIP

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch import standing
+from clipsearch.browsing import Browsing
 from clipsearch.errors import QueryError
-from clipsearch.housekeeping import Housekeeping
 from clipsearch.model_choice import ModelChoice
 from clipsearch.query import explainable_query, parse_query
 from clipsearch.query_embedding import Direction, Picture
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from clipsearch.explain import Explanation
 
 
-class Searching(Housekeeping):
+class Searching(Browsing):
     """The part of `clipsearch.library.Library` that answers queries."""
 
     def __init__(self, catalog: Catalog, model: ModelChoice, notify: Callable[[str], None]) -> None:

@@ -66,7 +66,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "duplicates",
         "standing",
     ),
-    ("housekeeping", "searching"),
+    ("housekeeping", "browsing", "searching", "learning"),
     ("evaluation", "library"),
     ("cli",),
 )
