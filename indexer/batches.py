@@ -14,13 +14,16 @@ from clipsearch.encoders.base import Encoder
 from clipsearch.store.records import NewEmbedding
 from indexer.workers import DecodingPool
 
-BATCH_SIZE = 32
-"""Pictures embedded and committed at a time; what a crash can cost."""
+CPU_BATCH_SIZE = 32
+"""Pictures embedded and committed at a time on a CPU; what a crash can cost."""
 
-LOOK_AHEAD = 3 * BATCH_SIZE
-"""Files read before their turn, at most; bounds the memory."""
+_ACCELERATOR_BATCH_SIZE = 256
+"""The same elsewhere: as many as `clipsearch.encoders.openclip` gives a GPU at once."""
 
-_CPU_STEP = 8
+BLOCKS_AHEAD = 3
+"""Blocks of files read before their turn, at most; bounds the memory."""
+
+_CPU_STEP = 16
 """Pictures embedded by one call on a CPU: larger ones are no faster there."""
 
 _Item = TypeVar("_Item")
@@ -57,7 +60,17 @@ def new_embeddings(content_hash: str, views: NDArray[np.float32]) -> list[NewEmb
     return [NewEmbedding(content_hash, embedding, part) for part, embedding in enumerate(views)]
 
 
-def blocks_of(items: Iterable[_Item], size: int = BATCH_SIZE) -> Iterator[list[_Item]]:
+def batch_size(encoder: Encoder) -> int:
+    """How many pictures are embedded and committed at a time."""
+    return CPU_BATCH_SIZE if encoder.device == "cpu" else _ACCELERATOR_BATCH_SIZE
+
+
+def look_ahead(encoder: Encoder) -> int:
+    """How many files are read before their turn, at most."""
+    return BLOCKS_AHEAD * batch_size(encoder)
+
+
+def blocks_of(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
     """Items in blocks of a size; the last may be smaller."""
     block: list[_Item] = []
     for item in items:

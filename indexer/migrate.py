@@ -22,7 +22,7 @@ from clipsearch.thumbnails import thumbnail_path
 from clipsearch.vectors.cache import current_index, index_path
 from clipsearch.vectors.saved import delete_index
 from clipsearch.volumes import is_online
-from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps, new_embeddings
+from indexer.batches import batch_size, blocks_of, decoding_pool, embed_in_steps, look_ahead, new_embeddings
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
 from indexer.scan import ScannedFile
@@ -132,7 +132,8 @@ class _Migration:
         scanned = (ScannedFile(root, file.relative_path, file.size, file.mtime_ns) for file in files)
         unread: list[UnembeddedFile] = []
         with decoding_pool(self._encoder, library=self._store.directory) as pool:
-            for block in blocks_of(pool.read(scanned, is_embedded=self._is_embedded, look_ahead=LOOK_AHEAD)):
+            read = pool.read(scanned, is_embedded=self._is_embedded, look_ahead=look_ahead(self._encoder))
+            for block in blocks_of(self._progress.following(read), batch_size(self._encoder)):
                 good = [item for item in block if self._is_as_expected(item, expected[item.file.relative_path])]
                 unread += [expected[item.file.relative_path] for item in block if item not in good]
                 pixels = [item.pixels for item in good if item.pixels is not None]
@@ -148,7 +149,7 @@ class _Migration:
 
     def _embed_previews(self, files: Iterable[UnembeddedFile], job_id: int) -> None:
         """Embed from thumbnails, at their lower fidelity, until the files themselves can be read."""
-        for block in blocks_of(self._previews(files)):
+        for block in blocks_of(self._progress.following(self._previews(files)), batch_size(self._encoder)):
             pictures = embed_in_steps(self._encoder, [pixels[None] for _, pixels in block], self._progress.advance)
             fresh = [
                 NewEmbedding(digest, views[0], from_preview=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from clipsearch.reports import IndexProgress
 
 _EVERY_S = 0.1
+
+_Item = TypeVar("_Item")
 
 
 class ProgressMeter:
@@ -28,6 +31,13 @@ class ProgressMeter:
         """The work begins, and there is so much of it."""
         self._total, self._started = total, time.monotonic()
         self._tell(IndexProgress(0, total, 0.0, None))
+
+    def following(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The items as they come, telling how things stand in between: who is told can end the run by raising."""
+        for item in items:
+            if self._due():
+                self._tell(self._now())
+            yield item
 
     def advance(self, files: int) -> None:
         """So many more files are done."""

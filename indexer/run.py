@@ -17,7 +17,7 @@ from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewImage
 from clipsearch.vectors.cache import current_index
 from clipsearch.volumes import VolumePlace, is_online, place_of
-from indexer.batches import LOOK_AHEAD, blocks_of, decoding_pool, embed_in_steps, new_embeddings
+from indexer.batches import batch_size, blocks_of, decoding_pool, embed_in_steps, look_ahead, new_embeddings
 from indexer.plan import FolderPlan, IndexOptions, Place, locate, plan_folder
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
@@ -210,8 +210,9 @@ class _Run:
     def _read_and_embed(self, root_id: int, plan: FolderPlan) -> None:
         """Read what has to be read: decoding in other processes, embedding and committing in this one."""
         with decoding_pool(self._encoder, library=self._store.directory) as pool:
-            files = pool.read(plan.to_read, is_embedded=self._is_known, look_ahead=LOOK_AHEAD)
-            for block in blocks_of(self._watch.waits("wait for decoding", files)):
+            files = pool.read(plan.to_read, is_embedded=self._is_known, look_ahead=look_ahead(self._encoder))
+            waited_for = self._progress.following(self._watch.waits("wait for decoding", files))
+            for block in blocks_of(waited_for, batch_size(self._encoder)):
                 self._commit(root_id, plan, block)
                 self._processes = max(self._processes, len(pool.process_ids))
 

@@ -14,7 +14,7 @@ from clipsearch.library import Library
 from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.vectors.cache import current_index, index_path
 from clipsearch.vectors.exact import ExactIndex
-from indexer.batches import BATCH_SIZE
+from indexer.batches import CPU_BATCH_SIZE
 from tests.conftest import ColourEncoder, save_photo
 
 PHOTOS = 600
@@ -190,7 +190,7 @@ def check_nothing_was_embedded_twice(log: Path, photos: Path) -> None:
         else:
             embedded += 1
             assert line not in committed
-    assert embedded <= begun * PHOTOS + runs * BATCH_SIZE
+    assert embedded <= begun * PHOTOS + runs * CPU_BATCH_SIZE
 
 
 def check_cache_agrees(library: Path) -> None:

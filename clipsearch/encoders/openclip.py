@@ -112,8 +112,10 @@ class OpenClipEncoder:
 
     def _run(self, tower: torch.nn.Module, batch: torch.Tensor) -> NDArray[np.float32]:
         autocast = torch.autocast(self.device, dtype=self._autocast_dtype, enabled=self._autocast_dtype is not None)
+        if self.device == "cuda":
+            batch = batch.pin_memory()  # copied by the GPU itself, while this thread goes on
         with torch.inference_mode(), autocast:
-            embeddings: torch.Tensor = tower(batch.to(self._torch_device))
+            embeddings: torch.Tensor = tower(batch.to(self._torch_device, non_blocking=True))
         return embeddings.float().cpu().numpy()
 
     def _in_batches(self, total: int, run: Callable[[slice], NDArray[np.float32]]) -> FloatMatrix:

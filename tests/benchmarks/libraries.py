@@ -12,6 +12,7 @@ from pathlib import Path
 
 from clipsearch.encoders.base import Encoder
 from clipsearch.images import content_hash
+from clipsearch.lock import writer_lock
 from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FileRecord, NewEmbedding, NewImage, SeenFile
@@ -59,7 +60,8 @@ def fill_library(directory: Path, *, root: Path, files: Iterable[SeenFile], coun
                 ],
             )
             store.commit(batch, model.id)
-        current_index(store, model, notify=lambda _: None)
+        with writer_lock(directory):  # as at the end of indexing: who holds it may train
+            current_index(store, model, notify=lambda _: None, locked=True)
     finally:
         store.close()
 

@@ -20,7 +20,7 @@ from clipsearch.images import ImageTransform, content_hash, read_image_bytes
 from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FileRecord, NewEmbedding, NewImage
-from indexer.batches import BATCH_SIZE, LOOK_AHEAD
+from indexer.batches import BLOCKS_AHEAD, CPU_BATCH_SIZE
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
 from tests.benchmarks.indexing import COUNTS, QUICK_COUNTS, photos_of
@@ -89,10 +89,10 @@ def _decode(files: list[ScannedFile], transform: ImageTransform, previews: Path 
     """Images a second of the processes that indexing decodes with, writing previews if a folder is given."""
     warm = min(WARM_FILES, len(files) // 4)
     with DecodingPool(transform, thumbnails=previews, workers=max(2, available_cores())) as pool:
-        for _ in pool.read(files[:warm], is_embedded=lambda _: False, look_ahead=LOOK_AHEAD):
+        for _ in pool.read(files[:warm], is_embedded=lambda _: False, look_ahead=BLOCKS_AHEAD * CPU_BATCH_SIZE):
             pass
         started = time.perf_counter()
-        for read in pool.read(files[warm:], is_embedded=lambda _: False, look_ahead=LOOK_AHEAD):
+        for read in pool.read(files[warm:], is_embedded=lambda _: False, look_ahead=BLOCKS_AHEAD * CPU_BATCH_SIZE):
             assert read.pixels is not None, read.failure
         return rate(len(files) - warm, [time.perf_counter() - started])
 
@@ -131,8 +131,8 @@ def _commits(setting: Setting) -> float:
 
 def _batches(root_id: int, vectors: Iterable[np.ndarray]) -> Iterator[Batch]:
     rows = list(enumerate(vectors))
-    for start in range(0, len(rows), BATCH_SIZE):
-        part = [(f"{number:032x}", row) for number, row in rows[start : start + BATCH_SIZE]]
+    for start in range(0, len(rows), CPU_BATCH_SIZE):
+        part = [(f"{number:032x}", row) for number, row in rows[start : start + CPU_BATCH_SIZE]]
         yield Batch(
             root_id,
             images=[NewImage(digest, 4000, 3000, "JPEG") for digest, _ in part],
