@@ -138,6 +138,15 @@ def test_a_section_that_fails_costs_no_other(setting: Setting, tmp_path: Path, m
     markdown = (tmp_path / "out" / "benchmarks.md").read_text(encoding="utf-8")
     assert "Failed: RuntimeError: no room in CACHE" in markdown
     assert "| mini | 1 | 2 | 3.25 |" in markdown
+
+    monkeypatch.setattr("tests.benchmarks.memory.measure", lambda _: {"left_out": "for now"})
+    monkeypatch.setattr(
+        sys, "argv", ["", "--only", "memory", "--output", str(tmp_path / "out"), "--cache", str(tmp_path)]
+    )
+    assert suite.main() == 0
+    again = json.loads((tmp_path / "out" / "benchmarks.json").read_text(encoding="utf-8"))
+    assert again["sections"] == {"memory": {"left_out": "for now"}, "quality": report["sections"]["quality"]}
+    assert again["section_begun"]["quality"] == report["section_begun"]["quality"]
     assert "| hit rate @10 that int8 costs mini, points | ≤ 0.5 | 0.25 | ✓ |" in markdown
 
 

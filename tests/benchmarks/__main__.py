@@ -4,8 +4,9 @@
         [--cores N] [--cache DIR]
 
 Prints the report as Markdown, or with --output writes ``benchmarks.json`` and ``benchmarks.md`` there, after each
-section, so that nothing is lost of a run that is broken off. A section that fails is in the report with its reason;
-the exit status is then 1.
+section, so that nothing is lost of a run that is broken off. With --only, the sections that a report there has from an
+earlier run on this machine stay in it; each says when it was begun. A section that fails is in the report with its
+reason; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -38,14 +39,17 @@ def main() -> int:
     limit_cores(options.cores)
     options.cache.mkdir(parents=True, exist_ok=True)
     report: Report = {
-        "begun": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "begun": _now(),
         "minutes": 0.0,
         "quick": options.quick,
         "machine": describe_machine(),
         "peer": {},
         "aims": [],
         "sections": {},
+        "section_begun": {},
     }
+    if options.only and options.output is not None:
+        keep_earlier(report, options.output / "benchmarks.json")
     peer = _prepare(options, report)
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=options.cache) as scratch:
         setting = Setting(
@@ -68,6 +72,7 @@ def measure_sections(names: tuple[str, ...], setting: Setting, report: Report, *
     for name in names:
         say(name)
         begun = time.perf_counter()
+        report["section_begun"][name] = _now()
         try:
             figures = import_module(f"tests.benchmarks.{name}").measure(setting)
         except LeftOut as error:
@@ -76,11 +81,27 @@ def measure_sections(names: tuple[str, ...], setting: Setting, report: Report, *
             traceback.print_exc()
             figures = {"failed": _reason(error, setting)}
         report["sections"][name] = figures
+        report["sections"] = {each: report["sections"][each] for each in SECTIONS if each in report["sections"]}
         report["aims"] = judge(report["sections"])
         report["minutes"] = round((time.perf_counter() - started) / 60, 1)
         say(f"{name}: {time.perf_counter() - begun:.0f} s")
         if output is not None:
             write_report(report, output)
+
+
+def keep_earlier(report: Report, path: Path) -> None:
+    """Take over the sections of an earlier report that was made on this machine in the same way."""
+    if not path.is_file():
+        return
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    same = ("cpu", "cores", "system")
+    if earlier["quick"] == report["quick"] and all(earlier["machine"][key] == report["machine"][key] for key in same):
+        report["sections"] = earlier["sections"]
+        report["section_begun"] = earlier["section_begun"]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def write_report(report: Report, folder: Path) -> None:

@@ -14,7 +14,7 @@ def to_markdown(report: Report) -> str:
     parts = [_HEADING, _machine(report), _aims(report["aims"])]
     for name, figures in report["sections"].items():
         title, render = _SECTIONS.get(name, (name, _any))
-        parts.append(f"## {title}\n")
+        parts.append(f"## {title}\n\nBegun {report['section_begun'][name]}.\n")
         parts.append(_why_not(figures) or render(figures))
     return "\n".join(parts).rstrip() + "\n"
 
