@@ -1,11 +1,13 @@
 # Everything runs in .venv, which the targets make for themselves; Python 3.11 or newer and pip are enough.
 #
 #   make demo        index a few photographs and search them
-#   make test        the tests
+#   make test        the tests; those of the web page need a Chromium (tests/browser/install_chromium.sh)
 #   make lint types docs
 #   make reference   write docs/cli.md anew from the commands' help
 #   make bench       measure everything and write docs/benchmarks.md (DATA as below, REFERENCE=mini in fp32)
+#   make evaluate    measure mini in every way (DATA as below; OUTPUT=docs writes the report and plots there)
 #   make train-mini  train the bundled model again (DATA=folder of the training photos)
+#   make finetune-demo  what fine-tuning mini on drawn stamps brings, killed and resumed (DATA as below)
 #   make calibrate   fit what counts as a match again (DATA as above)
 #   make clean       remove the environment and every cache
 
@@ -17,7 +19,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types docs reference bench train-mini calibrate clean
+.PHONY: help venv demo test lint types docs reference bench evaluate train-mini finetune-demo calibrate clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -68,11 +70,18 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks --output docs $(if $(wildcard $(DATA)/flickr8k),--data $(DATA)) \
 		$(if $(REFERENCE),--reference $(REFERENCE))
 
+evaluate: $(VENV)/.installed
+	$(BIN)/python -m indexer.train.evaluate --data $(DATA) $(if $(OUTPUT),--output $(OUTPUT))
+
 train-mini: $(VENV)/.installed-train
 	$(BIN)/python -m indexer.train.mini --data $(DATA) --output data/models/mini
 
+finetune-demo: $(VENV)/.installed
+	$(BIN)/python -m indexer.finetune.demo --data $(DATA) --output build/finetune-demo
+
 calibrate: $(VENV)/.installed-train
 	$(BIN)/python -m indexer.train.calibrate --data $(DATA) --output data/calibration
+	$(BIN)/python -m indexer.train.tags --data $(DATA) --output data/calibration
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

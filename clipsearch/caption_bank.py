@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -55,17 +55,30 @@ def caption_bank(encoder: TextEncoder) -> FloatMatrix:
     """
     captions = generic_captions()
     name = bank_name(encoder.fingerprint, captions)
-    shape = (len(captions), encoder.dim)
+    return kept_bank(name, (len(captions), encoder.dim), lambda: encoder.encode_texts(captions))
+
+
+def kept_bank(name: str, shape: tuple[int, int], embed: Callable[[], FloatMatrix]) -> FloatMatrix:
+    """Embeddings as shipped, from the cache, or made now and put there.
+
+    Args:
+        name: of the file; other embeddings have another one.
+        shape: that they must have.
+        embed: makes them, float32 of that shape, unit rows.
+
+    Returns:
+        float32 of that shape, rows of unit length to float16's precision.
+    """
     cached = cache_dir() / "banks" / name
     for path in (data_dir() / "calibration" / name, cached):
         bank = _read(path, shape)
         if bank is not None:
             return bank.astype(np.float32)
-    bank = encoder.encode_texts(captions).astype(np.float16)
+    bank = embed().astype(np.float16)
     try:
         write_bank(cached, bank)
     except OSError as error:  # a cache that cannot be written costs time, not results
-        logger.info("the caption bank was not cached: %s", error)
+        logger.info("the bank %s was not cached: %s", name, error)
     return bank.astype(np.float32)
 
 

@@ -138,7 +138,8 @@ class Library(Learning):
             retry_failed: read files again that could not be read before.
             prune: remove files that are gone even if they are more than half of a root, or all of a folder.
             wait_s: how long to wait for another process that writes, in seconds.
-            progress: called now and then, from this thread.
+            progress: called now and then, from this thread. What it raises ends the run as an interruption does: what
+                was committed stays, and the next run carries on.
 
         Raises:
             ConfigError: no folder is named or known, or one does not exist or is not a folder.
@@ -149,7 +150,7 @@ class Library(Learning):
         from indexer.plan import IndexOptions
         from indexer.run import index_folders
 
-        return index_folders(
+        report = index_folders(
             self._store,
             [Path(folder).expanduser() for folder in folders],
             encoder=self._model.for_indexing,
@@ -158,6 +159,8 @@ class Library(Learning):
             progress=progress if progress is not None else lambda _: None,
             wait_s=wait_s,
         )
+        self._keep_tags_current()
+        return report
 
     def preview_index(self, *folders: Path | str, verify: bool = False, retry_failed: bool = False) -> IndexPreview:
         """What `index` would do with the same arguments; no file is read and nothing is changed.
@@ -190,7 +193,8 @@ class Library(Learning):
             drop_old: drop the embeddings of every other model afterwards.
             partial: switch even if some pictures could not be embedded: they are not found any more.
             wait_s: how long to wait for another process that writes, in seconds.
-            progress: called now and then, from this thread.
+            progress: called now and then, from this thread. What it raises ends the run as an interruption does: what
+                was committed stays, and the next run carries on.
 
         Raises:
             ModelError: the model cannot be loaded.
@@ -200,7 +204,8 @@ class Library(Learning):
         from clipsearch.encoders.presets import resolve_preset
         from indexer.migrate import migrate_library
 
-        return migrate_library(
+        before = self._tag_progress()
+        report = migrate_library(
             self._store,
             load_encoder=lambda: self._model.load(resolve_preset(model)),
             drop_old=drop_old,
@@ -209,6 +214,8 @@ class Library(Learning):
             progress=progress if progress is not None else lambda _: None,
             wait_s=wait_s,
         )
+        self._keep_tags_current(before)
+        return report
 
 
 def _make_directory(directory: Path) -> None:

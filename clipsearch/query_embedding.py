@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.boxes import Box
+from clipsearch.calibration import load_calibration
 from clipsearch.crops import cut, decode_crop
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.errors import QueryError
@@ -26,6 +27,7 @@ from clipsearch.store.records import ModelRecord
 if TYPE_CHECKING:
     from PIL import Image
 
+    from clipsearch.concepts.refitting import ConceptSpace
     from clipsearch.encoders.base import Encoder
     from clipsearch.store.image_store import ImageStore
 
@@ -84,6 +86,27 @@ class QueryEmbedder:
         """The model's encoder."""
         return self._load_encoder()
 
+    @cached_property
+    def concept_space(self) -> ConceptSpace:
+        """The library's concepts as the model sees them."""
+        from clipsearch.concepts.refitting import ConceptSpace
+
+        return ConceptSpace(self._catalog.store, self._model, self, self._notify)
+
+    @property
+    def min_side(self) -> int:
+        """Pixels that pictures should have on their short side at least."""
+        return self.encoder.transform.min_side
+
+    def of_text(self, text: str) -> NDArray[np.float32]:
+        """A text, float32 [dim], unit length; short ones in templates where the model gains by it."""
+        return self._text(text, prompt_ensemble=load_calibration(self._model.spec).prompt_ensemble)
+
+    def of_image(self, image: Image.Image) -> NDArray[np.float32]:
+        """A picture, float32 [dim], unit length."""
+        embedding: NDArray[np.float32] = self.encoder.encode_images([image])[0]
+        return embedding
+
     def of_query(self, query: Query, *, prompt_ensemble: bool) -> Direction:
         """The weighted sum of a query's terms.
 
@@ -102,8 +125,8 @@ class QueryEmbedder:
         own_ids: set[int] = set()
         for term in query.terms:
             if isinstance(term, ConceptTerm):
-                raise QueryError(f"the library knows no concept @{term.name}")
-            if isinstance(term, ImageTerm):
+                total += np.float32(term.weight) * self.concept_space.direction_of(term)
+            elif isinstance(term, ImageTerm):
                 embedding, own_id = self._term(term)
                 total += np.float32(term.weight) * embedding
                 own_ids |= {own_id} if own_id is not None else set()
@@ -154,7 +177,7 @@ class QueryEmbedder:
             return self._term(picture_term(picture), box)
         if isinstance(picture, Path):
             return self._file(picture.expanduser(), box)
-        return self._image(picture if box is None else cut(picture, box)), None
+        return self.of_image(picture if box is None else cut(picture, box)), None
 
     def _term(self, term: ImageTerm, box: Box | None = None) -> tuple[NDArray[np.float32], int | None]:
         if term.path is not None:
@@ -176,14 +199,10 @@ class QueryEmbedder:
         return self._content(content, path, box), own_id
 
     def _content(self, content: bytes, path: Path, box: Box | None) -> NDArray[np.float32]:
-        min_side = self.encoder.transform.min_side
+        min_side = self.min_side
         if box is not None:
-            return self._image(decode_crop(content, box, path=path, min_side=min_side))
-        return self._image(decode_image(content, path=path, min_side=min_side).image)
-
-    def _image(self, image: Image.Image) -> NDArray[np.float32]:
-        embedding: NDArray[np.float32] = self.encoder.encode_images([image])[0]
-        return embedding
+            return self.of_image(decode_crop(content, box, path=path, min_side=min_side))
+        return self.of_image(decode_image(content, path=path, min_side=min_side).image)
 
 
 def embedding_starting(store: ImageStore, model: ModelRecord, digits: str) -> tuple[int, NDArray[np.float32]]:

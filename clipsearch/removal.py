@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clipsearch.errors import ConfigError
@@ -33,6 +33,18 @@ def forget_paths(store: ImageStore, paths: Sequence[Path]) -> int:
     with writer_lock(store.directory):
         found = [rows for path in paths for rows in _rows_at(store, path)]
         return store.upkeep.forget(found)
+
+
+def forget_held(store: ImageStore, path: Path) -> Callable[[], int]:
+    """What takes one file out of the catalog, for a caller who holds the writer's lock.
+
+    Raises:
+        ConfigError: the catalog knows nothing of it, or it is a folder.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder")
+    found = _rows_at(store, path)
+    return lambda: store.upkeep.forget(found)
 
 
 def _rows_at(store: ImageStore, path: Path) -> list[_Rows]:

@@ -79,10 +79,10 @@ class Searcher:
             raise QueryError("how well pictures match can be told of words only; leave out the minimum")
         if query.filter is None:
             return self._results(Sought(shown, index, revision, direction))
-        from clipsearch.store.filtering import FilterCompiler
+        from clipsearch.facets import compile_filter
 
         store = self._catalog.store
-        condition = FilterCompiler(store.roots.all(), is_online=is_online).condition(query.filter)
+        condition = compile_filter(store, query.filter)
         within = None
         if direction is not None or shown.group_duplicates:
             within = store.embedding_ids_where(self.model.id, condition)
@@ -92,6 +92,18 @@ class Searcher:
         """The files most like pictures, best first, without these and their copies; see `Library.similar`."""
         index, revision = self._current_index()
         return self._results(Sought(shown, index, revision, self.embedder.of_pictures(pictures, box=box)))
+
+    def versions_of(self, content_hash: str) -> list[Path]:
+        """The files that hold another version of a picture; see `Library.near_versions`."""
+        from clipsearch.grouping import VersionFinder
+
+        index, revision = self._current_index()
+        store = self._catalog.store
+        row_id, _ = embedding_starting(store, self.model, content_hash)
+        random_cosine = self._background.random_cosine(index, revision)
+        finder = VersionFinder(store, self.model, index, random_cosine=random_cosine)
+        files = self._catalog.files_of(sorted(finder.versions([row_id])[row_id]))
+        return sorted(file.path for held in files.values() for file in held)
 
     def load_picture(self, picture: SearchResult | Path | str, *, min_side: int) -> tuple[Image.Image, bool]:
         """The picture of a result, a file or an earlier result's ``~#…``; and whether it is a preview only.

@@ -100,6 +100,17 @@ class Searching(Browsing):
         shown = Shown(k, offset, sort, group_duplicates)
         return self._current_searcher().similar(_several(picture), shown, box=box)
 
+    def near_versions(self, content_hash: str) -> list[Path]:
+        """The files that hold another version of a picture: re-saved, resized, lightly cropped or edited; by path.
+
+        Args:
+            content_hash: the picture's, or its first digits, at least 6.
+
+        Raises:
+            QueryError: the library holds no such picture, or several.
+        """
+        return self._current_searcher().versions_of(content_hash)
+
     def explain(self, picture: SearchResult | Path | str, query: str) -> Explanation:
         """Where in a picture the match with a query is: what speaks for it when it is covered up.
 

@@ -57,13 +57,14 @@ def write_thumbnail(library: Path, content_hash: str, image: Image.Image) -> Non
             _replace(path, thumbnail_jpeg(image))
 
 
-def thumbnail_jpeg(image: Image.Image) -> bytes:
+def thumbnail_jpeg(image: Image.Image, *, longest_side: int = THUMBNAIL_SIDE) -> bytes:
     """A preview as a file: a JPEG with the picture's colours and nothing else of it.
 
     Args:
         image: mode RGB, upright; never enlarged.
+        longest_side: of the preview at most, in pixels.
     """
-    scale = min(1.0, THUMBNAIL_SIDE / max(image.size))
+    scale = min(1.0, longest_side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
     profile = image.info.get("icc_profile")

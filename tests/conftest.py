@@ -32,6 +32,7 @@ class ColourEncoder:
     device = "cpu"
     precision = "fp32"
     parity: Parity | None = None
+    logit_scale = 10.0
 
     def __init__(self, *, dim: int = 16, fingerprint: str | None = None) -> None:
         self.dim = dim

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from clipsearch.cli import cli, demo
-from clipsearch.cli.demo import NOT_PHOTOGRAPHS, SIMILAR_TO, find_photographs
+from clipsearch import demo_photos
+from clipsearch.cli import cli
+from clipsearch.cli.demo import SIMILAR_TO
+from clipsearch.demo_photos import NOT_PHOTOGRAPHS, find_photographs
 
 
 def test_the_photographs_are_there_and_open() -> None:
@@ -27,14 +29,14 @@ def test_the_photographs_are_there_and_open() -> None:
 
 def test_looking_for_them_imports_neither_package() -> None:
     code = (
-        "import sys; from clipsearch.cli.demo import find_photographs; find_photographs();"
+        "import sys; from clipsearch.demo_photos import find_photographs; find_photographs();"
         "sys.exit(any(name in sys.modules for name in ('skimage', 'sklearn', 'numpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(demo_photos.importlib.util, "find_spec", lambda name: None)
     result = CliRunner().invoke(cli, ["demo"])
     assert result.exit_code == 1
     assert "pip install scikit-image scikit-learn" in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,12 +14,11 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch import evaluation
 from clipsearch.cli.evaluate import evaluate as evaluate_command
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.encoders.manifest import ImageSpec
 from clipsearch.errors import ConfigError
-from clipsearch.evaluation import Caption, evaluate_retrieval, read_captions
+from clipsearch.evaluation import Caption, evaluate_retrieval, ranking, read_captions
 from clipsearch.images import ImageTransform
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255), (0, 255, 255), (40, 40, 40)]
@@ -77,7 +77,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def test_figures_equal_a_full_matrix_reference(
     photos: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "_SCORES_PER_CHUNK", 20)  # several blocks
+    monkeypatch.setattr(ranking, "SCORES_PER_BLOCK", 20)  # several blocks
     rng = np.random.default_rng(7)
     own = rng.integers(0, len(COLOURS), 60)
     texts = [" ".join(map(str, rng.integers(0, 256, 3))) for _ in own]
@@ -217,8 +217,8 @@ def test_the_command_prints_results_on_stdout_and_skips_on_stderr(
 
     plain = CliRunner().invoke(evaluate_command, arguments)
     assert plain.exit_code == 0, plain.output
-    assert "hit rate @1           100.0%" in plain.stdout
-    assert "skipped               1 picture" in plain.stdout
+    assert re.search(r"^text-to-image hit rate @1 +100\.0% +100\.0% – 100\.0% +1$", plain.stdout, flags=re.MULTILINE)
+    assert "skipped   1 picture" in plain.stdout
     assert "skipping gone.jpg: no such file or directory" in plain.stderr
 
     machine = CliRunner().invoke(evaluate_command, [*arguments, "--json"])

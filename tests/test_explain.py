@@ -14,7 +14,7 @@ from PIL import Image
 
 from clipsearch.boxes import Box
 from clipsearch.cli import cli
-from clipsearch.cli.demo import find_photographs
+from clipsearch.demo_photos import find_photographs
 from clipsearch.encoders.base import Encoder
 from clipsearch.encoders.loading import load_encoder
 from clipsearch.encoders.manifest import ImageSpec

@@ -293,3 +293,28 @@ def test_the_best_can_be_shown_in_another_order(synthetic: Synthetic) -> None:
     dates = [result.taken_at for result in by_date if result.taken_at is not None]
     assert dates == sorted(dates, reverse=True)
     assert [result.path for result in synthetic.library.search("anything", k=40, sort="path")] == sorted(best)
+
+
+def test_a_tag_filter_is_exact_whoever_gave_the_tags(synthetic: Synthetic) -> None:
+    """Given by the model to every third picture, taken from every fifth by a person, given to every seventh."""
+    store = synthetic.library._store
+    model = store.models.active()
+    assert model is not None
+    contents = list(dict.fromkeys(row.image.content_hash for row in synthetic.rows))
+    store.tags.write(model.id, {digest: [("dog", 0.5), ("cat", 0.4)] for digest in contents[::3]})
+    store.tags.decide(contents[::5], "dog", present=False)
+    store.tags.decide(contents[::7], "dog", present=True)
+    numbers = {digest: number for number, digest in enumerate(contents)}
+
+    def is_dog(row: Row) -> bool:
+        number = numbers[row.image.content_hash]
+        return number % 7 == 0 or (number % 3 == 0 and number % 5 != 0)
+
+    wanted = synthetic.expected(is_dog)
+    found = synthetic.library.search("anything tag:dogs", k=len(wanted) + 1)
+    assert {str(result.path) for result in found} == {path for _, path in wanted}
+    np.testing.assert_allclose([result.score for result in found], [score for score, _ in wanted], atol=1e-6)
+    others = synthetic.library.search("anything not tag:dog", k=COUNT + 1000)
+    assert len(others) == len(synthetic.rows) - len(wanted)
+    both = {count.tag: count.images for count in synthetic.library.tag_counts()}
+    assert both["cat"] == len(contents[::3])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from indexer.train.losses import clip_loss, matching_loss
+from indexer.losses import clip_loss, matching_loss
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -559,7 +559,7 @@ def test_a_compressed_npz_is_read_too(store: ImageStore, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "newer clipsearch"),
+        ({"version": 3}, "newer clipsearch"),
         ({"kind": "recipes"}, "damaged"),
         ({"format": "csv"}, "unknown format"),
         ({"model": {"spec": "x"}}, "damaged"),

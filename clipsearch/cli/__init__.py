@@ -26,10 +26,19 @@ COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "search": LazyCommand("clipsearch.cli.search:search", "Find pictures by words, pictures and filters."),
     "similar": LazyCommand("clipsearch.cli.similar:similar", "Find pictures that look like a given one."),
+    "classify": LazyCommand(
+        "clipsearch.cli.classify:classify", "Tell pictures apart by the names of classes, without examples."
+    ),
+    "tag": LazyCommand("clipsearch.cli.tag:tag", "Give every picture the tags that fit it, or some by hand."),
     "save": LazyCommand(
         "clipsearch.cli.save:save", "Keep a search by name, to run it again and to be told of new matches."
     ),
     "saved": LazyCommand("clipsearch.cli.saved:saved", "List the saved searches, run one, or see what is new in it."),
+    "ui": LazyCommand("clipsearch.cli.ui:ui", "Search, look at pictures and index folders in a browser."),
+    "concept": LazyCommand(
+        "clipsearch.cli.concept:concept",
+        "Teach the library a person, a pet or a thing by a few pictures, and search for it as @NAME.",
+    ),
     "status": LazyCommand("clipsearch.cli.status:status", "Show what the library holds."),
     "failures": LazyCommand(
         "clipsearch.cli.failures:failures", "List the files that could not be read, with reason and time."
@@ -53,7 +62,12 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "export": LazyCommand("clipsearch.cli.export:export", "Write paths, metadata and embeddings to a new directory."),
     "import": LazyCommand("clipsearch.cli.import_:import_", "Take an exported directory into the library."),
     "models": LazyCommand("clipsearch.cli.models:models", "List the models, and compile them for fast use on CPUs."),
-    "evaluate": LazyCommand("clipsearch.cli.evaluate:evaluate", "Measure a model's text-to-image retrieval."),
+    "evaluate": LazyCommand(
+        "clipsearch.cli.evaluate:evaluate", "Measure a model, or compare two: retrieval, labels, few-shot, robustness."
+    ),
+    "train": LazyCommand(
+        "clipsearch.cli.train:train", "Fine-tune a model on pictures with captions, or train one from scratch."
+    ),
     "completion": LazyCommand(
         "clipsearch.cli.completion:completion", "Print a script that makes a shell complete clipsearch."
     ),

@@ -18,9 +18,9 @@ VARIABLE = "_CLIPSEARCH_COMPLETE"
 def completion(context: click.Context, shell: str) -> None:
     """Print a script that makes a shell complete clipsearch.
 
-    Commands, options, saved searches, indexed folders and models are completed. To install it, for bash (4.4 or
-    newer) add the first line below to ~/.bashrc, for zsh the second to ~/.zshrc after compinit, for fish run the
-    third once; then open a new terminal.
+    Commands, options, saved searches, concepts, indexed folders and models are completed. To install it, for bash
+    (4.4 or newer) add the first line below to ~/.bashrc, for zsh the second to ~/.zshrc after compinit, for fish run
+    the third once; then open a new terminal.
 
     \b
     Examples:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shlex
-import shutil
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from clipsearch.cli.options import debug_option
 from clipsearch.cli.output import ResultsFormat, write_results
 from clipsearch.cli.progress import progress_reporter
 from clipsearch.cli.report import format_report
+from clipsearch.demo_photos import copy_photographs, find_photographs
 from clipsearch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,24 +40,6 @@ QUERIES = (
 SIMILAR_TO = "motorcycle_left.png"
 """The picture whose like the demo looks for: one of a stereo pair."""
 
-NOT_PHOTOGRAPHS = frozenset(
-    {
-        "chessboard_GRAY.png",  # drawn
-        "chessboard_RGB.png",  # drawn
-        "color.png",  # a colour wheel
-        "horse.png",  # a silhouette
-        "logo.png",  # drawn
-        "microaneurysms.png",  # a crop 102 pixels wide
-        "multipage.tif",  # 10 × 15 pixels
-        "multipage_rgb.tif",  # a few pixels, in a layout Pillow cannot read
-        "no_time_for_that_tiny.gif",  # 14 × 25 pixels
-        "phantom.png",  # drawn: a head for tomography
-    }
-)
-"""Pictures among the packages' data that are drawn, or too small to show anything."""
-
-_SOURCES = (("skimage", Path("data"), "scikit-image"), ("sklearn", Path("datasets/images"), "scikit-learn"))
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff"})
 _K = 3
 
 
@@ -83,13 +64,11 @@ def demo(keep: Path | None) -> None:
     """
     from clipsearch.library import Library
 
-    photographs = find_photographs()
+    find_photographs()  # before a folder is made for them
     started = time.perf_counter()
     with _workplace(keep) as folder:
         photos, library_dir = folder / "photos", folder / "library"
-        photos.mkdir()
-        for photograph in photographs:
-            shutil.copyfile(photograph, photos / photograph.name)
+        copied = copy_photographs(photos)
         with (
             progress_reporter() as reporter,
             Library.open(library_dir, model="mini", create=True, notify=reporter.notify) as library,
@@ -101,29 +80,11 @@ def demo(keep: Path | None) -> None:
             _run_searches(library, folder)
     seconds = time.perf_counter() - started
     click.echo(
-        f"{format_count(len(photographs), 'photograph')} indexed and {len(QUERIES) + 1} searches done in "
+        f"{format_count(copied, 'photograph')} indexed and {len(QUERIES) + 1} searches done in "
         f"{format_seconds(seconds)}, with the bundled model and no network."
     )
     click.echo("Go on with:" if keep else "Now your own pictures:")
     click.echo(f"  {_next_command(keep)}")
-
-
-def find_photographs() -> list[Path]:
-    """The photographs that the installed scikit-image and scikit-learn bring along, without importing either.
-
-    Raises:
-        ConfigError: neither package brings any.
-    """
-    found = []
-    for package, folder, _ in _SOURCES:
-        spec = importlib.util.find_spec(package)
-        for place in (spec.submodule_search_locations or []) if spec else []:
-            files = sorted((Path(place) / folder).glob("*"))
-            found += [file for file in files if file.suffix.lower() in _SUFFIXES and file.name not in NOT_PHOTOGRAPHS]
-    if not found:
-        names = " ".join(name for *_, name in _SOURCES)
-        raise ConfigError(f"the demo's photographs are missing; install them with: pip install {names}")
-    return found
 
 
 @contextlib.contextmanager

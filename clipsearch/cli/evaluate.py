@@ -1,110 +1,252 @@
-"""``clipsearch evaluate``: measure a model on a captions file."""
+"""``clipsearch evaluate``: measure a model on pictures with captions or labels."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.display import display_text, format_count, format_seconds
-from clipsearch.cli.options import debug_option, encoder_options
-from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.evaluation_options import EvaluationSettings, evaluation_options, run_evaluation
 
 if TYPE_CHECKING:
-    from clipsearch.evaluation import RetrievalReport
+    from numpy import float32
+    from numpy.typing import NDArray
+
+    from clipsearch.encoders.base import Encoder
+    from clipsearch.evaluation import Progress
 
 _PATH = click.Path(path_type=Path)
 
+CAPTIONS_HELP = "A table with the columns image, caption (or label) and maybe split: tab-separated, or .csv."
+LABELS_HELP = "A table with the columns image, label (or caption) and maybe split: tab-separated, or .csv."
+TEMPLATE_HELP = 'Wrap each caption, for example "a photo of a {}".'
 
-@click.command()
-@click.option("--model", "spec", required=True, metavar="SPEC", help="The model to measure; see `clipsearch models`.")
+
+@click.group(invoke_without_command=True)
+@evaluation_options(table="--captions", says=CAPTIONS_HELP)
+@click.option("--template", metavar="TEXT", help=TEMPLATE_HELP)
 @click.option(
-    "--captions",
-    required=True,
-    type=_PATH,
-    metavar="FILE",
-    help="A table with the columns image, caption (or label) and maybe split: tab-separated, or .csv.",
+    "--heatmap", type=_PATH, metavar="FILE", help="Draw the cosines of some pictures and captions too, .png or .svg."
 )
-@click.option("--images", required=True, type=_PATH, metavar="DIR", help="The folder of the pictures that FILE names.")
-@click.option("--split", metavar="NAME", help="Use only the rows of this split.")
-@click.option("--template", metavar="TEXT", help='Wrap each caption, for example "a photo of a {}".')
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object; rates are between 0 and 1.")
-@encoder_options
-@debug_option
+@click.pass_context
 def evaluate(
-    *,
-    spec: str,
-    captions: Path,
-    images: Path,
-    split: str | None,
-    template: str | None,
-    as_json: bool,
-    runtime: str,
-    device: str,
+    context: click.Context, settings: EvaluationSettings | None, template: str | None, heatmap: Path | None
 ) -> None:
-    """Measure a model's text-to-image retrieval.
+    """Measure a model, or compare two: retrieval, labels, few-shot, robustness.
 
-    Every caption is searched among all the pictures that the file names. Reported are the hit rate at 1, 5
-    and 10, which CLIP papers call R@k, and the mean reciprocal rank of the caption's own picture. No library
-    is read or written.
+    Without a subcommand, retrieval: every caption is searched among all the pictures that the file names, and every
+    picture among all captions. Reported are hit rates at 1, 5 and 10, which CLIP papers call R@k, recall, the mean
+    reciprocal rank, nDCG and mAP, each with a 95 % interval. No library is read or written.
+
+    \b
+    Examples:
+      clipsearch evaluate --model mini --captions captions.tsv --images photos --split dev
+      clipsearch evaluate --compare mini local-dir:tuned --captions captions.tsv --images photos
+      clipsearch evaluate labels --model mini --labels labels.tsv --images photos
+    """
+    if settings is None:
+        _refuse_options_before(context)
+        return
+    from clipsearch.evaluation import evaluate_retrieval, pair_similarities, read_captions
+    from clipsearch.evaluation.plots import check_plot_path, plot_similarities
+
+    table, images, split = settings.table, settings.images, settings.split
+    read_captions(table, split=split, template=template)  # a wrong file is told before a model is fetched
+    matrices: list[tuple[str, NDArray[float32]]] = []
+    texts: list[str] = []
+
+    def draw(encoder: Encoder) -> None:
+        if heatmap is not None:
+            texts[:], cosines = pair_similarities(encoder, table, images, split=split, template=template)
+            matrices.append((encoder.spec, cosines))
+
+    if heatmap is not None:
+        check_plot_path(heatmap)
+    run_evaluation(
+        settings,
+        lambda encoder, progress: evaluate_retrieval(
+            encoder, table, images, split=split, template=template, progress=progress
+        ),
+        per_model=draw,
+    )
+    if heatmap is not None:
+        plot_similarities(heatmap, matrices, texts)
+
+
+@evaluate.command("labels")
+@evaluation_options(table="--labels", says=LABELS_HELP)
+@click.option("--prompt", default="a photo of {a}", show_default=True, metavar="TEXT", help="The one prompt.")
+@click.option(
+    "--templates",
+    default="photo",
+    show_default=True,
+    metavar="SET",
+    help="The ensemble: a bundled set, or a file of templates.",
+)
+def labels(settings: EvaluationSettings, prompt: str, templates: str) -> None:
+    """Measure zero-shot accuracy and prompts.
+
+    Top-1 and top-5 accuracy with bare labels, one prompt and an ensemble, which of them is better, accuracy class by
+    class, and image-to-image mAP: how well a picture finds others of its label.
 
     \b
     Example:
-      clipsearch evaluate --model mini --captions captions.tsv --images photos --split dev
+      clipsearch evaluate labels --model mini --labels labels.tsv --images photos --plot labels.png
     """
-    from clipsearch.encoders.loading import load_encoder
-    from clipsearch.evaluation import evaluate_retrieval, read_captions
+    from clipsearch.evaluation import read_captions
+    from clipsearch.evaluation.labels import evaluate_labels
+    from clipsearch.zero_shot import check_templates, load_templates
 
-    read_captions(captions, split=split, template=template)  # a wrong file is told before a model is fetched
-    encoder = load_encoder(spec, runtime=runtime, device=device, notify=notify_on_stderr)
-    progress = _Progress()
-    try:
-        report = evaluate_retrieval(encoder, captions, images, split=split, template=template, progress=progress)
-    finally:
-        progress.close()
-    for skipped in report.skipped:
-        notify_on_stderr(f"skipping {skipped.image}: {skipped.reason}")
-    if as_json:
-        write_json(asdict(report))
-    else:
-        click.echo(report_lines(report))
-
-
-def report_lines(report: RetrievalReport) -> str:
-    """The report as a person reads it."""
-    lines = [
-        ("model", display_text(report.model)),
-        ("queries", f"{format_count(report.queries, 'caption')}, each among {format_count(report.images, 'picture')}"),
-        ("hit rate @1", f"{report.hit_rate_at_1:.1%}"),
-        ("hit rate @5", f"{report.hit_rate_at_5:.1%}"),
-        ("hit rate @10", f"{report.hit_rate_at_10:.1%}"),
-        ("mean reciprocal rank", f"{report.mean_reciprocal_rank:.3f}"),
-        ("time", format_seconds(report.seconds)),
-    ]
-    if report.skipped:
-        lines.append(("skipped", format_count(len(report.skipped), "picture")))
-    return "\n".join(f"{name:<22}{value}" for name, value in lines)
+    chosen = load_templates(templates)
+    check_templates([prompt], "--prompt")
+    read_captions(settings.table, split=settings.split)
+    run_evaluation(
+        settings,
+        lambda encoder, progress: evaluate_labels(
+            encoder,
+            settings.table,
+            settings.images,
+            prompt=prompt,
+            templates=chosen,
+            split=settings.split,
+            progress=progress,
+        ),
+    )
 
 
-class _Progress:
-    """One line on stderr, rewritten on a terminal; elsewhere a line per tenth."""
+@evaluate.command("few-shot")
+@evaluation_options(table="--labels", says=LABELS_HELP)
+@click.option(
+    "--templates", metavar="SET", help="Put labels into a bundled set or a file of templates; by default, one prompt."
+)
+@click.option(
+    "--shots", default="1,2,4,8,16", show_default=True, metavar="N,N…", help="Labelled pictures of each class."
+)
+@click.option(
+    "--draws", type=click.IntRange(min=2), default=10, show_default=True, metavar="N", help="How often they are drawn."
+)
+def few_shot(settings: EvaluationSettings, templates: str | None, shots: str, draws: int) -> None:
+    """Measure few-shot curves and a linear probe.
 
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._told = ("", 0)
+    Zero-shot, a linear probe and both blended, with 1, 2, 4, 8 and 16 labelled pictures of each class; and a linear
+    probe of all labels, tested on pictures it did not see.
 
-    def __call__(self, what: str, done: int, total: int) -> None:
-        tenth = 10 * done // total
-        if self._terminal:
-            click.echo(f"\r\033[Kembedding {what}: {done:,} of {total:,}", err=True, nl=False)
-        elif tenth and (what, tenth) != self._told:
-            click.echo(f"embedding {what}: {done:,} of {total:,}", err=True)
-        self._told = (what, tenth)
+    \b
+    Example:
+      clipsearch evaluate few-shot --model mini --labels labels.tsv --images photos --plot curve.svg
+    """
+    from clipsearch.evaluation import read_captions
+    from clipsearch.evaluation.few_shot import evaluate_few_shot
+    from clipsearch.zero_shot import DEFAULT_TEMPLATES, load_templates
 
-    def close(self) -> None:
-        if self._terminal:
-            click.echo("\r\033[K", err=True, nl=False)
+    counts = _shot_counts(shots)
+    chosen = load_templates(templates) if templates is not None else DEFAULT_TEMPLATES
+    read_captions(settings.table, split=settings.split)
+    run_evaluation(
+        settings,
+        lambda encoder, progress: evaluate_few_shot(
+            encoder,
+            settings.table,
+            settings.images,
+            templates=chosen,
+            shots=counts,
+            draws=draws,
+            seed=settings.seed,
+            split=settings.split,
+            progress=progress,
+        ),
+    )
+
+
+@evaluate.command("robustness")
+@evaluation_options(table="--captions", says=CAPTIONS_HELP)
+@click.option("--template", metavar="TEXT", help=TEMPLATE_HELP)
+@click.option(
+    "--severity", type=click.IntRange(1, 5), default=3, show_default=True, help="How strong the corruptions are."
+)
+def robustness(settings: EvaluationSettings, template: str | None, severity: int) -> None:
+    """Measure what corrupted pictures cost.
+
+    Retrieval with clean pictures, again with blur, noise, JPEG, small size, grey and rotation, and the gap to clean.
+
+    \b
+    Example:
+      clipsearch evaluate robustness --model mini --captions captions.tsv --images photos --severity 2
+    """
+    from clipsearch.evaluation import read_captions
+    from clipsearch.evaluation.robustness import evaluate_robustness
+
+    read_captions(settings.table, split=settings.split, template=template)
+    run_evaluation(
+        settings,
+        lambda encoder, progress: evaluate_robustness(
+            encoder,
+            settings.table,
+            settings.images,
+            severity=severity,
+            seed=settings.seed,
+            split=settings.split,
+            template=template,
+            progress=progress,
+        ),
+    )
+
+
+@evaluate.command("overlap")
+@evaluation_options(table="--captions", says=CAPTIONS_HELP)
+@click.option("--template", metavar="TEXT", help=TEMPLATE_HELP)
+@click.option("--training", type=_PATH, metavar="DIR", help="The folder of the training pictures.")
+@click.option("--training-split", metavar="NAME", help="Instead of --training: the split of FILE that was trained on.")
+def overlap(
+    settings: EvaluationSettings, template: str | None, training: Path | None, training_split: str | None
+) -> None:
+    """Measure what overlap with training adds.
+
+    Retrieval with and without the pictures that were seen in training: those that the training set has as well, as
+    copies or re-saved, cropped, turned or edited. They are found as `clipsearch duplicates` finds them; when two models
+    are compared, those that the first one's embeddings lead to count for both.
+
+    \b
+    Example:
+      clipsearch evaluate overlap --model mini --captions captions.tsv --images photos --training old
+    """
+    from clipsearch.evaluation import read_captions
+    from clipsearch.evaluation.overlap import OverlapReport, check_training, evaluate_overlap
+
+    read_captions(settings.table, split=settings.split, template=template)
+    check_training(training, training_split)
+    known: list[OverlapReport] = []
+
+    def measure(encoder: Encoder, progress: Progress) -> OverlapReport:
+        report = evaluate_overlap(
+            encoder,
+            settings.table,
+            settings.images,
+            training=training,
+            training_split=training_split,
+            known=known[0] if known else None,
+            split=settings.split,
+            template=template,
+            progress=progress,
+        )
+        known.append(report)
+        return report
+
+    run_evaluation(settings, measure)
+
+
+def _shot_counts(line: str) -> list[int]:
+    counts = [part.strip() for part in line.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in counts):
+        message = f"'--shots': numbers from 1 with commas between them, not {line}"
+        raise click.UsageError(message, click.get_current_context())
+    return [int(part) for part in counts]
+
+
+def _refuse_options_before(context: click.Context) -> None:
+    """Options of a subcommand belong after it; before it they would be lost."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.expose_value and source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} belongs after {context.invoked_subcommand}", context)

@@ -1,19 +1,23 @@
-"""What shell completion suggests for arguments that are not files: saved names, roots and model presets."""
+"""What shell completion suggests for arguments that are not files: saved searches, concepts, roots, model presets."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import click
 from click.shell_completion import CompletionItem
 
 from clipsearch.cli.options import Settings
 from clipsearch.config import default_library_dir
+from clipsearch.store.glance import Glanced, glance
 
 
 def suggest_saved(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of the library's saved searches."""
     return _from_library(context, "saved", incomplete)
+
+
+def suggest_concepts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the library's concepts."""
+    return _from_library(context, "concepts", incomplete)
 
 
 def suggest_roots(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -32,9 +36,7 @@ def suggest_presets(context: click.Context, parameter: click.Parameter, incomple
     ]
 
 
-def _from_library(context: click.Context, what: Literal["saved", "roots"], incomplete: str) -> list[CompletionItem]:
-    from clipsearch.store.glance import glance
-
+def _from_library(context: click.Context, what: Glanced, incomplete: str) -> list[CompletionItem]:
     named = context.ensure_object(Settings).library
     library = named if named is not None else default_library_dir()
     found = glance(library, what)

@@ -30,6 +30,8 @@ class Encoder(Protocol):
         precision: of the arithmetic or the weights, for people: ``fp32``, ``bf16``, ``int8``…
         parity: how close its embeddings are to those of the weights that `fingerprint` names, where it runs
             rounded ones; ``None`` if it runs these themselves (`clipsearch.encoders.parity.spaces_agree`).
+        logit_scale: the inverse temperature that it learned, exponentiated: what cosines are multiplied by before
+            a softmax makes probabilities of them (Radford et al. 2021, §2.3).
         transform: how a picture becomes the pixels that `encode_pixels` takes.
     """
 
@@ -39,6 +41,7 @@ class Encoder(Protocol):
     device: str
     precision: str
     parity: Parity | None
+    logit_scale: float
     transform: ImageTransform
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:

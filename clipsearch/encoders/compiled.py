@@ -52,6 +52,7 @@ class CompiledEncoder:
         self.transform = ImageTransform(self.manifest.image)
         self.precision = _in_words(self.manifest.precision)
         self.parity = self.manifest.rounding
+        self.logit_scale = self.manifest.logit_scale
         self.context_length = self.manifest.text.context_length
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:

@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType
 
 from clipsearch.query.nodes import And, Condition
+from clipsearch.query.regions import parse_region
 from clipsearch.query.values import (
     nearest,
     parse_after,
@@ -73,6 +74,9 @@ FIELDS = MappingProxyType(
             partial(parse_choice, "orientation", ORIENTATIONS), "orientation:portrait", "by shape, as it is looked at"
         ),
         "near": Field(parse_near, "near:35.3,25.1,20km", "taken within that distance of the place"),
+        "region": Field(
+            parse_region, "region:0.1,0.2,0.4,0.5", "lies in that part of the explore page's map, from 0 to 1"
+        ),
         "rating": Field(partial(parse_whole_numbers, "rating", -1, 5), "rating:>=4", "by stars, -1 (rejected) to 5"),
         "keyword": Field(partial(parse_text, "keyword", "="), "keyword:family", "has that keyword in the file"),
         "tag": Field(partial(parse_text, "tag", "="), "tag:dog", "has that tag in the library"),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias
@@ -73,10 +73,17 @@ class ImageTerm:
 
 @dataclass(frozen=True)
 class ConceptTerm:
-    """A concept that the library knows by name."""
+    """A concept that the library knows by name.
+
+    Attributes:
+        name: as it was written.
+        weight: how much it counts.
+        position: where in the line it was, from 0; ``None`` if it is from no line.
+    """
 
     name: str
     weight: float = 1.0
+    position: int | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         """As one term of a line."""
@@ -132,6 +139,24 @@ class Near:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A part of the map of a library (`clipsearch.embedding_map`).
+
+    Attributes:
+        corners: across and up, each from 0 to 1: two opposite ones of a rectangle, or those of a polygon in turn.
+        drawing: the name of the drawing that is meant; empty for the map as it is.
+    """
+
+    corners: tuple[tuple[float, float], ...]
+    drawing: str = ""
+
+    def __str__(self) -> str:
+        """The value of ``region:``."""
+        numbers = ",".join(_plain_number(number) for corner in self.corners for number in corner)
+        return f"{numbers}@{self.drawing}" if self.drawing else numbers
+
+
+@dataclass(frozen=True)
 class Size:
     """How big a picture is: in megapixels (``MP``), along its longer side (``px``), or as a file (``B``, bytes)."""
 
@@ -143,7 +168,7 @@ class Size:
         return f"{_plain_number(self.amount)}{self.unit}"
 
 
-Value: TypeAlias = str | int | float | DateRange | Near | Size
+Value: TypeAlias = str | int | float | DateRange | Near | Region | Size
 
 
 @dataclass(frozen=True)
@@ -165,7 +190,7 @@ class Condition:
         if isinstance(self.value, str):
             return f"{self.field}:{_quote_unless(_SAFE_VALUE, self.value)}"
         operator = "" if self.operator in ("=", "in") else self.operator
-        value = str(self.value) if isinstance(self.value, Near | Size) else _plain_number(self.value)
+        value = str(self.value) if isinstance(self.value, Near | Region | Size) else _plain_number(self.value)
         return f"{self.field}:{operator}{value}"
 
 

@@ -199,7 +199,8 @@ class _Parser:
         elif here == "~" and following.strip():
             self._terms.append(ImageTerm(self._picture(), factor))
         elif here == "@" and _is_name_start(following):
-            self._terms.append(ConceptTerm(self._concept(), factor))
+            place = self._at
+            self._terms.append(ConceptTerm(self._concept(), factor, place))
         elif plain:
             self._plain_word()
         else:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, text
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, exc, func, inspect, select, text
 from sqlalchemy.pool import NullPool, QueuePool
 
 from clipsearch.errors import LibraryError, SchemaVersionError
@@ -125,6 +126,13 @@ def translated(path: Path) -> Iterator[None]:
         raise LibraryError(explain(str(error.orig).strip(), path)) from error
     except sqlite3.DatabaseError as error:
         raise LibraryError(explain(str(error).strip(), path)) from error
+
+
+def is_one_of(column: Any, values: Collection[str]) -> ColumnElement[bool]:
+    """The condition that a column's text is one of many: more than a statement may have parameters."""
+    listed = func.json_each(json.dumps(list(values))).table_valued("value")
+    found: ColumnElement[bool] = column.in_(select(listed.c.value))
+    return found
 
 
 def _bring_up_to_date(engine: Engine, path: Path) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, s
 
 from clipsearch.store.chunks import CHUNK, chunks
 from clipsearch.store.database import reading, writing
+from clipsearch.store.exchanged_tags import ExchangedTag, add_tags, exchanged_tags
 from clipsearch.store.models import MODEL_COLUMNS
 from clipsearch.store.records import ModelRecord, model_record
 from clipsearch.store.revision import raise_revision
@@ -69,6 +70,7 @@ class ExchangedImage:
         vectors: float16 [dim], little-endian, as bytes: of the whole, then of its parts; empty if the model has not
             embedded it.
         from_preview: the vectors were made from the thumbnail, because the file's drive was not there.
+        tags: a person's and the model's, by name.
     """
 
     content_hash: str
@@ -77,6 +79,7 @@ class ExchangedImage:
     files: tuple[ExchangedFile, ...]
     vectors: tuple[bytes, ...] = ()
     from_preview: bool = False
+    tags: tuple[ExchangedTag, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class CatalogSnapshot:
             for content_hash, vector, from_preview in self._connection.execute(blobs):
                 vectors.setdefault(content_hash, []).append(vector)
                 previews |= {content_hash} if from_preview else set()
+        tags = exchanged_tags(self._connection, hashes, model.id if model is not None else None)
         return [
             ExchangedImage(
                 content_hash=row[0],
@@ -155,6 +159,7 @@ class CatalogSnapshot:
                 files=tuple(sorted(files.get(row[0], ()), key=lambda file: (file.root, file.path))),
                 vectors=tuple(vectors.get(row[0], ())),
                 from_preview=row[0] in previews,
+                tags=tags.get(row[0], ()),
             )
             for row in rows
         ]
@@ -188,6 +193,7 @@ class ExchangeTable:
                 embeddings=_add_embeddings(connection, images, model_id) if model_id is not None else 0,
                 files=_add_files(connection, images, roots),
             )
+            add_tags(connection, {image.content_hash: image.tags for image in images}, model_id)
             raise_revision(connection)
         return added
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import PurePath
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, case, false, func, literal, not_, or_, select
 
 from clipsearch.errors import QueryError
-from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Size, same_extensions
+from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Region, Size, same_extensions
+from clipsearch.store.database import is_one_of
 from clipsearch.store.records import RootRecord
 from clipsearch.store.tables import File, Image, ImageKeyword
+from clipsearch.store.tags import has_tag
+from clipsearch.vocabulary import canonical
 
 EARTH_RADIUS_M = 6_371_008.8
 """Mean radius; source: Moritz 2000, Geodetic Reference System 1980, table of derived constants."""
@@ -23,15 +26,27 @@ _SQL = ColumnElement[bool]
 class FilterCompiler:
     """Makes the condition of a filter; what is not in the database (drives, root names) is asked for here."""
 
-    def __init__(self, roots: list[RootRecord], *, is_online: Callable[[RootRecord], bool]) -> None:
+    def __init__(
+        self,
+        roots: list[RootRecord],
+        *,
+        is_online: Callable[[RootRecord], bool],
+        canonical_tag: Callable[[str], str] = canonical,
+        contents_in: Callable[[Region], Collection[str]] | None = None,
+    ) -> None:
         """Bind what has to be known of the roots.
 
         Args:
             roots: of the catalog.
             is_online: whether a root's drive is there; called only where a filter asks for it.
+            canonical_tag: gives the one name of a tag.
+            contents_in: the hashes of the pictures in a part of the library's map; called only where a filter asks for
+                it, which without this is an error.
         """
         self._roots = roots
         self._is_online = is_online
+        self._canonical_tag = canonical_tag
+        self._contents_in = contents_in
 
     def condition(self, filter_: Filter) -> _SQL:
         """The condition over `File` joined with `Image`; it is never NULL, so that `not` passes what is unknown.
@@ -49,10 +64,10 @@ class FilterCompiler:
 
     def _field(self, condition: Condition) -> _SQL:
         value = condition.value
-        if isinstance(value, DateRange):
-            return _taken(value)
-        if isinstance(value, Near):
-            return _near(value)
+        if isinstance(value, DateRange | Near):
+            return _taken(value) if isinstance(value, DateRange) else _near(value)
+        if isinstance(value, Region):
+            return self._region(value)
         if isinstance(value, Size):
             return _compare(_SIZES[value.unit](), condition.operator, value.amount)
         if condition.field in _NUMBERS:
@@ -65,11 +80,11 @@ class FilterCompiler:
             "ext": _extension,
             "orientation": _ORIENTATIONS.__getitem__,
             "keyword": _keyword,
+            # as it is written, too: a tag by hand may be from before a vocabulary knew a synonym
+            "tag": lambda tag: has_tag(sorted({self._canonical_tag(tag), " ".join(tag.lower().split())})),
             "root": self._root,
             "status": self._status,
         }
-        if condition.field not in of_text:
-            raise QueryError(f"{condition.field}: cannot be searched yet; this library keeps no {condition.field}s")
         return of_text[condition.field](cast("str", value))
 
     def _folder(self, value: str) -> _SQL:
@@ -91,6 +106,11 @@ class FilterCompiler:
         wanted = value.lower()
         named = [root for root in self._roots if wanted in (root.path.name.lower(), root.path.as_posix().lower())]
         return or_(false(), *(_in_root(root) for root in named))
+
+    def _region(self, value: Region) -> _SQL:
+        if self._contents_in is None:
+            raise QueryError("region: cannot be searched here; it is a part of a library's map")
+        return is_one_of(File.content_hash, self._contents_in(value))
 
     def _status(self, value: str) -> _SQL:
         wanted = value == "online"

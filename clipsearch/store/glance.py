@@ -8,14 +8,20 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Glanced: TypeAlias = Literal["saved", "roots", "concepts"]
 
 _CATALOG_NAME = "catalog.sqlite3"
-_STATEMENTS = {"saved": "SELECT name FROM saved_searches", "roots": "SELECT path FROM roots"}
+_STATEMENTS = {
+    "saved": "SELECT name FROM saved_searches",
+    "roots": "SELECT path FROM roots",
+    "concepts": "SELECT name FROM concepts",
+}
 
 
-def glance(library: Path, what: Literal["saved", "roots"]) -> list[str]:
-    """Names of the saved searches, or paths of the roots, in order; paths that are not UTF-8 are left out."""
+def glance(library: Path, what: Glanced) -> list[str]:
+    """Names of the saved searches or concepts, or paths of the roots, in order; those not UTF-8 are left out."""
     try:
         uri = (library / _CATALOG_NAME).absolute().as_uri() + "?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=0.2)) as connection:

@@ -18,10 +18,13 @@ from clipsearch.reports import FileFailure
 from clipsearch.store.batch import Batch, write_batch
 from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.store.chunks import chunks
+from clipsearch.store.concepts import ConceptTable
 from clipsearch.store.database import open_database, reading, writing
 from clipsearch.store.exchange import ExchangeTable
 from clipsearch.store.jobs import JobTable, count_done
 from clipsearch.store.models import ModelTable
+from clipsearch.store.overview import OverviewTable
+from clipsearch.store.positions import PositionTable
 from clipsearch.store.records import (
     METADATA_VERSION,
     CatalogCounts,
@@ -33,6 +36,7 @@ from clipsearch.store.revision import current_revision, raise_revision
 from clipsearch.store.roots import RootTable
 from clipsearch.store.saved import SavedSearchTable
 from clipsearch.store.tables import Embedding, Failure, File, Image, Root
+from clipsearch.store.tags import TagTable
 from clipsearch.store.upkeep import UpkeepTable
 
 
@@ -49,7 +53,11 @@ class ImageStore:
         self.jobs = JobTable(self._engine, self.path)
         self.saved = SavedSearchTable(self._engine, self.path)
         self.upkeep = UpkeepTable(self._engine, self.path)
+        self.concepts = ConceptTable(self._engine, self.path)
         self.exchange = ExchangeTable(self._engine, self.path)
+        self.overview = OverviewTable(self._engine, self.path)
+        self.tags = TagTable(self._engine, self.path)
+        self.positions = PositionTable(self._engine, self.path)
 
     def close(self) -> None:
         """Give back every connection."""

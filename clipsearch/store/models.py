@@ -10,6 +10,7 @@ from clipsearch.encoders.parity import Parity
 from clipsearch.store.database import reading, writing
 from clipsearch.store.records import ModelRecord, SpaceRecord, model_record
 from clipsearch.store.tables import CatalogState, Embedding, File, Model
+from clipsearch.store.tags import drop_tags_of_others
 
 MODEL_COLUMNS = (
     Model.id,
@@ -68,12 +69,13 @@ class ModelTable:
             return [_space(connection, model, contents, model.id == active) for model in models]
 
     def drop_others(self, kept: ModelRecord) -> list[ModelRecord]:
-        """Drop the embeddings of every other model, and those models."""
+        """Drop the embeddings and the tags of every other model, and those models."""
         with writing(self._engine, self._path) as connection:
             others = [
                 model_record(row) for row in connection.execute(select(*MODEL_COLUMNS).where(Model.id != kept.id))
             ]
             connection.execute(delete(Embedding).where(Embedding.model_id != kept.id))
+            drop_tags_of_others(connection, kept.id)
             connection.execute(delete(Model).where(Model.id != kept.id))
         return others
 

@@ -219,3 +219,94 @@ class SavedSearch(Base):
     seen_embedding_id: Mapped[int] = mapped_column(BigInteger, default=0)
     """The newest embedding, of whatever model, when its new results were last looked at; 0 if there was none."""
     saved_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Concept(Base):
+    """Something that a person taught the library by examples, and named."""
+
+    __tablename__ = "concepts"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    text: Mapped[str | None] = mapped_column(Text)
+    """What it is in words."""
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    """Rises by one with each change of its examples."""
+    added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class ConceptExample(Base):
+    """A content that shows a concept, or that does not; in the library or not."""
+
+    __tablename__ = "concept_examples"
+
+    concept_id: Mapped[int] = mapped_column(ForeignKey("concepts.id", ondelete="CASCADE"), primary_key=True)
+    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    positive: Mapped[bool] = mapped_column(Boolean(create_constraint=False))
+    path: Mapped[str | None] = mapped_column(PathText)
+    """Where a picture outside of the library was; with `preview`."""
+    preview: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """A JPEG of it, for when another model has to embed it and the file is gone."""
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"))
+    """Whose embedding `vector` is."""
+    vector: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """float16 [dim], little-endian, unit length."""
+
+
+class ConceptFit(Base):
+    """What was fitted to a concept's examples in a model's space; see `clipsearch.concepts.fitting.ConceptFit`."""
+
+    __tablename__ = "concept_fits"
+
+    concept_id: Mapped[int] = mapped_column(ForeignKey("concepts.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    direction: Mapped[bytes] = mapped_column(LargeBinary)
+    """float32 [dim], little-endian, unit length."""
+    scale: Mapped[float] = mapped_column(Float)
+    intercept: Mapped[float] = mapped_column(Float)
+    text_share: Mapped[float] = mapped_column(Float)
+    regularisation: Mapped[float] = mapped_column(Float)
+    positives: Mapped[int] = mapped_column(Integer)
+    negatives: Mapped[int] = mapped_column(Integer)
+    drawn: Mapped[int] = mapped_column(Integer)
+    fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class ImageTag(Base):
+    """A tag that a model gave a content."""
+
+    __tablename__ = "image_tags"
+
+    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    tag: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+    score: Mapped[float] = mapped_column(Float)
+    """The probability that it fits, 0–1 (`clipsearch.tagging`)."""
+
+
+class TagDecision(Base):
+    """What a person has said of a tag on a content: it wins over every model, and names no row that could go."""
+
+    __tablename__ = "tag_decisions"
+
+    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    tag: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+    present: Mapped[bool] = mapped_column(Boolean(create_constraint=False))
+    """Whether it fits; if not, no model gives it again."""
+    decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class TagState(Base):
+    """How far a model's tags have come; without a row the model gives none."""
+
+    __tablename__ = "tag_states"
+
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    vocabulary: Mapped[str | None] = mapped_column(Text)
+    """The text of a person's own vocabulary; ``None`` for the one that is shipped."""
+    digest: Mapped[str] = mapped_column(String(64))
+    """Of the words, the method and what was fitted: with another, everything is tagged anew."""
+    embedding_id: Mapped[int] = mapped_column(BigInteger)
+    """The newest embedding that was looked at."""
+    pictures: Mapped[int] = mapped_column(BigInteger)
+    """How many the library had when all of it was tagged."""

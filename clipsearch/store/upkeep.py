@@ -22,7 +22,17 @@ from clipsearch.store.database import (
 from clipsearch.store.models import MODEL_COLUMNS
 from clipsearch.store.records import ModelRecord, model_record
 from clipsearch.store.revision import raise_revision
-from clipsearch.store.tables import Embedding, Failure, File, Image, ImageKeyword, Model, Root
+from clipsearch.store.tables import (
+    Embedding,
+    Failure,
+    File,
+    Image,
+    ImageKeyword,
+    ImageTag,
+    Model,
+    Root,
+    TagDecision,
+)
 
 _REPLACEABLE = frozenset(
     {
@@ -31,6 +41,9 @@ _REPLACEABLE = frozenset(
         ("failures", "roots"),
         ("embeddings", "images"),
         ("image_keywords", "images"),
+        ("image_tags", "images"),
+        ("image_tags", "models"),
+        ("tag_states", "models"),
     }
 )
 """Tables, each with one that its rows name: without that row, theirs can go, and indexing makes them again."""
@@ -147,14 +160,15 @@ class UpkeepTable:
             yield from ((content_hash, Path(root) / relative) for content_hash, root, relative in rows)
 
     def drop_unheld(self) -> tuple[int, int]:
-        """Drop every image that no file holds, with its embeddings and keywords, in one transaction.
+        """Drop every image that no file holds, with its embeddings, keywords and tags, in one transaction.
 
         Returns:
             How many images and how many embeddings that were.
         """
         with writing(self._engine, self._path) as connection:
             embeddings = connection.execute(delete(Embedding).where(~_is_held(Embedding))).rowcount
-            connection.execute(delete(ImageKeyword).where(~_is_held(ImageKeyword)))
+            for table in (ImageKeyword, ImageTag, TagDecision):
+                connection.execute(delete(table).where(~_is_held(table)))
             images = connection.execute(delete(Image).where(~_is_held(Image))).rowcount
             if images or embeddings:
                 raise_revision(connection)
@@ -203,5 +217,5 @@ def is_replaceable(table: str, parent: str) -> bool:
     return (table, parent) in _REPLACEABLE
 
 
-def _is_held(table: type[Image | Embedding | ImageKeyword]) -> ColumnElement[bool]:
+def _is_held(table: type[Image | Embedding | ImageKeyword | ImageTag | TagDecision]) -> ColumnElement[bool]:
     return select(File.id).where(File.content_hash == table.content_hash).exists()

@@ -16,7 +16,8 @@ from clipsearch.store.path_text import path_to_text
 MANIFEST_NAME = "manifest.json"
 FORMATS = ("npz", "parquet")
 _KIND = "clipsearch export"
-_VERSION = 1
+_VERSION = 2
+"""2 since tags are in it."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """An export as ``images.jsonl`` and ``embeddings.npz``, which every language reads.
 
 A line of the first is a JSON object: ``content_hash``, ``width``, ``height``, ``format``, the metadata that the
-picture has, ``keywords``, ``files`` (``root`` is an index into the manifest's ``roots``), ``embedding``, the row
-of the array ``embeddings`` (float16) in the second, or null, and ``parts``, of a long picture: how many rows after
-that are its parts', side by side along its long side. A byte of a path that is not UTF-8 is a lone surrogate,
-``\\udc80`` to ``\\udcff``, as in `os.fsdecode`.
+picture has, ``keywords``, ``files`` (``root`` is an index into the manifest's ``roots``), ``tags`` (``score`` is null
+from a person, and ``present`` false where one has said that the tag does not fit), ``embedding``, the row of the array
+``embeddings`` (float16) in the second, or null, and ``parts``, of a long picture: how many rows after that are its
+parts', side by side along its long side. A byte of a path that is not UTF-8 is a lone surrogate, ``\\udc80`` to
+``\\udcff``, as in `os.fsdecode`.
 """
 
 from __future__ import annotations

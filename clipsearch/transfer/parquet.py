@@ -1,7 +1,8 @@
 """An export as ``images.parquet``, for data frames and databases.
 
 One row per content: ``content_hash``, ``width``, ``height``, ``format``, the metadata, ``keywords``, ``files``
-(``root`` is an index into the manifest's ``roots``) and ``embeddings``, a list of lists of fixed size of float16: of
+(``root`` is an index into the manifest's ``roots``), ``tags`` (``score`` is null from a person, and ``present`` false
+where one has said that the tag does not fit) and ``embeddings``, a list of lists of fixed size of float16: of
 the whole picture, then of the parts of a long one, side by side along its long side. Parquet's text is UTF-8: a byte
 of a path that is not is written as ``//`` and its two hex digits, which occur in no other path.
 """
@@ -71,7 +72,9 @@ def read_parquet(directory: Path, *, dim: int, roots: int) -> Iterator[list[Exch
     pyarrow = import_pyarrow()
     try:
         with pyarrow.parquet.ParquetFile(directory / IMAGES_NAME) as file:
-            if not file.schema_arrow.equals(_schema(pyarrow, dim)):
+            schema = _schema(pyarrow, dim)
+            without_tags = schema.remove(schema.get_field_index("tags"))  # as it was before these were kept
+            if not (file.schema_arrow.equals(schema) or file.schema_arrow.equals(without_tags)):
                 raise ValueError("its columns are not those of an export")
             for batch in file.iter_batches(batch_size=CHUNK):
                 yield _images(batch, dim, roots)
@@ -96,6 +99,13 @@ def _schema(pyarrow: Any, dim: int) -> Any:
             pyarrow.field("mtime_ns", pyarrow.int64()),
         ]
     )
+    tag = pyarrow.struct(
+        [
+            pyarrow.field("tag", pyarrow.string()),
+            pyarrow.field("score", pyarrow.float64()),
+            pyarrow.field("present", pyarrow.bool_()),
+        ]
+    )
     return pyarrow.schema(
         [
             pyarrow.field("content_hash", pyarrow.string(), nullable=False),
@@ -106,6 +116,7 @@ def _schema(pyarrow: Any, dim: int) -> Any:
             pyarrow.field("keywords", pyarrow.list_(pyarrow.string())),
             pyarrow.field("files", pyarrow.list_(file)),
             pyarrow.field("from_preview", pyarrow.bool_(), nullable=False),
+            pyarrow.field("tags", pyarrow.list_(tag)),
             *([pyarrow.field("embeddings", pyarrow.list_(pyarrow.list_(pyarrow.float16(), dim)))] if dim else []),
         ]
     )

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from clipsearch.store.exchange import IMAGE_FIELDS, REQUIRED_FIELDS, ExchangedFile, ExchangedImage, FieldValue
+from clipsearch.store.exchanged_tags import ExchangedTag
 from clipsearch.store.path_text import path_to_text
 from clipsearch.store.tables import HASH_LENGTH
 
@@ -17,6 +18,8 @@ _LARGEST = 2**63
 """Integers of this size and above fit in no database column."""
 
 _OTHERS = frozenset({"content_hash", "keywords", "files", "from_preview"})
+_OPTIONAL = frozenset({"tags"})
+"""What exports of before it was kept lack."""
 
 
 def to_row(image: ExchangedImage, *, path: Callable[[str], str] = str) -> dict[str, Any]:
@@ -35,6 +38,7 @@ def to_row(image: ExchangedImage, *, path: Callable[[str], str] = str) -> dict[s
             for file in image.files
         ],
         "from_preview": image.from_preview,
+        "tags": [{"tag": tag.tag, "score": tag.score, "present": tag.present} for tag in image.tags],
     }
 
 
@@ -52,7 +56,7 @@ def from_row(
     Raises:
         ValueError: a value is missing, unknown, or makes no sense (`UnicodeEncodeError` is one, too).
     """
-    unknown = row.keys() - IMAGE_FIELDS.keys() - _OTHERS
+    unknown = row.keys() - IMAGE_FIELDS.keys() - _OTHERS - _OPTIONAL
     missing = [name for name in (*REQUIRED_FIELDS, *_OTHERS) if row.get(name) is None]
     if unknown or missing:
         raise ValueError(f"{sorted(unknown)[0]!r} is unknown" if unknown else f"{sorted(missing)[0]!r} is missing")
@@ -66,6 +70,7 @@ def from_row(
         files=tuple(_file(file, roots, path) for file in _typed("files", row["files"], list)),
         vectors=vectors,
         from_preview=_typed("from_preview", row["from_preview"], bool),
+        tags=_tags(row.get("tags")),
     )
 
 
@@ -99,6 +104,21 @@ def _file(file: Any, roots: int, path: Callable[[str], str]) -> ExchangedFile:
         raise ValueError("a file's path leads out of its folder")
     path_to_text(relative).encode()  # some surrogates stand for no byte
     return ExchangedFile(root, relative, size, mtime_ns)
+
+
+def _tags(tags: Any) -> tuple[ExchangedTag, ...]:
+    """One of each from a person and from the model at most: no catalog holds more."""
+    found: dict[tuple[str, bool], ExchangedTag] = {}
+    for tag in _typed("tags", tags if tags is not None else [], list):
+        values = _typed("tags", tag, dict)
+        name, present = _typed("tags", values.get("tag"), str), _typed("tags", values.get("present"), bool)
+        score = values.get("score")
+        if score is not None and not 0.0 <= (score := float(_typed("tags", score, float))) <= 1.0:
+            raise ValueError("the score of a tag is no probability")
+        if not name or (name, score is None) in found or not (present or score is None):
+            raise ValueError("a tag is not as it should be")
+        found[name, score is None] = ExchangedTag(name, score, present)
+    return tuple(found.values())
 
 
 def _typed(name: str, value: Any, wanted: type) -> Any:

@@ -16,6 +16,8 @@ from onnx import helper, numpy_helper
 from tokenizers import Tokenizer
 from torch import nn
 
+from indexer.int8_weights import round_to_int8
+
 OPSET = 17
 _SMALL = 4096  # weights with fewer numbers stay float32: there is nothing to gain
 
@@ -92,13 +94,10 @@ def quantize_weights(source: Path, target: Path) -> None:
 
 def _store_as_int8(graph: Any, weight: Any, *, axis: int) -> None:
     """Replace a two-dimensional initializer by its int8 form and a scale per index of `axis`."""
-    values = numpy_helper.to_array(weight)
-    largest = np.abs(values).max(axis=1 - axis, keepdims=True)
-    scale = np.maximum(largest, 1e-12).astype(np.float32) / 127
-    rounded = np.clip(np.round(values / scale), -127, 127).astype(np.int8)
+    rounded, scale = round_to_int8(numpy_helper.to_array(weight), axis=axis)
     graph.initializer.remove(weight)
     graph.initializer.append(numpy_helper.from_array(rounded, f"{weight.name}_int8"))
-    graph.initializer.append(numpy_helper.from_array(scale.reshape(-1), f"{weight.name}_scale"))
+    graph.initializer.append(numpy_helper.from_array(scale, f"{weight.name}_scale"))
 
 
 def _dequantize(name: str, quantized: str, output: str, *, axis: int) -> Any:

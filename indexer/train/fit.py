@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from indexer.losses import clip_loss, matching_loss
 from indexer.train.data import TrainingData
-from indexer.train.losses import clip_loss, matching_loss
 from indexer.train.text_side import TextSide
 from indexer.train.towers import ImageHead
 

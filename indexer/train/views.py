@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
 from clipsearch.errors import ConfigError
+from indexer.augmentation import random_box
 
 CROP_AREA = (0.4, 1.0)
-CROP_ASPECT = (3 / 4, 4 / 3)
 GREYSCALE_CHANCE = 0.15
 
 
@@ -49,7 +48,7 @@ def random_view(image: Image.Image, size: int, rng: np.random.Generator) -> NDAr
 
     Source: Szegedy et al. 2015, Going Deeper with Convolutions, §6 (crops by area and aspect ratio).
     """
-    left, top, width, height = _random_box(image.size, rng)
+    left, top, width, height = random_box(image.size, rng, area=CROP_AREA)
     box = (left, top, left + width, top + height)
     view = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
     if rng.random() < 0.5:
@@ -61,15 +60,3 @@ def random_view(image: Image.Image, size: int, rng: np.random.Generator) -> NDAr
     if rng.random() < GREYSCALE_CHANCE:
         view = view.convert("L").convert("RGB")
     return np.asarray(view)
-
-
-def _random_box(size: tuple[int, int], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Left, top, width and height of a random crop; the whole picture if ten tries do not fit."""
-    width, height = size
-    for _ in range(10):
-        area = width * height * rng.uniform(*CROP_AREA)
-        aspect = math.exp(rng.uniform(math.log(CROP_ASPECT[0]), math.log(CROP_ASPECT[1])))
-        wide, high = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if 0 < wide <= width and 0 < high <= height:
-            return int(rng.integers(width - wide + 1)), int(rng.integers(height - high + 1)), wide, high
-    return 0, 0, width, height

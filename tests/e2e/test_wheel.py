@@ -57,6 +57,8 @@ def test_the_wheel_holds_the_model_and_the_migrations_and_no_tests(wheel: Path) 
     for name in ("image.onnx", "text.onnx", "tokenizer.json", "model.json", "MODEL_CARD.md"):
         assert f"{MODEL}/{name}" in names
     assert any(name.startswith("clipsearch/store/migrations/versions/") for name in names)
+    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ui").rglob("*") if path.is_file()}
+    assert {name for name in page if "__pycache__" not in name} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.startswith(("tests/", "data/")) or "__pycache__" in name]
 

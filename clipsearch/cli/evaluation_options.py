@@ -1,0 +1,180 @@
+"""The options of all evaluations, and what they have in common: load the models, measure, write."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipsearch.cli.options import debug_option, encoder_options
+from clipsearch.cli.progress import notify_on_stderr
+
+if TYPE_CHECKING:
+    from clipsearch.encoders.base import Encoder
+    from clipsearch.evaluation import Bootstrap, EvaluationReport, Progress
+
+_PATH = click.Path(path_type=Path)
+
+_FEWEST_RESAMPLES = 100
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What is measured, and how it is written.
+
+    Attributes:
+        spec: the model; ``None`` if two are compared.
+        compare: the two models that are compared; ``None`` if there is one.
+        table: captions or labels.
+        images: the folder of the pictures that the table names.
+        split: of the table; all of it by default.
+        resamples: of the bootstrap.
+        seed: of all that is drawn.
+        as_json: whether JSON is written.
+        plot: where a plot is written as well.
+        runtime: value of ``--runtime``.
+        device: value of ``--device``.
+    """
+
+    spec: str | None
+    compare: tuple[str, str] | None
+    table: Path
+    images: Path
+    split: str | None
+    resamples: int
+    seed: int
+    as_json: bool
+    plot: Path | None
+    runtime: str
+    device: str
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The one or two models."""
+        return self.compare if self.compare is not None else (self.spec or "",)
+
+
+def evaluation_options(*, table: str, says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of every evaluation, passed on as `settings`, an `EvaluationSettings`.
+
+    Args:
+        table: the option that names the table, ``--captions`` or ``--labels``.
+        says: its help.
+    """
+    options = (
+        click.option("--model", "spec", metavar="SPEC", help="The model to measure; see `clipsearch models`."),
+        click.option(
+            "--compare",
+            nargs=2,
+            metavar="A B",
+            help="Instead of --model: two models side by side, and how they differ.",
+        ),
+        click.option(table, "table", type=_PATH, metavar="FILE", help=says),
+        click.option("--images", type=_PATH, metavar="DIR", help="The folder of the pictures that FILE names."),
+        click.option("--split", metavar="NAME", help="Use only the rows of this split."),
+        click.option("--json", "as_json", is_flag=True, help="Print a JSON object; rates are between 0 and 1."),
+        click.option("--plot", type=_PATH, metavar="FILE", help="Draw the figures too, as .png or .svg."),
+        click.option(
+            "--resamples",
+            type=click.IntRange(min=_FEWEST_RESAMPLES),
+            default=2000,
+            show_default=True,
+            metavar="N",
+            help="Draws of the bootstrap that intervals and p-values are made of.",
+        ),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn."),
+        encoder_options,
+        debug_option,
+    )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_settings(*arguments: Any, **values: Any) -> Any:
+            chosen = {field.name: values.pop(field.name) for field in fields(EvaluationSettings)}
+            if click.get_current_context().invoked_subcommand is not None:
+                return command(*arguments, settings=None, **values)
+            for name, value in ((table, chosen["table"]), ("--images", chosen["images"])):
+                if value is None:
+                    raise click.UsageError(f"Missing option '{name}'", click.get_current_context())
+            if (chosen["spec"] is None) == (chosen["compare"] is None):
+                message = "Missing option '--model'" if chosen["spec"] is None else "--model does not go with --compare"
+                raise click.UsageError(message, click.get_current_context())
+            return command(*arguments, settings=EvaluationSettings(**chosen), **values)
+
+        decorated: Callable[..., Any] = with_settings
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def run_evaluation(
+    settings: EvaluationSettings,
+    measure: Callable[[Encoder, Progress], EvaluationReport],
+    *,
+    per_model: Callable[[Encoder], None] = lambda encoder: None,
+) -> None:
+    """Measure one model, or two that are compared, and write what was found.
+
+    Args:
+        settings: the options.
+        measure: measures a model.
+        per_model: called with each model afterwards.
+    """
+    from clipsearch.cli.evaluation_text import write_reports
+    from clipsearch.encoders.loading import load_encoder
+    from clipsearch.evaluation import Bootstrap
+
+    if settings.plot is not None:
+        from clipsearch.evaluation.plots import check_plot_path
+
+        check_plot_path(settings.plot)
+    reports = []
+    for spec in settings.specs:
+        encoder = load_encoder(spec, runtime=settings.runtime, device=settings.device, notify=notify_on_stderr)
+        progress = EmbeddingProgress()
+        try:
+            reports.append(measure(encoder, progress))
+        finally:
+            progress.close()
+        per_model(encoder)
+    for skipped in reports[0].skipped:
+        notify_on_stderr(f"skipping {skipped.image}: {skipped.reason}")
+    bootstrap = Bootstrap(settings.resamples, settings.seed)
+    write_reports(reports, bootstrap, as_json=settings.as_json)
+    if settings.plot is not None:
+        _plot(settings.plot, reports, bootstrap)
+
+
+def _plot(path: Path, reports: list[EvaluationReport], bootstrap: Bootstrap) -> None:
+    from clipsearch.evaluation.plots import plot_reports
+
+    plot_reports(path, reports, bootstrap)
+
+
+class EmbeddingProgress:
+    """One line on stderr, rewritten on a terminal; elsewhere a line per tenth."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._told = ("", 0)
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show how far it is."""
+        tenth = 10 * done // total
+        if self._terminal:
+            click.echo(f"\r\033[Kembedding {what}: {done:,} of {total:,}", err=True, nl=False)
+        elif tenth and (what, tenth) != self._told:
+            click.echo(f"embedding {what}: {done:,} of {total:,}", err=True)
+        self._told = (what, tenth)
+
+    def close(self) -> None:
+        """Leave the terminal clean."""
+        if self._terminal:
+            click.echo("\r\033[K", err=True, nl=False)

@@ -1,0 +1,80 @@
+"""``clipsearch ui``: the web page over the library."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from clipsearch.cli.options import Settings, common_options
+from clipsearch.errors import ConfigError
+
+TOKEN_VARIABLE = "CLIPSEARCH_UI_TOKEN"
+
+_DEFAULT_ADDRESS = "127.0.0.1"
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="N",
+    help="The port to serve on; by default the first free one from 8501.",
+)
+@click.option(
+    "--address",
+    default=_DEFAULT_ADDRESS,
+    show_default=True,
+    metavar="A",
+    help="The address to bind to. Any but this machine's own needs an access token.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"A file with the access token on its first line; or set {TOKEN_VARIABLE}.",
+)
+@click.option("--no-browser", is_flag=True, help="Print the address only.")
+@common_options
+@click.pass_obj
+def ui(settings: Settings, *, port: int | None, address: str, token_file: Path | None, no_browser: bool) -> None:
+    """Show the library in a browser: search it, look at pictures, index folders.
+
+    The page is served on this machine only, and nothing it shows leaves it. Runs until it is stopped (Ctrl-C
+    or a termination signal). Without a library it asks for folders, or shows the demo. With an access token,
+    open the page once with ?token= and the token behind its address; see docs/web.md.
+
+    \b
+    Examples:
+      clipsearch ui
+      clipsearch ui --port 9000 --no-browser
+      clipsearch --library /media/photos/.clipsearch ui
+      clipsearch ui --address 192.168.1.20 --token-file ~/clipsearch-token
+    """
+    from ui.server import ServerSettings, serve
+
+    token = _token(token_file)
+    wanted = ServerSettings(settings.library, address=address, port=port, token=token, open_browser=not no_browser)
+    serve(wanted, announce=lambda url: _announce(url, asks_for_token=token is not None))
+    click.echo("stopped", err=True)
+
+
+def _token(file: Path | None) -> str | None:
+    """The access token, from the file or the environment; never from the command line, which others see."""
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        lines = file.expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"cannot read the access token from {file}: {reason}") from error
+    token = lines[0].strip() if lines else ""
+    if not token:
+        raise ConfigError(f"the first line of {file} is empty; put the access token there")
+    return token
+
+
+def _announce(url: str, *, asks_for_token: bool) -> None:
+    click.echo(f"{url}?token=… (put your access token there)" if asks_for_token else url)
+    click.echo("stop with Ctrl-C", err=True)

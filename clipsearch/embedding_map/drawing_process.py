@@ -1,0 +1,54 @@
+"""The program of the process that draws a library's map, so that no search waits for it.
+
+It is started by `clipsearch.embedding_map.keeper` with the library's directory, takes one core at low priority, and
+ends when its parent does, however that ends: then its standard input ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+from clipsearch.embedding_map.drawing import caught_up, draw_map
+from clipsearch.embedding_map.files import load_map, map_lock, save_map
+from clipsearch.store.image_store import ImageStore
+
+_NICENESS = 10
+_WAIT_S = 3600.0
+"""For another process that draws the map of the same library."""
+
+
+def redraw(directory: Path) -> None:
+    """Draw a library's map and save it, unless another process has meanwhile.
+
+    Raises:
+        LibraryError: the catalog cannot be read.
+        OSError: the map cannot be saved.
+    """
+    store = ImageStore(directory)
+    try:
+        model = store.models.active()
+        with map_lock(directory, wait_s=_WAIT_S) as may_write:
+            if model is None or not may_write:
+                return
+            saved = load_map(directory, model)
+            if saved is not None and not caught_up(store, model, saved).is_to_be_redrawn():
+                return
+            save_map(directory, model, draw_map(store, model))
+    finally:
+        store.close()
+
+
+def _end_with_parent() -> None:
+    while os.read(sys.stdin.fileno(), 1024):  # not by sys.stdin, which a thread must not hold when Python ends
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    redraw(Path(sys.argv[1]))

@@ -1,0 +1,29 @@
+"""How good a model is, measured without any library: retrieval, labels, few-shot, robustness, overlap.
+
+docs/evaluation.md has the protocols, the metrics and the tests.
+"""
+
+from __future__ import annotations
+
+from clipsearch.evaluation.captions import Caption, read_captions
+from clipsearch.evaluation.embedding import Progress, SkippedImage
+from clipsearch.evaluation.measurements import Difference, Figure, Measurement
+from clipsearch.evaluation.report import EvaluationReport, compare
+from clipsearch.evaluation.retrieval import RetrievalReport, evaluate_retrieval, pair_similarities
+from clipsearch.evaluation.significance import Bootstrap
+
+__all__ = [
+    "Bootstrap",
+    "Caption",
+    "Difference",
+    "EvaluationReport",
+    "Figure",
+    "Measurement",
+    "Progress",
+    "RetrievalReport",
+    "SkippedImage",
+    "compare",
+    "evaluate_retrieval",
+    "pair_similarities",
+    "read_captions",
+]

@@ -1,0 +1,160 @@
+"""The page in a real browser: a server over the demo's photographs, and pages that fail on anything untoward."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from clipsearch.demo_photos import copy_photographs
+from clipsearch.library import Library
+from tests.ui_process import Server, start_ui
+
+INSTALL = "tests/browser/install_chromium.sh"
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+_PROBE = re.compile(r"/[^/]+/_stcore/(?:health|host-config)")
+"""Below a page's own path Streamlit looks for its server, does not find it, and says so on the console."""
+
+_START_LIMIT_MS = 30_000
+"""What a page may take to be there on a machine that has other things to do."""
+
+
+def _chromium() -> str:
+    named = os.environ.get("CLIPSEARCH_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    if named is None:
+        pytest.fail(f"there is no Chromium for the browser tests; run {INSTALL}, or name one in CLIPSEARCH_CHROMIUM")
+    return named
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window, for which no name but this machine's leads anywhere."""
+    executable = _chromium()
+    expect.set_options(timeout=_START_LIMIT_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=[
+                "--no-sandbox",  # which needs rights that containers lack
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers of a test's own: over an empty place by default, with a cache of its own."""
+    started: list[Server] = []
+
+    def start(folder: Path | None = None, *options: str) -> Server:
+        log = tmp_path / f"server-{len(started)}.log"
+        server = start_ui(folder or tmp_path / "library", *options, cache=tmp_path / "cache", log=log)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of the demo's photographs, embedded with the bundled model; to be read only."""
+    folder = tmp_path_factory.mktemp("demo")
+    copy_photographs(folder / "photos")
+    with Library.open(folder / "library", model="mini", create=True) as library:
+        library.index(folder / "photos")
+    return folder / "library"
+
+
+@pytest.fixture(scope="session")
+def server(demo_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server over `demo_library` for all tests that only look."""
+    place = tmp_path_factory.mktemp("server")
+    started = start_ui(demo_library, cache=place / "cache", log=place / "log")
+    yield started
+    assert started.stop() == 0
+
+
+@dataclass
+class Watched:
+    """What went wrong in pages while they were watched."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Note errors of scripts, on the console and from outside, and whatever leaves this machine."""
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
+        page.on("request", lambda request: self._address(request.url))
+        page.on("websocket", lambda socket: self._address(socket.url))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        where = urlsplit(message.location.get("url", "")).path
+        if message.type == "error" and not _PROBE.fullmatch(where):
+            self.problems.append(f"console: {message.text} ({where})")
+
+    def _address(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            self.problems.append(f"request to {url}")
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages, each a visitor of its own; options as for playwright's ``new_context``."""
+    watched, contexts = Watched(), []
+
+    def open_(**options: object) -> Page:
+        settings = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce", **options}
+        contexts.append(browser.new_context(**settings))  # type: ignore[arg-type]
+        page = contexts[-1].new_page()
+        page.set_default_timeout(_START_LIMIT_MS)
+        watched.watch(page)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not watched.problems
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """A window of 1280 × 800 pixels; the test fails on any console error and any request that leaves this machine."""
+    return open_page()
+
+
+@pytest.fixture
+def settled() -> Callable[[Page], None]:
+    """Waits until Streamlit has run its script and drawn what came of it."""
+
+    def wait(page: Page) -> None:
+        page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        page.wait_for_selector("[data-stale=true]", state="detached")  # not by a function: the page forbids eval
+
+    return wait
+
+
+@pytest.fixture
+def shot(tmp_path: Path) -> Callable[..., Path]:
+    """Saves a screenshot: into the folder that CLIPSEARCH_SCREENSHOTS names, or else the test's own."""
+
+    def save(page: Page, name: str, *, full_page: bool = False) -> Path:
+        folder = Path(os.environ.get("CLIPSEARCH_SCREENSHOTS") or tmp_path)
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{name}.png", full_page=full_page, animations="disabled")
+        return folder / f"{name}.png"
+
+    return save

@@ -1,0 +1,340 @@
+"""The library page, as `streamlit.testing` runs it: every section, and what its buttons do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from clipsearch.library import Library
+from clipsearch.lock import writer_lock
+from tests.conftest import ColourEncoder, save_photo
+from tests.test_migrate import OtherEncoder
+from ui import indexing, shared
+from ui import strings_library as strings
+from ui.library_sections import duplicates as duplicates_section
+from ui.library_sections.found_duplicates import DuplicatesHolder
+
+LIMIT_S = 60.0
+
+
+def script() -> None:
+    from ui.pages.library import page
+
+    page()
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a process shares between its sessions begins anew."""
+    monkeypatch.setattr(
+        "ui.indexing._work", indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
+    )
+    monkeypatch.setattr("ui.library_sections.duplicates.duplicates_holder", DuplicatesHolder())
+    yield
+    indexing.stop()
+    indexing._work.wait(LIMIT_S)
+    shared.configure()
+
+
+@pytest.fixture
+def app(indexed: Library) -> AppTest:
+    shared.configure(indexed.path, encoder=ColourEncoder())
+    return AppTest.from_function(script, default_timeout=LIMIT_S)
+
+
+def opened(app: AppTest, section: str) -> AppTest:
+    app.session_state["library_section"] = section
+    return well(app.run())
+
+
+def well(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def when_done(app: AppTest) -> AppTest:
+    indexing._work.wait(LIMIT_S)
+    return well(app.run())
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    (button,) = [button for button in app.button if button.label == label]
+    assert not button.disabled
+    return well(button.click().run())
+
+
+def texts(app: AppTest) -> str:
+    kinds = (app.text, app.caption, app.markdown, app.info, app.success, app.warning, app.error, app.toast)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def test_what_the_library_holds(app: AppTest, photos: Path) -> None:
+    opened(app, strings.FOLDERS)
+    assert [(metric.label, metric.value) for metric in app.metric][:3] == [
+        (strings.PICTURES, "6"),
+        (strings.FILES, "6"),
+        (strings.UNREADABLE, "0"),
+    ]
+    assert app.metric[3].value.endswith("KiB")
+    assert str(photos) in texts(app)
+    assert strings.ONLINE in texts(app)
+
+
+def test_a_drive_that_is_not_there(app: AppTest, photos: Path) -> None:
+    photos.rename(photos.parent / "away")
+    opened(app, strings.FOLDERS)
+    assert strings.OFFLINE in texts(app)
+
+
+def test_index_now_tells_what_was_done_and_what_is_new(app: AppTest, photos: Path, indexed: Library) -> None:
+    indexed.save_search("*reds*", "red")
+    save_photo(photos / "dark.png", (230, 5, 5))
+    opened(app, strings.FOLDERS)
+    click(app, strings.INDEX_NOW)
+    when_done(app)
+    assert app.success[0].value.startswith("Indexed 1 picture in ")
+    assert "6 unchanged" in app.success[0].value
+    assert app.metric[0].value == "7"
+    assert "New since you last looked: 1 picture for “\\*reds\\*”" in [button.label for button in app.button]
+
+
+def test_progress_with_a_stop_button(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(app, strings.FOLDERS)
+    running = indexing.WorkState(
+        1, "index", running=True, done=1234, total=5000, images_per_second=45.2, remaining_s=83
+    )
+    monkeypatch.setattr("ui.library_sections.work.indexing_state", lambda: running)
+    well(app.run())
+    assert app.button[0].label == strings.STOP
+    (progress,) = app.get("progress")
+    assert progress.text == "Indexing: 1,234 of 5,000 pictures · 45.2 images/s · about 1 min 23 s left"
+    assert strings.INDEX_NOW not in [button.label for button in app.button]
+
+
+def test_another_process_that_writes_is_no_alarm(app: AppTest, indexed: Library, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("ui.indexing._WAIT_FOR_WRITER_S", 0.0)
+    opened(app, strings.FOLDERS)
+    with writer_lock(indexed.path):
+        click(app, strings.INDEX_NOW)
+        when_done(app)
+    assert [info.value for info in app.info] == [strings.LOCKED]
+    assert not app.error
+
+
+def test_a_folder_is_added_and_indexed(app: AppTest, tmp_path: Path) -> None:
+    save_photo(tmp_path / "more" / "a.png", "pink")
+    opened(app, strings.FOLDERS)
+    app.text_input(key="library_add_path").input(str(tmp_path / "no *where*"))
+    click(app, strings.ADD_FOLDER_BUTTON)
+    assert "\\*where\\*" in app.error[0].value
+    app.text_input(key="library_add_path").input(str(tmp_path / "more"))
+    click(app, strings.ADD_FOLDER_BUTTON)
+    when_done(app)
+    assert app.metric[0].value == "7"
+    assert str(tmp_path / "more") in texts(app)
+
+
+def moving() -> None:
+    """The dialog alone: `AppTest` runs the whole script for a click in it, and so would close it."""
+    from ui.library_sections.folders import _move
+    from ui.shared import library
+
+    _move(library().roots()[0])
+
+
+def removing() -> None:
+    from ui.library_sections.folders import _remove
+    from ui.shared import library
+
+    for root in library().roots():
+        _remove(root)
+
+
+def trashing() -> None:
+    from ui.library_sections import duplicates
+    from ui.shared import library
+
+    found = duplicates.duplicates_holder.found(library())
+    if found is not None and found.groups:
+        duplicates._confirm([file for group in found.groups for file in group.others], 0)
+
+
+def test_a_folder_that_moved(app: AppTest, photos: Path, indexed: Library) -> None:
+    opened(app, strings.FOLDERS)
+    click(app, strings.MOVED)
+    assert strings.MOVED_TEXT in texts(app)
+    photos.rename(photos.parent / "elsewhere")
+    dialog = well(AppTest.from_function(moving, default_timeout=LIMIT_S).run())
+    dialog.text_input(key="library_move_to").input(str(photos.parent / "nowhere")).run()
+    click(dialog, strings.MOVED_BUTTON)
+    assert "there is no folder" in dialog.error[0].value
+    dialog.text_input(key="library_move_to").input(str(photos.parent / "elsewhere")).run()
+    click(dialog, strings.MOVED_BUTTON)
+    assert [root.path for root in indexed.roots()] == [photos.parent / "elsewhere"]
+    assert strings.ONLINE in texts(well(app.run()))
+
+
+def test_a_folder_is_forgotten_only_after_a_confirmation(app: AppTest, indexed: Library, photos: Path) -> None:
+    opened(app, strings.FOLDERS)
+    click(app, strings.REMOVE)
+    assert "The library forgets 6 pictures in it. The files themselves are not touched." in texts(app)
+    assert indexed.roots()
+    click(well(AppTest.from_function(removing, default_timeout=LIMIT_S).run()), strings.REMOVE_BUTTON)
+    assert not indexed.roots()
+    assert (photos / "red.png").exists()
+    well(app.run())
+    assert app.metric[0].value == "0"
+    assert strings.NO_FOLDERS in texts(app)
+
+
+def test_failures_are_shown_as_they_are_and_can_be_narrowed(app: AppTest, photos: Path) -> None:
+    (photos / "<script>alert(1)</script>.png".replace("/", "∕")).write_bytes(b"no picture")
+    (photos / "line\nbreak \u202egnp.png").write_bytes(b"")
+    opened(app, strings.FAILURES)
+    assert strings.NO_FAILURES in texts(app)
+    click(app, strings.INDEX_NOW)
+    when_done(app)
+    table = app.dataframe[0].value
+    assert sorted(table[strings.FAILURE_FILE]) == ["<script>alert(1)<∕script>.png", "line\\nbreak \\u202egnp.png"]
+    assert all(table[strings.FAILURE_REASON])
+    assert "2 of 2" in texts(app)
+    well(app.text_input(key="library_failures_filter").input("SCRIPT").run())
+    assert len(app.dataframe[0].value) == 1
+    Image.new("RGB", (9, 9)).save(photos / "mended.png")
+    shutil.copyfile(photos / "mended.png", photos / "line\nbreak \u202egnp.png")
+    click(app, strings.RETRY)
+    when_done(app)
+    assert app.metric[2].value == "1"
+
+
+def test_the_model_in_use_and_a_change_of_it(app: AppTest, indexed: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(app, strings.MODEL)
+    assert "In use: colours" in texts(app)
+    monkeypatch.setattr("clipsearch.encoders.presets.resolve_preset", lambda name: name)
+    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: OtherEncoder())
+    app.selectbox(key="library_new_model").set_value("mini")
+    click(app, strings.CHANGE_MODEL_BUTTON)
+    when_done(app)
+    assert "Searches use the new model now; 6 pictures embedded" in app.success[0].value
+    assert indexed.status().model == "other colours"
+    assert strings.SPACE_READY in texts(app)
+    assert strings.SPACE_USE in [button.label for button in app.button]
+
+
+@pytest.fixture
+def copies(photos: Path, indexed: Library, tmp_path: Path) -> list[Path]:
+    """Two files with the same bytes besides one of the library's, and three of another."""
+    made = [photos / "copy of red.png", photos / "blue *copy*.png", photos / "blue again.png"]
+    shutil.copyfile(photos / "red.png", made[0])
+    shutil.copyfile(photos / "blue.png", made[1])
+    shutil.copyfile(photos / "blue.png", made[2])
+    indexed.index(photos)
+    return made
+
+
+def test_duplicates_are_moved_to_the_trash_after_a_confirmation_that_names_them(
+    app: AppTest, copies: list[Path], photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trash = tmp_path / "trash"
+    trash.mkdir()
+    monkeypatch.setattr("send2trash.send2trash", lambda path: shutil.move(path, trash))
+    opened(app, strings.DUPLICATES)
+    assert not app.checkbox
+    click(app, strings.LOOK_FOR_DUPLICATES)
+    assert len(app.checkbox) == 5
+    assert not any(box.value for box in app.checkbox)
+    click(app, strings.CHOOSE_OTHERS)
+    assert sum(box.value for box in app.checkbox) == 3
+    assert not list(trash.iterdir())
+    click(app, "Move 3 files to the trash…")
+    assert "3 files, " in texts(app)
+    shown = "\n".join(text.value for text in app.text)
+    assert all(str(path) in shown for path in copies)
+    assert all(path.exists() for path in copies)
+    click(well(AppTest.from_function(trashing, default_timeout=LIMIT_S).run()), strings.TRASH_CONFIRM)
+    well(app.run())
+    assert sorted(path.name for path in trash.iterdir()) == sorted(path.name for path in copies)
+    assert (photos / "red.png").exists() and (photos / "blue.png").exists()
+    assert strings.NO_DUPLICATES in texts(app)
+    assert app.metric[1].value == "6"
+
+
+def test_choosing_every_version_is_warned_of_and_cancelling_moves_nothing(
+    app: AppTest, copies: list[Path], photos: Path
+) -> None:
+    opened(app, strings.DUPLICATES)
+    click(app, strings.LOOK_FOR_DUPLICATES)
+    for box in app.checkbox:
+        box.check()
+    well(app.run())
+    click(app, "Move 5 files to the trash…")
+    assert "Of 2 pictures, every version is chosen" in app.warning[0].value
+    click(app, strings.CANCEL)
+    assert all(path.exists() for path in [*copies, photos / "red.png", photos / "blue.png"])
+
+
+def test_what_cannot_be_moved_cannot_be_chosen(app: AppTest, copies: list[Path], photos: Path) -> None:
+    opened(app, strings.DUPLICATES)
+    click(app, strings.LOOK_FOR_DUPLICATES)
+    save_photo(copies[0], "orange")
+    copies[1].unlink()
+    well(app.run())
+    assert len(app.checkbox) == 3
+    assert strings.HINDRANCES["changed"] in texts(app) and strings.HINDRANCES["gone"] in texts(app)
+    (photos / "blue.png").unlink()  # the best, so that nothing of its group is chosen for being another
+    well(app.run())
+    click(app, strings.CHOOSE_OTHERS)
+    assert not any(box.value for box in app.checkbox)
+    photos.rename(photos.parent / "away")
+    well(app.run())
+    assert not app.checkbox
+    assert strings.HINDRANCES["offline"] in texts(app)
+
+
+def test_many_groups_are_paged_and_what_was_chosen_on_a_page_stays_chosen(
+    app: AppTest, photos: Path, indexed: Library
+) -> None:
+    for number in range(7):
+        save_photo(photos / f"{number}.png", (30 * number, 255 - 30 * number, 100))
+        shutil.copyfile(photos / f"{number}.png", photos / f"{number} copy.png")
+    indexed.index(photos)
+    opened(app, strings.DUPLICATES)
+    click(app, strings.LOOK_FOR_DUPLICATES)
+    assert len(app.checkbox) == 2 * duplicates_section._GROUPS_ON_PAGE
+    click(app, strings.CHOOSE_OTHERS)
+    app.session_state["library_duplicates_page"] = 2
+    well(app.run())
+    assert len(app.checkbox) == 4
+    assert "Move 5 files to the trash…" in [button.label for button in app.button]
+    app.session_state["library_duplicates_page"] = 1
+    well(app.run())
+    assert sum(box.value for box in app.checkbox) == 5
+    click(app, strings.CHOOSE_NONE)
+    assert not any(box.value for box in app.checkbox)
+
+
+def test_searches_are_saved_looked_at_and_forgotten(app: AppTest, photos: Path, indexed: Library) -> None:
+    opened(app, strings.SAVED)
+    assert strings.NO_SAVED in texts(app)
+    app.text_input(key="library_save_name").input("reds")
+    app.text_input(key="library_save_line").input("red camera:")
+    click(app, strings.SAVE_BUTTON)
+    assert app.error
+    app.text_input(key="library_save_line").input("red")
+    click(app, strings.SAVE_BUTTON)
+    assert [record.line for record in indexed.saved_searches()] == ["red"]
+    save_photo(photos / "dark <b>.png", (230, 5, 5))
+    indexed.index(photos)
+    well(app.run())
+    assert strings.SAVED_NEW.format(count=1) in texts(app)
+    click(app, strings.SAVED_SHOW_NEW)
+    assert "New for “reds”" in texts(app) and "dark <b>.png" in [text.value for text in app.text]
+    assert strings.SAVED_SHOW_NEW not in [button.label for button in app.button]
+    click(app, strings.NEW_CLOSE)
+    click(app, strings.SAVED_REMOVE)
+    assert not indexed.saved_searches()

@@ -1,0 +1,186 @@
+"""From what the page is asked for to one page of results."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from clipsearch.boxes import Box
+from clipsearch.errors import QueryError
+from clipsearch.query import And, Filter, ImageTerm, Query, parse_query
+from clipsearch.results import SearchResult
+from ui.filter_line import parts_of_filter
+from ui.search_state import SearchState
+from ui.shared import library
+
+if TYPE_CHECKING:
+    from clipsearch.facets import Facets
+
+PAGE_SIZE = 60
+
+_FACETS_AGE_S = 15.0
+"""While a library is being indexed it changes every second, and counting a large one takes as long."""
+
+EVERYTHING = "size:>=1B"
+"""A filter that every file passes."""
+
+_HELD = "search_answer"
+"""The one answer that a session holds: paging through pictures and closing them asks for it again."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A page of results.
+
+    Attributes:
+        query: what was looked for, filters included.
+        results: in the order that they are shown in.
+        more: whether there is a page after it.
+    """
+
+    query: Query
+    results: tuple[SearchResult, ...]
+    more: bool
+
+    @property
+    def best_match(self) -> str | None:
+        """How well the best result of the page matches; ``None`` if that cannot be told."""
+        best = min(self.results, key=lambda result: result.rank, default=None)
+        return best.match if best is not None else None
+
+
+def asked_query(state: SearchState, uploads: Sequence[Path] = ()) -> Query:
+    """All that is looked for: pictures that were handed over, the line, and the filters.
+
+    Raises:
+        QueryError: the line or the filters are wrong.
+    """
+    typed, picked = _typed_and_picked(state)
+    pictures = tuple(ImageTerm(str(path)) for path in uploads)
+    parts = (*parts_of_filter(typed.filter), *parts_of_filter(picked.filter))
+    return Query((*pictures, *typed.terms, *picked.terms), _all_of(parts))
+
+
+def answer(state: SearchState, uploads: Sequence[Path] = ()) -> Answer:
+    """One page of what is looked for; everything, newest first, if that is nothing.
+
+    Raises:
+        QueryError: the line, the filters or the box are wrong, or the library has no pictures.
+        ImageReadError: a picture of the query cannot be read.
+    """
+    query = asked_query(state, uploads)
+    key = (library().path, library().revision(), query, state.box, state.sort, state.page)
+    held: tuple[object, Answer] | None = st.session_state.get(_HELD)
+    if held is not None and held[0] == key:
+        return held[1]
+    offset = (state.page - 1) * PAGE_SIZE
+    found = _search(query, state, k=PAGE_SIZE + 1, offset=offset)
+    # the one too many is the last by rank, whatever the order
+    kept = [result for result in found if result.rank <= offset + PAGE_SIZE]
+    given = Answer(query, tuple(_without_copies(kept)), len(found) > len(kept))
+    st.session_state[_HELD] = (key, given)
+    return given
+
+
+def has_neighbour(state: SearchState, given: Answer, step: int) -> bool:
+    """Whether there is a picture before (-1) or after (1) the opened one."""
+    place = _place(state, given)
+    if place < 0:
+        return False
+    return 0 <= place + step < len(given.results) or (given.more if step > 0 else state.page > 1)
+
+
+def neighbour(state: SearchState, uploads: Sequence[Path], step: int) -> SearchState:
+    """The view of the picture before (-1) or after (1) the opened one, on another page if need be."""
+    given = answer(state, uploads)
+    if not has_neighbour(state, given, step):
+        return state
+    place = _place(state, given) + step
+    if not 0 <= place < len(given.results):
+        state, place = replace(state, page=state.page + step), 0 if step > 0 else -1
+        given = answer(state, uploads)
+    return state.viewing(given.results[place].content_hash) if given.results else state
+
+
+def _place(state: SearchState, given: Answer) -> int:
+    """Where the opened picture is among the results; -1 if it is not."""
+    hashes = [result.content_hash for result in given.results]
+    return hashes.index(state.view) if state.view in hashes else -1
+
+
+def filters_to_drop(state: SearchState) -> list[tuple[Filter, SearchState]]:
+    """The filters without which there would be results, each with the search that is left then."""
+    typed, picked = _typed_and_picked(state)
+    typed_parts, picked_parts = parts_of_filter(typed.filter), parts_of_filter(picked.filter)
+    parts = (*typed_parts, *picked_parts)
+    found = []
+    for number, part in enumerate(parts):
+        left = _all_of(parts[:number] + parts[number + 1 :])
+        if library().search(str(Query((), left)) if left is not None else EVERYTHING, k=1):
+            in_line = tuple(kept for at, kept in enumerate(typed_parts) if at != number)
+            in_filters = tuple(kept for at, kept in enumerate(picked_parts, len(typed_parts)) if at != number)
+            line, filters = Query(typed.terms, _all_of(in_line)), Query(picked.terms, _all_of(in_filters))
+            found.append((part, replace(state, line=str(line), filters=str(filters), page=1)))
+    return found
+
+
+class FacetsHolder:
+    """The facets of one library, counted again when it has changed, but not at every step of a run that changes it."""
+
+    def __init__(self) -> None:
+        """Hold none yet."""
+        self._lock = threading.Lock()
+        self._held: tuple[tuple[Path, int], float, Facets] | None = None
+
+    def facets(self) -> Facets:
+        """`clipsearch.library.Library.facets`, of up to `_FACETS_AGE_S` ago."""
+        key = (library().path, library().revision())
+        with self._lock:  # who comes meanwhile waits for what is being counted
+            if self._held is not None:
+                held_key, counted_at, facets = self._held
+                is_young = time.monotonic() - counted_at < _FACETS_AGE_S
+                if held_key == key or (held_key[0] == key[0] and is_young and facets.total):
+                    return facets
+            facets = library().facets()
+            self._held = (key, time.monotonic(), facets)
+            return facets
+
+
+facets_holder = FacetsHolder()
+
+
+def _typed_and_picked(state: SearchState) -> tuple[Query, Query]:
+    typed, picked = (parse_query(line) if line else Query() for line in (state.line, state.filters))
+    return typed, picked
+
+
+def _search(query: Query, state: SearchState, *, k: int, offset: int) -> list[SearchResult]:
+    if not state.box:
+        line = str(query) if query.terms or query.filter is not None else EVERYTHING
+        return library().search(line, k=k, offset=offset, sort=state.sort)
+    term = query.terms[0] if len(query.terms) == 1 else None
+    if not isinstance(term, ImageTerm):
+        raise QueryError("a part is of one picture; look for that picture alone")
+    box = Box.parse(state.box)
+    return library().similar(f"~{term.reference}", box=box, k=k, offset=offset, sort=state.sort)
+
+
+def _without_copies(results: Sequence[SearchResult]) -> list[SearchResult]:
+    """One result for files of the same content.
+
+    Only of the page: `group_duplicates` looks for other versions too, which takes too long to wait for on every page.
+    """
+    files: dict[str, list[SearchResult]] = {}
+    for result in results:
+        files.setdefault(result.content_hash, []).append(result)
+    return [replace(first, copies=tuple(copy.path for copy in copies)) for first, *copies in files.values()]
+
+
+def _all_of(parts: tuple[Filter, ...]) -> Filter | None:
+    return And(parts) if len(parts) > 1 else next(iter(parts), None)

@@ -1,0 +1,29 @@
+"""Parts of the page that Streamlit has not: a script and a style each, in files beside this one."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
+
+
+@cache
+def component(name: str, *, isolate_styles: bool = True) -> ComponentRenderer:
+    """A component by the name of its files; every text in its data is shown as text, never as HTML.
+
+    Args:
+        name: of its ``.js`` and ``.css``.
+        isolate_styles: whether its style stays inside of it.
+    """
+    import streamlit as st
+
+    folder = files(__name__)
+    return st.components.v2.component(
+        f"clipsearch_{name}",
+        js=(folder / f"{name}.js").read_text(encoding="utf-8"),
+        css=(folder / f"{name}.css").read_text(encoding="utf-8"),
+        isolate_styles=isolate_styles,
+    )

@@ -1,0 +1,62 @@
+// Keys and pasted pictures of the search page, wherever the focus is.
+
+const typed = (event) => {
+  const at = event.composedPath()[0]
+  return at.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(at.tagName)
+}
+
+const find = (key, what) => document.querySelector(`.st-key-${key} ${what}`)
+
+// the uploader's own field takes them, and with it all that it checks
+const hand = (files, key) => {
+  const field = find(key, "input[type=file]")
+  const pictures = [...files].filter((file) => file.type.startsWith("image/") || !file.type)
+  if (!field || field.disabled || !pictures.length) return false
+  const carried = new DataTransfer()
+  for (const picture of pictures) carried.items.add(picture)
+  field.files = carried.files
+  field.dispatchEvent(new Event("change", { bubbles: true }))
+  return true
+}
+
+export default function (component) {
+  const { data } = component
+
+  const onKey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return
+    if (event.key === "Escape" && event.composedPath()[0] === find(data.box, "input")) {
+      event.composedPath()[0].blur()
+      return
+    }
+    if (event.key !== "/" || typed(event)) return
+    const box = find(data.box, "input")
+    if (!box) return
+    event.preventDefault()
+    box.focus()
+    box.select()
+  }
+  const onPaste = (event) => {
+    const files = event.clipboardData?.files
+    if (files?.length && hand(files, data.uploader)) event.preventDefault()
+  }
+  const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files")
+  const onDragOver = (event) => {
+    if (carriesFiles(event)) event.preventDefault()
+  }
+  const onDrop = (event) => {
+    if (!carriesFiles(event) || event.defaultPrevented) return
+    event.preventDefault()
+    hand(event.dataTransfer.files, data.uploader)
+  }
+
+  document.addEventListener("keydown", onKey)
+  document.addEventListener("paste", onPaste)
+  document.addEventListener("dragover", onDragOver)
+  document.addEventListener("drop", onDrop)
+  return () => {
+    document.removeEventListener("keydown", onKey)
+    document.removeEventListener("paste", onPaste)
+    document.removeEventListener("dragover", onDragOver)
+    document.removeEventListener("drop", onDrop)
+  }
+}

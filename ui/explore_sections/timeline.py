@@ -1,0 +1,152 @@
+"""When the pictures were taken: bars for months or years, and a range of them to search among."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from clipsearch.facets import FacetValue
+from ui import strings_explore as strings
+from ui.explore_charts import chart_config, timeline_figure
+from ui.explore_sections.selected import selected
+from ui.shared import library
+
+CHART, MONTHS, PERIOD = "explore_timeline", "explore_months", "explore_period"
+_PICKED = "explore_months_picked"
+
+_MANY_MONTHS = 120
+"""Beyond ten years bars of months are too thin to be hit."""
+
+
+def timeline_section() -> None:
+    """Show it, and what is selected on it."""
+    facets = library().facets()
+    if not facets.months:
+        st.info(strings.NO_DATES, icon=":material/info:")
+        return
+    months = all_months(facets.months[0].value, facets.months[-1].value)
+    counts = {value.value: value.count for value in facets.months}
+    st.caption(strings.TIMELINE_HELP)
+    yearly = _is_yearly(months)
+    chosen = _chosen(months)
+    bars = bars_of(facets.months, months, yearly=yearly)
+    st.plotly_chart(
+        timeline_figure(
+            [f"{start}-01" for start, _, _ in bars],
+            [count for _, _, count in bars],
+            [start <= chosen[1] and end >= chosen[0] for start, end, _ in bars],
+            yearly=yearly,
+        ),
+        key=f"{CHART}_{'years' if yearly else 'months'}",
+        on_select=lambda: _select(yearly, months),
+        selection_mode=("points", "box"),
+        config=chart_config() | {"scrollZoom": False},
+        alt=timeline_alt(facets.months),
+    )
+    if len(months) > 1:
+        st.select_slider(strings.MONTHS, months, value=_picked(months), key=_slider_key())
+    if facets.undated:
+        st.caption(strings.UNDATED.format(count=f"{facets.undated:,}"))
+    if chosen != (months[0], months[-1]) or len(months) == 1:
+        st.caption(f"{_period(*chosen)}: {sum(counts.get(month, 0) for month in _between(months, *chosen)):,}")
+        selected(date_line(*chosen), key="explore_timeline_selected")
+
+
+def all_months(first: str, last: str) -> list[str]:
+    """The months from one to another, both included.
+
+    >>> all_months("2020-11", "2021-01")
+    ['2020-11', '2020-12', '2021-01']
+    """
+    numbers = [12 * int(month[:4]) + int(month[5:]) - 1 for month in (first, last)]
+    return [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(numbers[0], numbers[1] + 1)]
+
+
+def bars_of(found: Sequence[FacetValue], months: Sequence[str], *, yearly: bool) -> list[tuple[str, str, int]]:
+    """First month, last month and count of each bar.
+
+    Args:
+        found: months with pictures.
+        months: all months between the first and the last of these.
+        yearly: whether a bar is a year.
+    """
+    counts = {value.value: value.count for value in found}
+    if not yearly:
+        return [(month, month, counts.get(month, 0)) for month in months]
+    years = sorted({month[:4] for month in months})
+    return [
+        (f"{year}-01", f"{year}-12", sum(count for month, count in counts.items() if month[:4] == year))
+        for year in years
+    ]
+
+
+def selected_months(selection: Mapping[str, Any], months: Sequence[str], *, yearly: bool) -> tuple[str, str]:
+    """The first and the last month that are selected on the chart; all for nothing."""
+    starts = sorted(str(point["x"])[:7] for point in selection["points"])
+    if not starts:
+        return months[0], months[-1]
+    first, last = starts[0], starts[-1]
+    if yearly:
+        first, last = f"{first[:4]}-01", f"{last[:4]}-12"
+    return max(first, months[0]), min(last, months[-1])
+
+
+def date_line(first: str, last: str) -> str:
+    """The filter for months from one to another.
+
+    >>> date_line("2021-06", "2021-08"), date_line("2021-06", "2021-06")
+    ('date:2021-06..2021-08', 'date:2021-06')
+    """
+    return f"date:{first}" if first == last else f"date:{first}..{last}"
+
+
+def timeline_alt(found: Sequence[FacetValue]) -> str:
+    """The timeline in words."""
+    most = max(found, key=lambda value: value.count)
+    return strings.TIMELINE_ALT.format(
+        first=found[0].value, last=found[-1].value, most=most.value, count=f"{most.count:,}"
+    )
+
+
+def _is_yearly(months: Sequence[str]) -> bool:
+    names = {False: strings.MONTH, True: strings.YEAR}
+    default = len(months) > _MANY_MONTHS
+    if months[0][:4] == months[-1][:4]:
+        return False
+    picked = st.segmented_control(
+        strings.PERIOD, [False, True], default=default, format_func=names.__getitem__, key=PERIOD, required=True
+    )
+    return default if picked is None else picked
+
+
+def _chosen(months: Sequence[str]) -> tuple[str, str]:
+    """The range of the slider, which is drawn after the chart; all months unless they are still there."""
+    first, last = st.session_state.get(_slider_key(), _picked(months))
+    return (first, last) if first in months and last in months else (months[0], months[-1])
+
+
+def _picked(months: Sequence[str]) -> tuple[str, str]:
+    """What was last selected on the chart: where the slider starts."""
+    _, first, last = st.session_state.get(_PICKED, (0, months[0], months[-1]))
+    return (first, last) if first in months and last in months else (months[0], months[-1])
+
+
+def _slider_key() -> str:
+    """Another one after each selection on the chart: a slider can be told where to be only when it is new."""
+    return f"{MONTHS}_{st.session_state.get(_PICKED, (0,))[0]}"
+
+
+def _select(yearly: bool, months: Sequence[str]) -> None:
+    chart = st.session_state[f"{CHART}_{'years' if yearly else 'months'}"]
+    times = st.session_state.get(_PICKED, (0,))[0] + 1
+    st.session_state[_PICKED] = (times, *selected_months(chart.selection, months, yearly=yearly))
+
+
+def _between(months: Sequence[str], first: str, last: str) -> list[str]:
+    return [month for month in months if first <= month <= last]
+
+
+def _period(first: str, last: str) -> str:
+    return first if first == last else strings.PERIOD_RANGE.format(first=first, last=last)

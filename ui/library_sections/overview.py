@@ -1,0 +1,28 @@
+"""The library page's head: how much the library holds."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from clipsearch.cli.display import display_text, format_bytes
+from clipsearch.library import LibraryStatus
+from ui import strings_library as strings
+from ui.indexing import indexing_state
+
+
+def overview(status: LibraryStatus) -> None:
+    """Counts, disk use, where it is, and whether the last indexing came to its end."""
+    with st.container(horizontal=True, gap="medium"):  # which wraps in a narrow window
+        _metric(strings.PICTURES, f"{status.images:,}", strings.PICTURES_HELP)
+        _metric(strings.FILES, f"{status.files:,}")
+        _metric(strings.UNREADABLE, f"{status.failures:,}")
+        _metric(strings.ON_DISK, format_bytes(status.bytes_on_disk), strings.ON_DISK_HELP)
+    st.text(strings.KEPT_IN.format(path=display_text(str(status.path))))
+    state = indexing_state()
+    if status.interrupted is not None and not state.running and not state.stopped:  # which is told anyway
+        begun = status.interrupted.astimezone().strftime("%Y-%m-%d %H:%M")
+        st.info(strings.INTERRUPTED.format(begun=begun), icon=":material/info:")
+
+
+def _metric(label: str, value: str, about: str | None = None) -> None:
+    st.metric(label, value, help=about, width="content")

@@ -1,0 +1,35 @@
+"""The explore page: the library as a map of what its pictures show, as a timeline, and on the world."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import strings, strings_explore
+from ui.explore_sections.embedding_map import map_section
+from ui.explore_sections.timeline import timeline_section
+from ui.explore_sections.world import world_section
+from ui.shared import library
+
+VIEW = "explore_view"
+SECTIONS = {
+    strings_explore.MAP: map_section,
+    strings_explore.TIMELINE: timeline_section,
+    strings_explore.WORLD: world_section,
+}
+
+
+def page() -> None:
+    """Draw it."""
+    st.header(strings.EXPLORE_PAGE, anchor=False)
+    if not library().facets().total:
+        st.info(strings_explore.EMPTY, icon=":material/info:")
+        return
+    picked = st.segmented_control(
+        strings_explore.VIEW,
+        list(SECTIONS),
+        default=strings_explore.MAP,
+        key=VIEW,
+        required=True,
+        label_visibility="collapsed",
+    )
+    SECTIONS[picked or strings_explore.MAP]()

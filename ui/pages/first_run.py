@@ -1,0 +1,129 @@
+"""What is shown while there is nothing to search: choose folders, or try the demo; and how far indexing is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from clipsearch.demo_photos import copy_photographs
+from clipsearch.errors import ClipSearchError, ConfigError
+from ui import shared, strings
+from ui.indexing import WorkState, indexing_state, start_indexing, stop
+from ui.plain import plain
+
+_WATCHING = "first_run_watching"
+"""Whether this session waits for the first indexing to end."""
+
+_REFRESH_S = 0.5
+
+
+def is_wanted() -> bool:
+    """Whether this page is shown instead of the others: nothing can be found yet, or this session waits for it."""
+    return bool(st.session_state.get(_WATCHING)) or not shared.has_pictures()
+
+
+def page() -> None:
+    """Draw the page."""
+    state = indexing_state()
+    if state.running:
+        st.session_state[_WATCHING] = True
+        _watch()
+        return
+    if st.session_state.pop(_WATCHING, False) and shared.has_pictures():
+        st.rerun()
+    st.title(strings.WELCOME)
+    st.write(strings.WELCOME_TEXT)
+    _tell_end(state)
+    _choose_folders()
+    if not shared.in_demo():
+        _offer_demo()
+
+
+def _choose_folders() -> None:
+    st.subheader(strings.CHOOSE_FOLDERS)
+    with st.form("first_run_form", border=False):
+        lines = st.text_area(strings.FOLDERS, value=_usual_folder(), help=strings.FOLDERS_HELP, key="first_run_folders")
+        begun = st.form_submit_button(strings.INDEX_BUTTON, type="primary")
+    st.caption(strings.LIBRARY_GOES_TO.format(path=plain(str(shared.own_library_path()))))
+    if begun:
+        try:
+            folders = _folders(lines)
+        except ConfigError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
+        shared.show_demo(False)
+        _start(folders)
+
+
+def _offer_demo() -> None:
+    st.subheader(strings.TRY_DEMO)
+    st.write(strings.TRY_DEMO_TEXT)
+    if st.button(strings.DEMO_BUTTON, key="first_run_demo"):
+        photos = shared.demo_dir() / "photos"
+        try:
+            copy_photographs(photos)
+        except ClipSearchError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
+        shared.show_demo(True)
+        _start([photos])
+
+
+def _start(folders: list[Path]) -> None:
+    start_indexing(folders)  # if there is work already, that is what is shown
+    st.session_state[_WATCHING] = True
+    st.rerun()
+
+
+@st.fragment(run_every=_REFRESH_S)
+def _watch() -> None:
+    state = indexing_state()
+    if not state.running:
+        st.rerun()
+    st.title(strings.INDEXING)
+    if state.total is None:
+        st.progress(0.0, text=strings.STARTING)
+    else:
+        text = strings.PROGRESS.format(done=state.done, total=state.total)
+        st.progress(min(1.0, state.done / max(1, state.total)), text=text)
+    for message in state.messages[-3:]:
+        st.caption(plain(message))
+    with st.container(horizontal=True):
+        if shared.has_pictures() and st.button(strings.SEARCH_NOW, key="first_run_search_now"):
+            st.session_state.pop(_WATCHING, None)
+            st.rerun()
+        if st.button(strings.STOP, key="first_run_stop", disabled=state.stopping):
+            stop()
+            st.rerun(scope="fragment")
+
+
+def _tell_end(state: WorkState) -> None:
+    """What became of the last indexing, where it left nothing to search."""
+    if state.error is not None:
+        st.error(plain(str(state.error)), icon=":material/error:")
+    elif state.report is not None and not shared.has_pictures():
+        st.warning(strings.NOTHING_FOUND, icon=":material/info:")
+
+
+def _folders(lines: str) -> list[Path]:
+    """The folders that were named.
+
+    Raises:
+        ConfigError: there is none, or one does not exist.
+    """
+    folders = [Path(line.strip().strip('"')).expanduser() for line in lines.splitlines() if line.strip()]
+    if not folders:
+        raise ConfigError(strings.NO_FOLDER)
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(strings.NOT_A_FOLDER.format(path=folder))
+    return folders
+
+
+def _usual_folder() -> str:
+    """Where pictures are on most computers, if it is there."""
+    import platformdirs
+
+    folder = platformdirs.user_pictures_path()
+    return str(folder) if folder.is_dir() else ""

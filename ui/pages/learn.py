@@ -1,0 +1,32 @@
+"""The learn page: concepts, tags, sorting by labels, and how a training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from ui import strings_learn as strings
+from ui.learn_sections.classify import classify
+from ui.learn_sections.concepts import concepts
+from ui.learn_sections.tags import tags
+from ui.learn_sections.training import training
+from ui.library_sections.telling import tell_last_word
+
+_SECTIONS: dict[str, Callable[[], None]] = {
+    strings.CONCEPTS: concepts,
+    strings.TAGS: tags,
+    strings.CLASSIFY: classify,
+    strings.TRAINING: training,
+}
+
+
+def page() -> None:
+    """Draw it; of the sections only the one that is looked at."""
+    st.title(strings.TITLE)
+    tell_last_word()
+    tabs = st.tabs(list(_SECTIONS), key="learn_section", on_change="rerun")
+    for tab, section in zip(tabs, _SECTIONS.values(), strict=True):
+        if tab.open:
+            with tab:
+                section()

@@ -1,0 +1,41 @@
+"""The library page: what the library holds, and everything that keeps it in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from clipsearch.library import LibraryStatus
+from ui import strings_library as strings
+from ui.library_sections.duplicates import duplicates
+from ui.library_sections.failures import failures
+from ui.library_sections.folders import folders
+from ui.library_sections.model import model
+from ui.library_sections.overview import overview
+from ui.library_sections.saved_searches import saved_searches
+from ui.library_sections.status import library_status
+from ui.library_sections.telling import tell_last_word
+from ui.library_sections.work import work
+
+_SECTIONS: dict[str, Callable[[LibraryStatus], None]] = {
+    strings.FOLDERS: folders,
+    strings.DUPLICATES: lambda _: duplicates(),
+    strings.FAILURES: failures,
+    strings.SAVED: lambda _: saved_searches(),
+    strings.MODEL: model,
+}
+
+
+def page() -> None:
+    """Draw it; of the sections only the one that is looked at."""
+    st.title(strings.TITLE)
+    tell_last_word()
+    status = library_status()
+    overview(status)
+    work(status)
+    tabs = st.tabs(list(_SECTIONS), key="library_section", on_change="rerun")
+    for tab, section in zip(tabs, _SECTIONS.values(), strict=True):
+        if tab.open:
+            with tab:
+                section(status)

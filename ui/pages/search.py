@@ -1,0 +1,147 @@
+"""The search page: a box, filters and a grid of results, or one of them opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from clipsearch.errors import ClipSearchError, QueryError
+from clipsearch.query import Query
+from clipsearch.results import Sort
+from ui import strings_search as strings
+from ui.addresses import library_page
+from ui.answers import Answer, answer, facets_holder, filters_to_drop
+from ui.filter_line import PickedFilters, read_filters
+from ui.filters import filter_chips, filters, set_filters
+from ui.picture_view import picture_view
+from ui.plain import plain
+from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
+from ui.result_grid import pager, result_grid
+from ui.search_state import SearchState, current_state, go
+
+_SORT_KEYS = {True: "search_sort", False: "search_sort_filters"}
+"""Of the order of ranked results and of others: browsers know options by their labels, which mean different things."""
+
+
+def page() -> None:
+    """Draw it as the address says."""
+    if not facets_holder.facets().total:
+        _empty_library()
+        return
+    state = current_state()
+    picked = _filters_of(state)
+    if picked is None:
+        return
+    with st.sidebar:
+        filters(picked)
+    if state.view:
+        picture_view(state, upload_paths())
+        return
+    query_box(state)
+    filter_chips(picked)
+    _results(state)
+
+
+def _filters_of(state: SearchState) -> PickedFilters | None:
+    """What the filters are set to; ``None``, and why is shown, if the address has them wrong."""
+    try:
+        return read_filters(state.filters)
+    except QueryError as error:
+        st.error(plain(strings.FILTERS_WRONG.format(error=error)), icon=":material/error:")
+        st.button(strings.CLEAR_FILTERS, key="search_clear_wrong_filters", on_click=set_filters, args=("",))
+        return None
+
+
+def _results(state: SearchState) -> None:
+    try:
+        with st.spinner(strings.SEARCHING):
+            given = answer(state, upload_paths())
+    except QueryError as error:
+        show_query_error(error)
+        return
+    except ClipSearchError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    if given.query == Query():
+        _examples()
+    if not given.results:
+        _no_results(state)
+        return
+    _heading(state, given)
+    result_grid(given.results, state)
+    pager(state, more=given.more)
+
+
+def _heading(state: SearchState, given: Answer) -> None:
+    """How many there are, in what order, and what is to be known of them."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(strings.RESULTS if given.query != Query() else strings.NEWEST, width="content", anchor=False)
+        if given.query.filter is None:  # with one it would have to be counted every time
+            st.caption(strings.AMONG.format(count=f"{facets_holder.facets().total:,}"))
+        _sort(state, is_ranked=bool(given.query.terms))
+    if given.best_match in ("possible", "none") and state.page == 1:
+        st.info(strings.NO_STRONG, icon=":material/info:")
+    if not all(result.online for result in given.results):
+        st.warning(strings.SOME_OFFLINE, icon=":material/cloud_off:")
+
+
+def _sort(state: SearchState, *, is_ranked: bool) -> None:
+    labels = strings.SORTS if is_ranked else strings.SORTS_OF_FILTERS
+    shown: Sort = state.sort if state.sort in labels else "score"
+    key = _SORT_KEYS[is_ranked]
+    if st.session_state.get(key) != shown:
+        st.session_state[key] = shown
+    st.selectbox(
+        strings.SORT,
+        list(labels),
+        format_func=labels.__getitem__,
+        key=key,
+        help=strings.SORT_HELP,
+        label_visibility="collapsed",
+        on_change=_sort_by,
+        args=(key,),
+        width=160,
+    )
+
+
+def _sort_by(key: str) -> None:
+    go(replace(current_state(), sort=st.session_state[key], page=1))
+
+
+def _examples() -> None:
+    st.caption(strings.EXAMPLES_TITLE)
+    with st.container(horizontal=True):
+        for number, line in enumerate(strings.EXAMPLES):
+            st.button(plain(line), key=f"search_example_{number}", on_click=_search_for, args=(line,))
+
+
+def _search_for(line: str) -> None:
+    go(current_state().searching(line))
+
+
+def _no_results(state: SearchState) -> None:
+    if state.page > 1:
+        st.info(strings.NOTHING_MORE, icon=":material/info:")
+        pager(state, more=False)
+        return
+    st.info(strings.NOTHING_PASSES, icon=":material/filter_alt_off:")
+    droppable = filters_to_drop(state)
+    if droppable:
+        st.write(strings.WOULD_PASS)
+        with st.container(horizontal=True):
+            for number, (part, left) in enumerate(droppable):
+                key = f"search_drop_{number}"
+                st.button(plain(str(part)), key=key, icon=":material/close:", on_click=go, args=(left,))
+    st.button(strings.CLEAR, key="search_clear", on_click=_clear)
+
+
+def _clear() -> None:
+    drop_uploads()
+    go(SearchState())
+
+
+def _empty_library() -> None:
+    st.title(strings.EMPTY_LIBRARY)
+    st.write(strings.EMPTY_LIBRARY_TEXT)
+    st.page_link(library_page())

@@ -1,0 +1,79 @@
+"""What is told of a picture: its metadata as rows of a table, every value plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clipsearch.cli.display import format_bytes
+from clipsearch.details import PictureDetails
+from clipsearch.metadata import ImageMetadata
+from ui import strings_search as strings
+
+
+def picture_facts(details: PictureDetails) -> list[tuple[str, str]]:
+    """Names and values, those that are known."""
+    metadata = details.metadata
+    first = details.files[0]
+    megapixels = details.width * details.height / 1e6
+    rows = [
+        ("taken", _taken(metadata)),
+        ("title", metadata.title or ""),
+        ("caption", metadata.caption or ""),
+        ("camera", metadata.camera or ""),
+        ("lens", metadata.lens or ""),
+        ("exposure", ", ".join(_exposure(metadata))),
+        ("focal", _focal(metadata)),
+        ("iso", str(metadata.iso or "")),
+        ("rating", _rating(metadata.rating)),
+        ("keywords", ", ".join(metadata.keywords)),
+        ("place", place_text(metadata)),
+        ("altitude", f"{metadata.altitude_m:.0f} m" if metadata.altitude_m is not None else ""),
+        ("size", f"{details.width:,} × {details.height:,} ({megapixels:.1f} MP), {details.format}"),
+        ("file", format_bytes(first.size)),
+        ("changed", f"{first.modified_at.astimezone():%Y-%m-%d %H:%M}"),
+        ("id", f"#{details.content_hash[:12]}"),
+    ]
+    return [(strings.FACTS[name], value) for name, value in rows if value]
+
+
+def place_text(metadata: ImageMetadata) -> str:
+    """Coordinates as people write them; empty if they are not known.
+
+    >>> place_text(ImageMetadata(latitude=-33.8568, longitude=151.2153))
+    '33.8568° S, 151.2153° E'
+    """
+    if metadata.latitude is None or metadata.longitude is None:
+        return ""
+    north, east = "N" if metadata.latitude >= 0 else "S", "E" if metadata.longitude >= 0 else "W"
+    return f"{abs(metadata.latitude):.4f}° {north}, {abs(metadata.longitude):.4f}° {east}"
+
+
+def _taken(metadata: ImageMetadata) -> str:
+    if metadata.taken_at is None:
+        return ""
+    offset = metadata.taken_offset_min
+    zone = "" if offset is None else f" (UTC{'+' if offset >= 0 else '−'}{abs(offset) // 60}:{abs(offset) % 60:02})"
+    return f"{metadata.taken_at:%Y-%m-%d %H:%M}{zone}"
+
+
+def _exposure(metadata: ImageMetadata) -> Iterator[str]:
+    if metadata.exposure_s:
+        seconds = metadata.exposure_s
+        yield f"1/{round(1 / seconds)} s" if seconds < 0.4 else f"{seconds:g} s"
+    if metadata.f_number:
+        yield f"f/{metadata.f_number:g}"
+
+
+def _focal(metadata: ImageMetadata) -> str:
+    focal, film = metadata.focal_length_mm, metadata.focal_length_35mm
+    if focal is None:
+        return ""
+    if film is None:
+        return strings.FOCAL.format(focal=f"{focal:g}")
+    return strings.EQUIVALENT.format(focal=f"{focal:g}", film=f"{film:g}")
+
+
+def _rating(stars: int | None) -> str:
+    if stars is None:
+        return ""
+    return strings.REJECTED if stars < 0 else "★" * stars + "☆" * (5 - stars)

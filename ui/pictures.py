@@ -1,0 +1,71 @@
+"""The routes that serve pictures: by content hash, of the library that is shown, never a file as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from clipsearch.errors import ClipSearchError
+from ui import strings
+from ui.shared import library
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from clipsearch.details import PictureDetails
+    from clipsearch.renditions import Rendition
+
+_CONTENT_HASH = re.compile("[0-9a-f]{32}")
+
+_FOR_EVER = "private, max-age=31536000, immutable"
+"""What an address stands for never changes: it is named by its content."""
+
+_AT_ONCE_STALE = "private, no-cache"
+"""For what is only shown until the picture itself can be read again."""
+
+_DECODED_AT_ONCE = 2
+"""A picture may take a gigabyte while it is decoded."""
+
+_READ_AT_ONCE = 8
+
+
+def picture_routes() -> list[Route]:
+    """The routes ``/thumbnail/HASH`` and ``/picture/HASH``."""
+    from clipsearch.renditions import large_view, preview
+
+    return [
+        # a path, so that nothing below is left to others
+        Route("/thumbnail/{content_hash:path}", _endpoint(preview, at_once=_READ_AT_ONCE, previews_change=False)),
+        Route("/picture/{content_hash:path}", _endpoint(large_view, at_once=_DECODED_AT_ONCE, previews_change=True)),
+    ]
+
+
+def _endpoint(
+    render: Callable[[Path, PictureDetails], Rendition], *, at_once: int, previews_change: bool
+) -> Callable[[Request], object]:
+    limiter = anyio.CapacityLimiter(at_once)
+
+    def rendition(content_hash: str) -> Rendition:
+        shown = library()
+        return render(shown.path, shown.picture(content_hash))
+
+    async def endpoint(request: Request) -> Response:
+        content_hash = request.path_params["content_hash"]
+        if not _CONTENT_HASH.fullmatch(content_hash):
+            return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
+        try:
+            found = await anyio.to_thread.run_sync(rendition, content_hash, limiter=limiter)
+        except ClipSearchError:  # unknown, or it cannot be read now: the page says so where the picture would be
+            return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
+        stale = found.is_preview and previews_change
+        headers = {"cache-control": _AT_ONCE_STALE if stale else _FOR_EVER}
+        return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+
+    return endpoint

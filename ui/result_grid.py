@@ -1,0 +1,121 @@
+"""Results as a grid of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from clipsearch.cli.display import display_text
+from clipsearch.results import SearchResult
+from ui import strings_search as strings
+from ui.addresses import thumbnail_url
+from ui.components import component
+from ui.query_box import BOX_KEY
+from ui.search_state import SearchState, current_state, go
+
+GRID_KEY = "search_grid"
+_FOCUS = "search_last_viewed"
+
+
+def result_grid(results: Sequence[SearchResult], state: SearchState) -> None:
+    """Show them; one that is clicked, or chosen with Enter, is opened."""
+    data = {
+        "items": [grid_item(result, state) for result in results],
+        "focus": st.session_state.pop(_FOCUS, ""),
+        "box": BOX_KEY,
+        "words": {"label": strings.RESULTS, "no_preview": strings.NO_PREVIEW},
+    }
+    component("grid")(key=GRID_KEY, data=data, on_opened_change=_open)
+
+
+def focus_on_return(content_hash: str) -> None:
+    """Have the grid go to a picture when it is shown again."""
+    st.session_state[_FOCUS] = content_hash
+
+
+def grid_item(result: SearchResult, state: SearchState) -> dict[str, Any]:
+    """What the grid's script is given of a result; all names as plain text."""
+    width, height = max(result.width, 1), max(result.height, 1)
+    return {
+        "hash": result.content_hash,
+        "address": f"?{urlencode(state.viewing(result.content_hash).params())}",
+        "source": _source(result),
+        "name": display_text(result.path.name),
+        "alt": alt_text(result),
+        "date": f"{result.taken_at:%Y-%m-%d}" if result.taken_at else "",
+        "aspect": f"{width / height:.4f}",
+        "wide": width >= height,
+        "part": _part(result),
+        "badges": [{"kind": kind, "text": text} for kind, text in badges(result)],
+    }
+
+
+def badges(result: SearchResult) -> list[tuple[str, str]]:
+    """What is to be seen at a glance: kind and text of each."""
+    found: list[tuple[str, str]] = []
+    if result.match in ("strong", "possible"):
+        found.append((result.match, strings.STRONG if result.match == "strong" else strings.POSSIBLE))
+    if not result.online:
+        found.append(("offline", strings.OFFLINE))
+    if result.copies:
+        found.append(("copies", strings.COPIES[len(result.copies) > 1].format(count=len(result.copies))))
+    if result.part is not None:
+        found.append(("where", strings.PART_MARK))
+    return found
+
+
+def alt_text(result: SearchResult) -> str:
+    """File name, date and match in words."""
+    said = [display_text(result.path.name)]
+    said.append(strings.ALT_TAKEN.format(date=f"{result.taken_at:%Y-%m-%d}") if result.taken_at else strings.NO_DATE)
+    said += [strings.ALT_MATCH[result.match]] if result.match else []
+    said += [] if result.online else [strings.ALT_OFFLINE]
+    return ", ".join(said)
+
+
+def pager(state: SearchState, *, more: bool) -> None:
+    """The way to the pages before and after."""
+    if state.page == 1 and not more:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="center"):
+        for name, label, page, there in (
+            ("previous_page", strings.PREVIOUS_PAGE, state.page - 1, state.page > 1),
+            ("next_page", strings.NEXT_PAGE, state.page + 1, more),
+        ):
+            if name == "next_page":
+                st.text(strings.PAGE.format(page=state.page))
+            st.button(label, key=f"search_{name}", disabled=not there, on_click=_turn_to, args=(page,))
+
+
+def _turn_to(page: int) -> None:
+    go(replace(current_state(), page=page))
+
+
+def _open() -> None:
+    opened = st.session_state[GRID_KEY].opened
+    if opened:
+        go(current_state().viewing(str(opened)))
+
+
+def _source(result: SearchResult) -> str:
+    if result.thumbnail is not None or result.online:
+        return thumbnail_url(result.content_hash)
+    return ""
+
+
+def _part(result: SearchResult) -> dict[str, float] | None:
+    """Where the nearest part lies, in percent."""
+    if result.part is None:
+        return None
+    left, upper, right, lower = result.part.edges(result.width, result.height)
+    across, down = 100 / result.width, 100 / result.height
+    return {
+        "x": left * across,
+        "y": upper * down,
+        "width": (right - left) * across,
+        "height": (lower - upper) * down,
+    }

@@ -1,0 +1,92 @@
+"""What the search page shows, as the address says it: one truth, which a link carries along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import streamlit as st
+
+from clipsearch.results import SORTS, Sort
+
+_HASH_DIGITS = 12
+"""Of a content hash that stands in a query line."""
+
+_MOST_PAGES = 10_000
+
+
+@dataclass(frozen=True)
+class SearchState:
+    """The search page's part of an address.
+
+    Attributes:
+        line: what stands in the box, in the query language.
+        filters: what the filters are set to, in the same language.
+        box: the part of the picture in `line` that is looked for, as `clipsearch.boxes.Box` reads it; empty for all.
+        sort: how each page of results is ordered.
+        page: of the results, from 1.
+        view: the content hash of the picture that is opened; empty for the results.
+    """
+
+    line: str = ""
+    filters: str = ""
+    box: str = ""
+    sort: Sort = "score"
+    page: int = 1
+    view: str = ""
+
+    @classmethod
+    def read(cls, params: Mapping[str, str]) -> SearchState:
+        """From query parameters; what makes no sense is as if it was not there."""
+        sort, page = params.get("sort", "score"), params.get("page", "1")
+        return cls(
+            line=params.get("q", "").strip(),
+            filters=params.get("f", "").strip(),
+            box=params.get("box", ""),
+            sort=cast("Sort", sort) if sort in SORTS else "score",
+            page=max(1, min(int(page[:9]), _MOST_PAGES)) if page.isdecimal() else 1,
+            view=params.get("view", ""),
+        )
+
+    def params(self) -> dict[str, str]:
+        """As query parameters, without what is usual."""
+        found = {
+            "q": self.line,
+            "f": self.filters,
+            "box": self.box,
+            "sort": "" if self.sort == "score" else self.sort,
+            "page": "" if self.page == 1 else str(self.page),
+            "view": self.view,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def searching(self, line: str) -> SearchState:
+        """Another line under the same filters, from the first page on."""
+        return replace(self, line=line, box="", page=1, view="")
+
+    def filtered(self, filters: str) -> SearchState:
+        """Other filters, from the first page on."""
+        return replace(self, filters=filters, page=1, view="")
+
+    def like(self, content_hash: str, *, box: str = "") -> SearchState:
+        """What is like a picture, or a part of it."""
+        return replace(self.searching(f"~#{content_hash[:_HASH_DIGITS]}"), box=box)
+
+    def with_picture(self, content_hash: str, *, sign: str = "") -> SearchState:
+        """The same line and a picture more, with ``-`` as one to keep away from."""
+        return self.searching(f"{self.line} {sign}~#{content_hash[:_HASH_DIGITS]}".strip())
+
+    def viewing(self, content_hash: str) -> SearchState:
+        """A picture opened, or with an empty hash closed."""
+        return replace(self, view=content_hash)
+
+
+def current_state() -> SearchState:
+    """What the address of this session says."""
+    return SearchState.read(cast("Mapping[str, Any]", st.query_params))
+
+
+def go(state: SearchState) -> None:
+    """Make it the address: for callbacks, after which the script runs anyway."""
+    st.query_params.from_dict(state.params())

@@ -1,0 +1,179 @@
+"""Who may talk to the page, and what a browser may do with it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.websockets import WebSocketClose
+
+from ui import strings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TOKEN_PARAMETER = "token"
+TOKEN_COOKIE = "clipsearch_access"
+MIN_TOKEN_LENGTH = 16
+
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_COOKIE_AGE_S = 30 * 24 * 3600
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach a server that is bound to an address."""
+    if address.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name: it may stand for anything
+        return False
+
+
+class SameOrigin:
+    """Refuses requests that another site's page makes, or that come under another site's name (DNS rebinding)."""
+
+    def __init__(self, app: ASGIApp, *, only_loopback: bool) -> None:
+        """Wrap an application; `only_loopback` says that it is reached by this machine's own names only."""
+        self._app = app
+        self._only_loopback = only_loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] in ("http", "websocket") and not self._is_allowed(scope):
+            await _refuse(scope, receive, send, 403, strings.WRONG_ORIGIN)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._only_loopback and _host_name(host) not in _LOOPBACK_NAMES:
+            return False
+        origin = headers.get("origin")
+        harmless = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
+        return origin is None or harmless or urlsplit(origin).netloc.lower() == host.lower()
+
+
+class AccessToken:
+    """Lets in who has the token: from a link with it once, then by a cookie that scripts cannot read."""
+
+    def __init__(self, app: ASGIApp, *, token: str) -> None:
+        """Wrap an application with the secret that opens it."""
+        self._app = app
+        self._token = token.encode()
+        self._cookie = hmac.new(self._token, b"clipsearch access", hashlib.sha256).hexdigest()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, turn a link with the token into one without, or refuse."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        if hmac.compare_digest(connection.cookies.get(TOKEN_COOKIE, "").encode(), self._cookie.encode()):
+            await self._app(scope, receive, send)
+            return
+        given = connection.query_params.get(TOKEN_PARAMETER, "")
+        if scope["type"] == "http" and hmac.compare_digest(given.encode(), self._token):
+            await self._let_in(scope)(scope, receive, send)
+            return
+        await _refuse(scope, receive, send, 401, strings.TOKEN_NEEDED)
+
+    def _let_in(self, scope: Scope) -> Response:
+        """A redirection to the same address without the token, which no history shall keep."""
+        pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        query = urlencode([pair for pair in pairs if pair[0] != TOKEN_PARAMETER])
+        # two slashes at the beginning would lead to another machine
+        path = "/" + scope["path"].lstrip("/\\")
+        response = RedirectResponse(f"{path}?{query}" if query else path, status_code=303)
+        response.set_cookie(TOKEN_COOKIE, self._cookie, max_age=_COOKIE_AGE_S, httponly=True, samesite="lax")
+        return response
+
+
+class SecurityHeaders:
+    """Tells browsers to load nothing from elsewhere, to guess no types, and to show the page in no frame."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._headers = {
+            "content-security-policy": content_security_policy(),
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "referrer-policy": "no-referrer",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "permissions-policy": "camera=(), microphone=(), geolocation=()",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and add to the answer."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+@cache
+def content_security_policy() -> str:
+    """What a browser may load: from this server only; scripts of the page itself and of its components.
+
+    Streamlit writes styles into the page, and loads components' scripts as blobs.
+    """
+    inline = " ".join(f"'sha256-{digest}'" for digest in _inline_script_hashes())
+    return "; ".join(
+        (
+            "default-src 'self'",
+            f"script-src 'self' blob: 'wasm-unsafe-eval' {inline}".rstrip(),
+            "style-src 'self' 'unsafe-inline' blob:",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-src 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def _inline_script_hashes() -> list[str]:
+    """Of the scripts that stand in Streamlit's own page."""
+    import streamlit
+
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    return [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without the port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:  # brackets that do not match
+        return ""
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
+    if scope["type"] == "websocket":
+        await WebSocketClose(code=1008, reason=reason)(scope, receive, send)
+        return
+    await PlainTextResponse(reason, status_code=status)(scope, receive, send)

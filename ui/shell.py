@@ -1,0 +1,66 @@
+"""The frame of the page: what is shown first, the way from page to page, and errors in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import streamlit as st
+
+from clipsearch.errors import ClipSearchError
+from ui import shared, strings
+from ui.addresses import explore_page, learn_page, library_page, search_page
+from ui.pages import first_run
+from ui.plain import plain
+
+logger = logging.getLogger(__name__)
+
+_ICON = Path(__file__).parent / "icon.png"
+
+_STYLE = "<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>"
+"""Less empty room above the page than Streamlit leaves."""
+
+
+def show() -> None:
+    """Draw the page for this session."""
+    st.set_page_config(page_title=strings.APP, page_icon=str(_ICON), layout="wide")
+    st.html(_STYLE)
+    with told_in_one_line():
+        first = first_run.is_wanted()
+        pages = [search_page(), explore_page(), learn_page(), library_page()]
+        selected = st.navigation(pages, position="hidden" if first else "top")
+        if first:
+            first_run.page()
+            return
+        if shared.in_demo():
+            _demo_line()
+        selected.run()
+
+
+@contextlib.contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Show an error that a person can act on as what it says, instead of ending the script."""
+    try:
+        yield
+    except ClipSearchError as error:
+        tell(error)
+
+
+def tell(error: Exception) -> bool:
+    """Show an error in one line, and write to the log what nobody foresaw; says that it has been dealt with."""
+    text = str(error)
+    if not isinstance(error, ClipSearchError):
+        logger.error("the page failed", exc_info=error)
+        text = strings.SCRIPT_ERROR.format(error=f"{type(error).__name__}: {error}")
+    st.error(plain(text), icon=":material/error:")
+    return True
+
+
+def _demo_line() -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="shell_demo"):
+        st.caption(strings.IN_DEMO)
+        if st.button(strings.LEAVE_DEMO, key="shell_leave_demo", type="tertiary"):
+            shared.show_demo(False)
+            st.rerun()

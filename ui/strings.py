@@ -1,0 +1,45 @@
+"""Every English text of the page's frame, in one place for translators; each page has a module like this one."""
+
+from __future__ import annotations
+
+APP = "clipsearch"
+SEARCH_PAGE = "Search"
+EXPLORE_PAGE = "Explore"
+LEARN_PAGE = "Learn"
+LIBRARY_PAGE = "Library"
+
+WELCOME = "Find your photos by what is in them"
+WELCOME_TEXT = (
+    "clipsearch looks at every picture in your folders once and remembers what it shows, so that you can find it by "
+    "words or by another picture. Everything stays on this computer: nothing is uploaded, and indexing changes none of "
+    "your files."
+)
+
+CHOOSE_FOLDERS = "Your own pictures"
+FOLDERS = "Folders to index, one on each line"
+FOLDERS_HELP = "Folders inside of them are included. Pictures are only read."
+INDEX_BUTTON = "Index these folders"
+NO_FOLDER = "Name at least one folder."
+NOT_A_FOLDER = "There is no folder {path}."
+LIBRARY_GOES_TO = "The library is kept in {path}."
+
+TRY_DEMO = "No pictures at hand?"
+TRY_DEMO_TEXT = (
+    "The demo takes a few photographs that come with clipsearch, indexes them in seconds, and lets you search."
+)
+DEMO_BUTTON = "Try the demo"
+IN_DEMO = "You are looking at the demo's photographs."
+LEAVE_DEMO = "Leave the demo"
+
+INDEXING = "Indexing"
+STARTING = "Getting ready: the model is loaded, and the folders are looked through."
+SEARCH_NOW = "Search what is there so far"
+STOP = "Stop"
+NOTHING_FOUND = "There are no pictures in these folders."
+
+SCRIPT_ERROR = "Something went wrong that nobody foresaw ({error}). What led to it is in the output of clipsearch ui."
+PROGRESS = "{done:,} of {total:,} files"
+
+WRONG_ORIGIN = "This address is refused. Open the one that clipsearch ui has printed.\n"
+TOKEN_NEEDED = "An access token is needed: open this address with ?token= and the token behind it.\n"
+NO_SUCH_PICTURE = "The library has no such picture, or it cannot be read now.\n"

@@ -1,0 +1,82 @@
+"""Colours and letters: a light and a dark theme, each with WCAG AA contrast; every font is the system's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of one theme, as ``#rrggbb``.
+
+    Attributes:
+        background: of the page.
+        secondary: of input fields and panels.
+        text: on both.
+        primary: of the main button, whose letters are white, and of what has the focus.
+        link: on the page.
+        border: of input fields, which must be seen.
+        danger: letters that warn.
+        success: letters that confirm.
+        muted: letters of captions.
+    """
+
+    background: str
+    secondary: str
+    text: str
+    primary: str
+    link: str
+    border: str
+    danger: str
+    success: str
+    muted: str
+
+
+LIGHT = Theme(
+    background="#ffffff",
+    secondary="#f1f3f6",
+    text="#0b0d10",
+    primary="#1f5fbf",
+    link="#1756b3",
+    border="#7d8590",
+    danger="#a4161a",
+    success="#156534",
+    muted="#555d68",
+)
+
+DARK = Theme(
+    background="#14171b",
+    secondary="#20252b",
+    text="#e8eaed",
+    primary="#2f74d0",
+    link="#8ab8ff",
+    border="#757e8a",
+    danger="#ff9c96",
+    success="#7ddc9b",
+    muted="#a9b1bc",
+)
+
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
+_CODE_FONT = "ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+
+
+def theme_options() -> dict[str, object]:
+    """Streamlit's configuration options for both themes; a browser takes the one that its system is set to."""
+    options: dict[str, object] = {"theme.font": _FONT, "theme.headingFont": _FONT, "theme.codeFont": _CODE_FONT}
+    for name, theme in (("light", LIGHT), ("dark", DARK)):
+        options |= {
+            f"theme.{name}.backgroundColor": theme.background,
+            f"theme.{name}.secondaryBackgroundColor": theme.secondary,
+            f"theme.{name}.textColor": theme.text,
+            f"theme.{name}.primaryColor": theme.primary,
+            f"theme.{name}.linkColor": theme.link,
+            f"theme.{name}.borderColor": theme.border,
+            f"theme.{name}.redTextColor": theme.danger,
+            f"theme.{name}.greenTextColor": theme.success,
+            f"theme.{name}.grayTextColor": theme.muted,
+        }
+    return options | {
+        "theme.showWidgetBorder": True,
+        "theme.baseRadius": "0.4rem",
+        "theme.headingFontSizes": ["2rem", "1.5rem", "1.25rem", "1.1rem", "1rem", "1rem"],
+    }
