@@ -520,3 +520,9 @@ def test_k_is_returned_from_one_up() -> None:
 def test_k_below_one_is_refused(k: int) -> None:
     with pytest.raises(QueryError, match=f"k must be at least 1, not {k}"):
         check_k(k)
+
+
+@pytest.mark.parametrize("value", ["?", "...", "a?", "*", "+", "-"])
+def test_a_value_without_letters_is_quoted_where_it_must_be(value: str) -> None:
+    condition = Condition("camera", "contains", value)
+    assert parse_query(str(condition)).filter == condition

@@ -39,7 +39,7 @@ _DEFAULT_ADDRESS = "127.0.0.1"
 @common_options
 @click.pass_obj
 def ui(settings: Settings, *, port: int | None, address: str, token_file: Path | None, no_browser: bool) -> None:
-    """Show the library in a browser: search it, look at pictures, index folders.
+    """Search, look at pictures and index folders in a browser.
 
     The page is served on this machine only, and nothing it shows leaves it. Runs until it is stopped (Ctrl-C
     or a termination signal). Without a library it asks for folders, or shows the demo. With an access token,

@@ -23,7 +23,7 @@ RESERVED = frozenset({"and", "not", "or"})
 _SAFE_WORD = re.compile(r"[^\W\d_][\w'-]*")
 _SAFE_NAME = re.compile(r"\w[\w.-]*")
 _SAFE_PATH = re.compile(r"[\w./\\:#%+=@,-]+")
-_SAFE_VALUE = re.compile(r"[\w./*?+-]+")
+_SAFE_VALUE = re.compile(r"(?=\S*[\w*])[\w./*?+-]+")
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ export default function (component) {
 
   // into the grid: down from the search box, or to the side from nowhere
   const onKey = (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
+    if (!list.isConnected || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
     const at = event.composedPath()[0]
     const fromBox = event.key === "ArrowDown" && at.matches?.(`.st-key-${data.box} input`)
     const fromNowhere = event.key in STEPS && at === document.body
@@ -141,6 +141,9 @@ export default function (component) {
     event.preventDefault()
     wanted.focus()
   }
-  document.addEventListener("keydown", onKey)
-  return () => document.removeEventListener("keydown", onKey)
+  // Streamlit calls this function at every change of the data, and what it returns only at the end
+  parentElement.listening?.abort()
+  parentElement.listening = new AbortController()
+  document.addEventListener("keydown", onKey, { signal: parentElement.listening.signal })
+  return () => parentElement.listening.abort()
 }

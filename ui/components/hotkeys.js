@@ -20,7 +20,7 @@ const hand = (files, key) => {
 }
 
 export default function (component) {
-  const { data } = component
+  const { data, parentElement } = component
 
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return
@@ -49,14 +49,13 @@ export default function (component) {
     hand(event.dataTransfer.files, data.uploader)
   }
 
-  document.addEventListener("keydown", onKey)
-  document.addEventListener("paste", onPaste)
-  document.addEventListener("dragover", onDragOver)
-  document.addEventListener("drop", onDrop)
-  return () => {
-    document.removeEventListener("keydown", onKey)
-    document.removeEventListener("paste", onPaste)
-    document.removeEventListener("dragover", onDragOver)
-    document.removeEventListener("drop", onDrop)
-  }
+  // Streamlit calls this function at every change of the data, and what it returns only at the end
+  parentElement.listening?.abort()
+  parentElement.listening = new AbortController()
+  const until = { signal: parentElement.listening.signal }
+  document.addEventListener("keydown", onKey, until)
+  document.addEventListener("paste", onPaste, until)
+  document.addEventListener("dragover", onDragOver, until)
+  document.addEventListener("drop", onDrop, until)
+  return () => parentElement.listening.abort()
 }

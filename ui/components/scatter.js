@@ -270,14 +270,15 @@ export default function (component) {
     event.stopPropagation()
     act(root, name)
   }
-  const watcher = new ResizeObserver(() => later(root))
-  watcher.observe(canvas)
-  const scheme = matchMedia("(prefers-color-scheme: dark)")
+  // Streamlit calls this function at every change of the data, and what it returns only at the end
+  parentElement.listening?.abort()
+  parentElement.listening = new AbortController()
+  const { signal } = parentElement.listening
   const redraw = () => later(root)
-  scheme.addEventListener("change", redraw)
+  const watcher = new ResizeObserver(redraw)
+  watcher.observe(canvas)
+  signal.addEventListener("abort", () => watcher.disconnect())
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw, { signal })
   later(root)
-  return () => {
-    watcher.disconnect()
-    scheme.removeEventListener("change", redraw)
-  }
+  return () => parentElement.listening.abort()
 }
