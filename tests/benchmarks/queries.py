@@ -76,6 +76,8 @@ def _measure_size(setting: Setting, count: int) -> Figures:
         if setting.peer is not None and small:
             searchers[RCLIP] = stack.enter_context(_peer_searcher(setting, setting.peer, root, count))
         say(f"  cold queries, {count:,} vectors")
+        for each in models:
+            setting.forget_queries(each)
         for search in searchers.values():
             search(-1)  # reads everything into the system's file cache
         runs = QUICK_COLD_RUNS if setting.quick else COLD_RUNS[count]
@@ -120,6 +122,7 @@ def _peer_searcher(setting: Setting, peer: Rclip, root: Path, count: int) -> Ite
 def _warm(setting: Setting, candidate: Candidate, library: Path) -> Figures:
     """In a process of its own: `tests.benchmarks.warm_queries`."""
     say(f"  warm queries, {candidate.name}")
+    setting.forget_queries(candidate)
     runs = QUICK_WARM_RUNS if setting.quick else WARM_RUNS
     command = [sys.executable, "-m", "tests.benchmarks.warm_queries", str(library), str(runs)]
     _, said = run(command, environment=setting.environment(candidate, library))

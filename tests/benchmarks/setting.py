@@ -96,6 +96,10 @@ class Setting:
         """Of a clipsearch process that works on a library with a candidate."""
         return offline(CLIPSEARCH_LIBRARY=library, CLIPSEARCH_CACHE=self._cache_of(candidate))
 
+    def forget_queries(self, candidate: Candidate) -> None:
+        """Empty the cache of query embeddings, which an earlier run has filled with the same texts."""
+        shutil.rmtree(self._cache_of(candidate) / "queries", ignore_errors=True)
+
     def _cache_of(self, candidate: Candidate) -> Path:
         return compiled(self.models, candidate.precision or PRECISIONS[0])
 
