@@ -117,10 +117,11 @@ def test_hangs_bombs_and_crashes_in_one_run(
         save_photo(photos / f"{number:02}.png", (number, 2 * number, 255 - number))
     (photos / "40 bomb.png").write_bytes(unfolding_png(16_000))
     killed: set[int] = set()
+    others = child_processes()  # such as the servers of other tests
 
     class KillingEncoder(ColourEncoder):
         def encode_pixels(self, pixels: np.ndarray) -> np.ndarray:
-            for process in child_processes() - killed:
+            for process in child_processes() - others - killed:
                 if len(killed) < 3:
                     os.kill(process, signal.SIGKILL)
                     killed.add(process)
@@ -136,7 +137,7 @@ def test_hangs_bombs_and_crashes_in_one_run(
         "50 hangs.png": "took longer than 3 seconds to decode",
     }
     assert report.embedded == 100
-    assert len(killed) >= 2 and child_processes() == set()
+    assert len(killed) >= 2 and child_processes() <= others
 
 
 def child_processes() -> set[int]:

@@ -168,6 +168,15 @@ def test_keywords_are_trained_with_the_pictures_that_they_are_true_of(data_folde
         assert true[:, column].tolist() == [keyword in ("all", "even" if n % 2 == 0 else "odd") for n in chosen]
 
 
+def test_the_stamps_can_be_left_out(data_folder: Path) -> None:
+    whole, without = load_training_data(data_folder), load_training_data(data_folder, stamps=False)
+    stamps = [path for path in whole.images if "tuxpaint-stamps" in path.parts]
+    assert len(stamps) == 2
+    assert [path for path in whole.images if path not in stamps] == list(without.images)
+    assert len(without.named) == len(whole.named) - 2
+    assert set(whole.phrases) - set(without.phrases) == {"a red picture", "a green picture"}
+
+
 @pytest.mark.parametrize(
     "missing", ["flickr8k/captions.tsv", "imagenet-samples/labels.tsv", "tuxpaint-stamps/captions.tsv"]
 )

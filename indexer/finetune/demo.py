@@ -5,9 +5,10 @@ Run::
     make finetune-demo DATA=../shared/data
     python -m indexer.finetune.demo --data ../shared/data --output build/finetune-demo
 
-The bundled model has seen the Tux Paint stamps in training, and finds practically every one of them: as they are they
-show nothing. So they are drawn in a style that it has never seen, `--style`; half of them are trained on, the other
-half is measured, among themselves. Their captions it does know: the figures say that a style was learned, not words.
+Half of the Tux Paint stamps are trained on, the other half is measured, among themselves. The bundled model has seen
+them in training, and finds practically every one: they show nothing. So either a model is fine-tuned that has not seen
+them, `--model` (`python -m indexer.train.mini --without-stamps` trains one), or they are drawn in a style that the
+bundled one has never seen, `--style`; their captions it does know then: a style is learned, not words.
 What it could do before is measured on Flickr8k `dev`; how much of the trained weights is taken is chosen on pictures
 held out of the first half, and on Flickr8k `train`. Then the same run is killed (`kill -9`) and resumed.
 """
@@ -72,41 +73,42 @@ def figures(model: str, folder: Path, data: Path) -> tuple[float, float]:
     return new.hit_rate_at_10, old.hit_rate_at_10
 
 
-def train(folder: Path, data: Path, output: Path, *more: str) -> subprocess.Popen[bytes]:
+def train(model: str, folder: Path, data: Path, output: Path, *more: str) -> subprocess.Popen[bytes]:
     """Start `clipsearch train` on the first half."""
     flickr = data / "flickr8k"
-    command = [sys.executable, "-m", "clipsearch", "train", "--model", "mini", "--output", str(output)]
+    command = [sys.executable, "-m", "clipsearch", "train", "--model", model, "--output", str(output)]
     command += ["--pairs", str(folder / "train.tsv"), "--images", str(folder / "images"), *_OPTIONS]
     command += ["--retention", str(flickr / "captions.tsv"), "--retention-images", str(flickr / "images")]
     return subprocess.Popen([*command, "--retention-split", "train", "--checkpoint-every", "2", *more])
 
 
-def killed_and_resumed(folder: Path, data: Path, output: Path) -> None:
+def killed_and_resumed(model: str, folder: Path, data: Path, output: Path) -> None:
     """Kill a run as soon as it has a checkpoint, and go on with it."""
-    running = train(folder, data, output)
+    running = train(model, folder, data, output)
     while running.poll() is None and not (output / "training" / "state.pt").is_file():
         time.sleep(0.01)
     running.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
     running.wait()
-    train(folder, data, output, "--resume").wait()
+    train(model, folder, data, output, "--resume").wait()
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the training photos.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder to work in.")
+@click.option("--model", default="mini", show_default=True, help="What is fine-tuned.")
 @click.option("--style", type=click.Choice(list(STYLES)), default="line", show_default=True, help="Of the stamps.")
-def main(data: Path, output: Path, style: str) -> None:
-    """Fine-tune mini on half of the stamps and print what that changed."""
+def main(data: Path, output: Path, model: str, style: str) -> None:
+    """Fine-tune a model on half of the stamps and print what that changed."""
     folder = output / style
     stamps = data / "tuxpaint-stamps"
     draw(read_pairs(PairSource(stamps / "images", stamps / "captions.tsv")), style, folder)
-    before = figures("mini", folder, data)
-    train(folder, data, folder / "model").wait()
+    before = figures(model, folder, data)
+    train(model, folder, data, folder / "model").wait()
     after = figures(str(folder / "model"), folder, data)
     for name, first, second in zip((f"stamps ({style}), held-out half", "Flickr8k dev"), before, after, strict=True):
         gain = 100 * (second - first)
         click.echo(f"{name:<34}hit rate @10: {first:.1%} -> {second:.1%} ({gain:+.1f} points)")
-    killed_and_resumed(folder, data, folder / "killed")
+    killed_and_resumed(model, folder, data, folder / "killed")
     same = all(
         (folder / "model" / name).read_bytes() == (folder / "killed" / name).read_bytes()
         for name in ("image.onnx", "text.onnx", "model.json")

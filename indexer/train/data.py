@@ -169,19 +169,23 @@ def _grams(caption: str) -> Iterator[str]:
     yield from (" ".join(words[i : i + 2]) for i in range(len(words) - 1) if naming[i] and naming[i + 1])
 
 
-def load_training_data(root: Path) -> TrainingData:
+def load_training_data(root: Path, *, stamps: bool = True) -> TrainingData:
     """Read the lists of the three sets; no picture is opened.
+
+    Args:
+        root: the folder of all three.
+        stamps: take the stamps too; a model that has not seen them shows what fine-tuning on them brings.
 
     Raises:
         ConfigError: a list is missing.
     """
-    flickr, samples, stamps = root / "flickr8k", root / "imagenet-samples", root / "tuxpaint-stamps"
+    flickr, samples, drawn = root / "flickr8k", root / "imagenet-samples", root / "tuxpaint-stamps"
     by_split: dict[str, dict[str, list[str]]] = {"train": {}, "dev": {}}
     for image, split, caption in read_rows(flickr / "captions.tsv", ("image", "split", "caption")):
         if split in by_split:
             by_split[split].setdefault(image, []).append(caption)
     named = read_rows(samples / "labels.tsv", ("image", "label"))
-    stamped = read_rows(stamps / "captions.tsv", ("image", "caption"))
+    stamped = read_rows(drawn / "captions.tsv", ("image", "caption")) if stamps else []
     labels = [label for _, label in named]
     others = alternative_names([Path(image).stem for image, _ in named], labels)
     texts = [[label, f"a photo of a {label}", *other] for label, other in zip(labels, others, strict=True)]
@@ -193,7 +197,7 @@ def load_training_data(root: Path) -> TrainingData:
         images=(
             *(flickr / "images" / image for image in captioned),
             *(samples / image for image, _ in named),
-            *(stamps / "images" / image for image, _ in stamped),
+            *(drawn / "images" / image for image, _ in stamped),
         ),
         captions=tuple(tuple(own) for own in captioned.values()),
         train_count=len(by_split["train"]),

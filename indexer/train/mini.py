@@ -156,12 +156,13 @@ def write_model(model: Trained, backbone: ImageBackbone, output: Path) -> None:
 @click.option(
     "--cache", type=click.Path(path_type=Path), default=Path("build/mini"), show_default=True, help="Feature cache."
 )
+@click.option("--without-stamps", is_flag=True, help="Leave the stamps out, for a model to fine-tune on them.")
 @click.option("--threads", default=2, show_default=True, help="CPU threads of torch.")
-def main(data_folder: Path, output: Path, cache: Path, threads: int) -> None:
+def main(data_folder: Path, output: Path, cache: Path, without_stamps: bool, threads: int) -> None:
     """Train and export the bundled model, then measure what was exported."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
-    data = load_training_data(data_folder)
+    data = load_training_data(data_folder, stamps=not without_stamps)
     backbone = load_image_backbone()
     model = train(data, image_views(data, backbone, cache=cache))
     write_model(model, backbone, output)
