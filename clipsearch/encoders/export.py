@@ -168,9 +168,11 @@ def _towers(encoder: OpenClipEncoder) -> list[_Tower]:
 def _export_tower(tower: _Tower, directory: Path, spec: str) -> None:
     import torch
 
+    from clipsearch.encoders.exported_layers import exported_layers
+
     weights = sum(tensor.numel() * tensor.element_size() for tensor in _own_weights(tower))
     try:
-        with _exporter_settings():
+        with _exporter_settings(), exported_layers(tower.module):
             torch.onnx.export(
                 tower.module,
                 (tower.example,),
