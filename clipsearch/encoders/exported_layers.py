@@ -8,7 +8,7 @@ transpositions; the weights and the results are the same. A ViT-B/32 in int8 gai
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
 
@@ -22,26 +22,35 @@ SMALLEST_PATCH = 8
 @contextlib.contextmanager
 def exported_layers(model: nn.Module) -> Iterator[None]:
     """Let the layers that are known calculate in that form, in this block."""
-    changed = [layer for layer in model.modules() if _form_of(layer) is not None]
-    for layer in changed:
-        layer.forward = MethodType(_form_of(layer), layer)
+    with contextlib.ExitStack() as changes:
+        for layer in list(model.modules()):
+            if isinstance(layer, nn.MultiheadAttention) and _is_plain_attention(layer):
+                changes.enter_context(_calculating(layer, MethodType(self_attention, layer)))
+            elif isinstance(layer, nn.Conv2d) and _cuts_patches(layer):
+                layer.patches = PatchEmbedding(layer)  # its weights are to be found in the model
+                changes.callback(delattr, layer, "patches")
+                changes.enter_context(_calculating(layer, layer.patches.__call__))
+        yield
+
+
+def _is_plain_attention(layer: nn.MultiheadAttention) -> bool:
+    is_plain = layer.in_proj_bias is not None and layer.bias_k is None and not layer.add_zero_attn
+    return is_plain and layer.batch_first
+
+
+def _cuts_patches(layer: nn.Conv2d) -> bool:
+    is_patching = layer.kernel_size == layer.stride and min(layer.kernel_size) >= SMALLEST_PATCH
+    return is_patching and layer.padding == (0, 0) and layer.dilation == (1, 1) and layer.groups == 1
+
+
+@contextlib.contextmanager
+def _calculating(layer: nn.Module, form: Callable[..., Any]) -> Iterator[None]:
+    """Let a layer's ``forward`` be another function."""
+    layer.forward = form
     try:
         yield
     finally:
-        for layer in changed:
-            del layer.forward  # the class's own is seen again
-
-
-def _form_of(layer: nn.Module) -> Any:
-    """The function that stands in for a layer's ``forward``; ``None`` for layers that stay as they are."""
-    if isinstance(layer, nn.MultiheadAttention):
-        is_plain = layer.batch_first and layer.in_proj_bias is not None and layer.bias_k is None
-        return self_attention if is_plain and not layer.add_zero_attn else None
-    if isinstance(layer, nn.Conv2d):
-        is_patching = layer.kernel_size == layer.stride and min(layer.kernel_size) >= SMALLEST_PATCH
-        is_plain = layer.padding == (0, 0) and layer.dilation == (1, 1) and layer.groups == 1
-        return patch_embedding if is_patching and is_plain else None
-    return None
+        del layer.forward  # the class's own is seen again
 
 
 def self_attention(
@@ -83,21 +92,30 @@ def self_attention(
     return layer.out_proj(mixed.transpose(1, 2).reshape(count, length, width)), None
 
 
-def patch_embedding(layer: nn.Conv2d, pictures: Tensor) -> Tensor:
-    """What a convolution whose squares do not overlap gives, as one matrix product.
+class PatchEmbedding(nn.Module):
+    """What a convolution whose squares do not overlap gives, as one matrix product."""
 
-    Args:
-        layer: whose weights; stride as large as the kernel, no padding.
-        pictures: float [n, channels, h, w]; what is left over at the right and below counts as in a convolution: not.
+    def __init__(self, layer: nn.Conv2d) -> None:
+        """Take a convolution's weights; its stride is as large as its kernel, and it does not pad."""
+        super().__init__()
+        self.high, self.wide = layer.kernel_size
+        # a matrix from the start, as the quantizer does not see through a change of shape
+        self.matrix = nn.Linear(layer.in_channels * self.high * self.wide, layer.out_channels, bias=False)
+        self.matrix.weight = nn.Parameter(layer.weight.detach().reshape(layer.out_channels, -1))
+        self.matrix.bias = layer.bias
 
-    Returns:
-        float [n, out channels, h // kernel, w // kernel].
-    """
-    count, channels = pictures.shape[:2]
-    high, wide = layer.kernel_size
-    rows, columns = pictures.shape[2] // high, pictures.shape[3] // wide
-    whole = pictures[:, :, : rows * high, : columns * wide]
-    squares = whole.reshape(count, channels, rows, high, columns, wide).permute(0, 2, 4, 1, 3, 5)
-    flat = squares.reshape(count, rows * columns, channels * high * wide)
-    embedded = functional.linear(flat, layer.weight.reshape(layer.out_channels, -1), layer.bias)
-    return embedded.permute(0, 2, 1).reshape(count, layer.out_channels, rows, columns)
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Embed the squares.
+
+        Args:
+            pictures: float [n, channels, h, w]; what is left over at the right and below does not count.
+
+        Returns:
+            float [n, out channels, h // kernel, w // kernel].
+        """
+        count, channels = pictures.shape[:2]
+        rows, columns = pictures.shape[2] // self.high, pictures.shape[3] // self.wide
+        whole = pictures[:, :, : rows * self.high, : columns * self.wide]
+        squares = whole.reshape(count, channels, rows, self.high, columns, self.wide).permute(0, 2, 4, 1, 3, 5)
+        embedded: Tensor = self.matrix(squares.reshape(count, rows * columns, -1))
+        return embedded.permute(0, 2, 1).reshape(count, -1, rows, columns)
