@@ -100,9 +100,12 @@ class PatchEmbedding(nn.Module):
         super().__init__()
         self.high, self.wide = layer.kernel_size
         # a matrix from the start, as the quantizer does not see through a change of shape
-        self.matrix = nn.Linear(layer.in_channels * self.high * self.wide, layer.out_channels, bias=False)
+        self.matrix = nn.Linear(
+            layer.in_channels * self.high * self.wide, layer.out_channels, bias=layer.bias is not None
+        )
         self.matrix.weight = nn.Parameter(layer.weight.detach().reshape(layer.out_channels, -1))
-        self.matrix.bias = layer.bias
+        if layer.bias is not None:
+            self.matrix.bias = nn.Parameter(layer.bias.detach())
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Embed the squares.
