@@ -7,7 +7,7 @@
 #   make bench       measure everything and write docs/benchmarks.md (DATA as below, REFERENCE=mini in fp32)
 #   make evaluate    measure mini in every way (DATA as below; OUTPUT=docs writes the report and plots there)
 #   make train-mini  train the bundled model again (DATA=folder of the training photos)
-#   make finetune-demo  what fine-tuning mini on drawn stamps brings, killed and resumed (DATA as below)
+#   make finetune-demo  what fine-tuning on stamps brings, killed and resumed (DATA as below; MODEL, STYLE: docs/training.md)
 #   make calibrate   fit what counts as a match again (DATA as above)
 #   make clean       remove the environment and every cache
 
@@ -77,7 +77,8 @@ train-mini: $(VENV)/.installed-train
 	$(BIN)/python -m indexer.train.mini --data $(DATA) --output data/models/mini
 
 finetune-demo: $(VENV)/.installed
-	$(BIN)/python -m indexer.finetune.demo --data $(DATA) --output build/finetune-demo
+	$(BIN)/python -m indexer.finetune.demo --data $(DATA) --output build/finetune-demo \
+		$(if $(MODEL),--model $(MODEL)) $(if $(STYLE),--style $(STYLE))
 
 calibrate: $(VENV)/.installed-train
 	$(BIN)/python -m indexer.train.calibrate --data $(DATA) --output data/calibration
