@@ -62,6 +62,13 @@ class Browsing(Housekeeping):
         """The preview of a picture; ``None`` if there is none."""
         return existing_thumbnail(self.path, content_hash)
 
+    def content_at(self, path: Path | str) -> str | None:
+        """The content hash of what a file held when it was indexed; ``None`` if it is not in the library.
+
+        Nothing is read but the catalog.
+        """
+        return self._store.concepts.content_at(Path(path))
+
     def trash(self, *paths: Path | str) -> int:
         """Move files to the system's trash and forget them. Returns how many.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from clipsearch.store.records import FoundFile, ModelRecord
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-    from clipsearch.vectors.interface import VectorIndex
+    from clipsearch.vectors.interface import Neighbors, Selection, VectorIndex
 
 _ASSESSED = 500
 """Candidates that are assessed at least when weak matches are left out: the probability is not the score alone."""
@@ -41,7 +42,9 @@ class Sought:
         revision: of the catalog, with which they agree.
         direction: what is looked for.
         condition: what files have to pass.
-        within: ids of the embeddings of which a file passes, int64 [n]; ``None`` if all may answer.
+        within: ids of the embeddings of which a file passes, int64 [n]; ``None`` if all may answer, or if the index
+            selects.
+        selection: what passes, where the index tells by itself.
     """
 
     shown: Shown
@@ -50,6 +53,20 @@ class Sought:
     direction: Direction | None = None
     condition: ColumnElement[bool] | None = None
     within: NDArray[np.int64] | None = None
+    selection: Selection | None = None
+
+    @cached_property
+    def searched(self) -> int:
+        """How many embeddings may answer."""
+        if self.selection is not None:
+            return len(self.selection)
+        return len(self.index if self.within is None else self.within)
+
+    def nearest(self, vector: NDArray[np.float32], k: int) -> Neighbors:
+        """The k nearest of those to a direction, float32 [dim]."""
+        if self.selection is not None:
+            return self.selection.search(vector, k)
+        return self.index.search(vector, k, within=self.within)
 
     @property
     def enough(self) -> int:
@@ -110,9 +127,8 @@ class CandidateFinder:
         if sought.direction is None or sought.direction.words is None:
             return list(candidates)
         ids = [item.nearest_id or item.embedding_id for item in candidates]
-        searched = len(sought.index if sought.within is None else sought.within)
         assessed = self._background.assess(
-            sought.index, sought.revision, sought.direction.words, ids, searched=searched
+            sought.index, sought.revision, sought.direction.words, ids, searched=sought.searched
         )
         passing = _PASSING[sought.shown.min_match]
         found = [replace(item, assessment=assessed[row_id]) for item, row_id in zip(candidates, ids, strict=True)]
@@ -138,11 +154,10 @@ class CandidateFinder:
 
     def _ranked(self, sought: Sought, vector: NDArray[np.float32], first_block: int) -> Iterator[list[Candidate]]:
         """All contents that may answer, by their nearest embedding, in blocks that grow as more are asked for."""
-        total = len(sought.index if sought.within is None else sought.within)
         k = first_block
         given: set[int] = set()
         while True:
-            found = sought.index.search(vector, k, within=sought.within)
+            found = sought.nearest(vector, k)
             ids = found.ids.tolist()
             wholes = self._catalog.wholes_of(ids)
             block: list[Candidate] = []
@@ -152,6 +167,6 @@ class CandidateFinder:
                     given.add(whole_id)
                     block.append(Candidate(whole_id, score, part, row_id))
             yield block
-            if k >= total:
+            if k >= sought.searched:
                 return
             k *= 2

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsearch.checkup.temporaries import leftover_files
-from clipsearch.lock import writer_lock
 from clipsearch.store.image_store import ImageStore
 from clipsearch.thumbnails import THUMBNAILS_NAME
 from clipsearch.vectors.cache import current_index
@@ -49,7 +48,7 @@ def compact_library(
         LibraryLockedError: another process is writing to this library.
         LibraryError: the disk is full, or the library cannot be written to.
     """
-    with writer_lock(store.directory):
+    with store.writer_lock():
         before = library_bytes(store.directory)
         images, embeddings = store.upkeep.drop_unheld()
         reached("dropped")

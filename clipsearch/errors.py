@@ -70,7 +70,7 @@ class LibraryLockedError(LibraryError):
         holder: who holds the lock, in words ("process 4711 on host, since …"), or ``None`` if unknown.
     """
 
-    def __init__(self, library: Path, holder: str | None) -> None:
+    def __init__(self, library: Path | str, holder: str | None) -> None:
         self.holder = holder
         who = holder or "another process"
         super().__init__(f"{who} is writing to the library {library}; wait for it to end, or stop it, and try again")

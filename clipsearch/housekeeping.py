@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from clipsearch import standing
 from clipsearch.errors import ConfigError, QueryError
-from clipsearch.lock import writer_lock
 from clipsearch.reports import FileFailure, LibraryStatus, RootStatus, SpaceStatus
 from clipsearch.store.catalog import Catalog
-from clipsearch.store.records import RootRecord
+from clipsearch.store.records import CatalogCounts, ModelRecord, RootRecord
 from clipsearch.volumes import is_online, place_of
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from clipsearch.store.image_store import ImageStore
     from clipsearch.store.saved import SavedSearchRecord
     from clipsearch.transfer import ExportReport, ImportReport
+    from clipsearch.vectors.moving import IndexCopyReport
 
 
 class Housekeeping:
@@ -33,7 +33,7 @@ class Housekeeping:
 
     @property
     def path(self) -> Path:
-        """The library's directory."""
+        """The library's directory; of one in a database, where this machine keeps what is computed from it."""
         return self._catalog.directory
 
     @property
@@ -46,6 +46,8 @@ class Housekeeping:
 
     def status(self) -> LibraryStatus:
         """What the library holds."""
+        from clipsearch.compaction import library_bytes
+
         model, counts = self._store.models.active(), self._store.counts()
         interrupted = self._store.jobs.interrupted("index")
         return LibraryStatus(
@@ -56,14 +58,23 @@ class Housekeeping:
             files=counts.files,
             images=counts.images,
             failures=counts.failures,
-            bytes_on_disk=sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file()),
+            bytes_on_disk=library_bytes(self.path),
             interrupted=interrupted.started_at if interrupted else None,
             roots=self.roots(),
             spaces=[
                 SpaceStatus(space.model.spec, space.embedded, space.from_preview, space.missing, space.active)
                 for space in self._store.models.spaces()
             ],
+            database=self._store.name if self._store.shared else None,
         )
+
+    def counts(self) -> CatalogCounts:
+        """How many files, distinct pictures and unreadable files it holds, without a look at the disk."""
+        return self._store.counts()
+
+    def active_model(self) -> ModelRecord | None:
+        """The model that searches use; ``None`` before the first indexing."""
+        return self._catalog.active_model()
 
     # --- roots ----------------------------------------------------------------------------------
 
@@ -86,7 +97,7 @@ class Housekeeping:
             if other.id != root.id and (path.is_relative_to(other.path) or other.path.is_relative_to(path)):
                 raise ConfigError(f"{path} overlaps the indexed folder {other.path}")
         where = place_of(path)
-        with writer_lock(self.path):
+        with self._store.writer_lock():
             self._store.roots.move(root.id, path, volume_id=where.volume_id, volume_path=where.volume_path)
         return RootStatus(path, root.files, online=True)
 
@@ -98,7 +109,7 @@ class Housekeeping:
             LibraryLockedError: another process is writing to this library.
         """
         root = self._root_at(path)
-        with writer_lock(self.path):
+        with self._store.writer_lock():
             return self._store.roots.remove(root.id)
 
     # --- saved searches -------------------------------------------------------------------------
@@ -178,7 +189,7 @@ class Housekeeping:
         return compact_library(self._store, notify=self._notify)
 
     def export(self, directory: Path | str, *, format: str = "npz") -> ExportReport:
-        """Write paths, metadata and embeddings to a new directory, as ``npz`` (with JSONL) or ``parquet``.
+        """Write paths, metadata, embeddings, tags and concepts to a new directory: ``npz`` (with JSONL) or ``parquet``.
 
         Raises:
             ConfigError: there is something at `directory`, or it cannot be written.
@@ -191,6 +202,9 @@ class Housekeeping:
     def import_from(self, directory: Path | str) -> ImportReport:
         """Add what `export` wrote; no picture is read and nothing is embedded.
 
+        What the library knows stays as it is. A concept that it knows gets the examples that it lacks, and is then
+        fitted again when it is next used.
+
         Raises:
             ConfigError: it is no export, is damaged, or is of a newer clipsearch.
             IndexMismatchError: its embeddings are another model's than the library's.
@@ -199,6 +213,21 @@ class Housekeeping:
         from clipsearch.transfer import import_library
 
         return import_library(self._store, Path(directory).expanduser(), notify=self._notify)
+
+    def copy_index(self, target: str) -> IndexCopyReport:
+        """Build the vector index with another engine, and make searches use it (docs/vectors.md).
+
+        Args:
+            target: ``faiss``, ``milvus`` (a local file in the library) or ``milvus:URI``.
+
+        Raises:
+            ConfigError: the target is none, or what it needs is not installed.
+            LibraryError: the target cannot be reached.
+            LibraryLockedError: another process is writing to this library.
+        """
+        from clipsearch.vectors.moving import copy_index
+
+        return copy_index(self._store, target, notify=self._notify)
 
     def _root_at(self, path: Path | str) -> RootRecord:
         given = Path(path).expanduser()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clipsearch.concepts.refitting import ConceptSpace
     from clipsearch.concepts.values import ConceptShown, Suggestion
     from clipsearch.embedding_map import EmbeddingMap
+    from clipsearch.store.records import ModelRecord
 
 
 class Learning(Labelling):
@@ -146,3 +147,15 @@ class Learning(Labelling):
 
     def _concepts(self) -> ConceptSpace:
         return self._current_searcher().embedder.concept_space
+
+    def _concepts_of(self, model: ModelRecord) -> ConceptSpace:
+        """The concepts in the space of a model that searches need not use yet."""
+        from clipsearch.query_embedding import QueryEmbedder
+
+        return QueryEmbedder(
+            self._catalog,
+            model,
+            load_encoder=lambda: self._model.encoder_of(model),
+            cache_texts=self._model.is_loaded_by_spec,
+            notify=self._notify,
+        ).concept_space

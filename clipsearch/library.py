@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from clipsearch.config import default_library_dir
+from clipsearch.config import library_place
+from clipsearch.database_url import DatabaseUrl
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.learning import Learning
 from clipsearch.model_choice import AUTO, ModelChoice
@@ -58,7 +59,7 @@ class Library(Learning):
     @classmethod
     def open(
         cls,
-        path: Path | str | None = None,
+        path: Path | str | DatabaseUrl | None = None,
         *,
         model: str | None = None,
         runtime: str = AUTO,
@@ -66,39 +67,49 @@ class Library(Learning):
         create: bool = False,
         notify: Callable[[str], None] | None = None,
         encoder: Encoder | None = None,
+        adapt: Callable[[Encoder], Encoder] | None = None,
     ) -> Library:
         """Open a library; nothing heavy is loaded yet.
 
         Args:
-            path: its directory; ``$CLIPSEARCH_LIBRARY`` or the user's data directory by default.
+            path: its directory, or the address of its database (``postgresql+psycopg://user@host/database``);
+                ``$CLIPSEARCH_LIBRARY`` or the user's data directory by default.
             model: for a new library, a preset or any OpenCLIP name (``auto`` by default: `base` if it can be
                 had, else the bundled `mini`); for an existing one, refused unless it is the library's own.
             runtime: ``auto``, ``compiled`` (ONNX Runtime) or ``open-clip`` (torch).
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``; for ``open-clip``.
-            create: make the library if there is none.
+            create: make the library if there is none; a database has to be there, and may be empty.
             notify: told in one line what a person should know; logged by default.
             encoder: use this one instead of loading one by its spec.
+            adapt: given each encoder before it is used, and gives what is used in its place. The embeddings of texts
+                are then not kept for later searches.
 
         Raises:
-            LibraryError: there is no library, or its catalog is damaged.
+            LibraryError: there is no library, its catalog is damaged, or its database cannot be reached.
             SchemaVersionError: a newer clipsearch wrote it.
             IndexMismatchError: it was made with another model than `model`.
-            ConfigError: `path` is not a directory.
+            ConfigError: `path` is not a directory, or the address of no database that a library can be in.
         """
-        directory = (Path(path).expanduser() if path is not None else default_library_dir()).absolute()
-        if directory.exists() and not directory.is_dir():
-            raise ConfigError(f"{directory} is a file; a library is a directory")
-        if create:
-            _make_directory(directory)
+        place = library_place(path)
+        if isinstance(place, Path):
+            place = place.absolute()
+            if place.exists() and not place.is_dir():
+                raise ConfigError(f"{place} is a file; a library is a directory")
+            if create:
+                _make_directory(place)
         notify = notify if notify is not None else logger.info
 
         def load(spec: str) -> Encoder:
             from clipsearch.encoders.loading import load_encoder
 
-            return load_encoder(spec, runtime=runtime, device=device, notify=notify)
+            loaded = load_encoder(spec, runtime=runtime, device=device, notify=notify)
+            return adapt(loaded) if adapt is not None else loaded
 
-        catalog = Catalog(directory, create=create)
+        catalog = Catalog(place, create=create)
+        if encoder is not None and adapt is not None:
+            encoder = adapt(encoder)
         choice = ModelChoice(catalog, wanted=model or AUTO, encoder=encoder, load_by_spec=load, notify=notify)
+        choice.is_loaded_by_spec = choice.is_loaded_by_spec and adapt is None
         try:
             choice.check_wanted()
         except BaseException:
@@ -107,7 +118,8 @@ class Library(Learning):
         return cls(catalog, choice, notify)
 
     def close(self) -> None:
-        """Give back the catalog's connections."""
+        """Give back the catalog's connections and the vector index."""
+        self._searcher = None
         self._catalog.close()
 
     def __enter__(self) -> Library:
@@ -169,7 +181,7 @@ class Library(Learning):
             ConfigError: as `index`.
         """
         from indexer.plan import IndexOptions
-        from indexer.run import preview
+        from indexer.preview import preview
 
         options = IndexOptions(verify=verify, retry_failed=retry_failed)
         return preview(self._store, [Path(folder).expanduser() for folder in folders], options=options)
@@ -186,7 +198,8 @@ class Library(Learning):
         """Embed everything with another model, then make searches use it.
 
         Until then searches use the old one. An interrupted migration goes on where it was. Pictures whose drive
-        is not there are embedded from their thumbnails, and again when their folder is next indexed.
+        is not there are embedded from their thumbnails, and again when their folder is next indexed. Concepts are
+        fitted for the new model before searches use it, and tags are made anew.
 
         Args:
             model: a preset or any OpenCLIP name, as for `open`.
@@ -208,6 +221,7 @@ class Library(Learning):
         report = migrate_library(
             self._store,
             load_encoder=lambda: self._model.load(resolve_preset(model)),
+            concepts_of=self._concepts_of,
             drop_old=drop_old,
             partial=partial,
             notify=self._notify,

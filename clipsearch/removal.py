@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clipsearch.errors import ConfigError
-from clipsearch.lock import writer_lock
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.tables import Failure, File
 
@@ -30,7 +29,7 @@ def forget_paths(store: ImageStore, paths: Sequence[Path]) -> int:
         ConfigError: the catalog knows nothing of one of them; then none is forgotten.
         LibraryLockedError: another process is writing to this library.
     """
-    with writer_lock(store.directory):
+    with store.writer_lock():
         found = [rows for path in paths for rows in _rows_at(store, path)]
         return store.upkeep.forget(found)
 

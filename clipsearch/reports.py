@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class IndexProgress:
         total: files that have to be read; ``None`` while the folders are still being walked.
         images_per_second: since the first file.
         remaining_s: time left in seconds; ``None`` while it cannot be told.
+        of: what is counted: the last step of a migration fits concepts.
     """
 
     done: int
     total: int | None
     images_per_second: float
     remaining_s: float | None
+    of: Literal["picture", "concept"] = "picture"
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class MigrationReport:
         embedded: from their files.
         from_preview: from their thumbnails, because their drive is not there.
         missing: that the new model still lacks: their file cannot be read, and there is no thumbnail.
+        concepts: named concepts that were fitted for the new model.
         switched: whether searches use the new model now.
         seconds: wall time.
     """
@@ -117,6 +121,7 @@ class MigrationReport:
     embedded: int
     from_preview: int
     missing: int
+    concepts: int
     switched: bool
     seconds: float
 
@@ -154,7 +159,8 @@ class LibraryStatus:
     """What a library holds.
 
     Attributes:
-        path: its directory.
+        path: its directory; of one in a database, what this machine keeps of it.
+        database: the address of that database without user and password; ``None`` for `catalog.sqlite3` in `path`.
         model: spec of the model that searches use; ``None`` before the first indexing.
         precision: of that model's embeddings when they were first made.
         dim: embedding dimension.
@@ -178,3 +184,4 @@ class LibraryStatus:
     bytes_on_disk: int
     roots: list[RootStatus]
     spaces: list[SpaceStatus] = field(default_factory=list)
+    database: str | None = None

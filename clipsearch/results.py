@@ -65,6 +65,9 @@ class Shown:
         k: how many at most, from 1.
         offset: how many of the best to pass over, from 0.
         sort: ``score``, or the results shown in the order of ``date`` (newest first) or ``path``.
+        among: how many of the best are put in that order, of which `k` from `offset` on are wanted; ``None`` for just
+            the `k` best after `offset`.
+        group_copies: one result for all files of the same content.
         group_duplicates: one result for all files of the same content and of other versions of the picture.
         min_match: leave out results that match less.
     """
@@ -72,6 +75,8 @@ class Shown:
     k: int = 10
     offset: int = 0
     sort: Sort = "score"
+    among: int | None = None
+    group_copies: bool = False
     group_duplicates: bool = False
     min_match: MinMatch = "any"
 
@@ -79,6 +84,8 @@ class Shown:
         check_k(self.k)
         if self.offset < 0:
             raise QueryError(f"the offset must be at least 0, not {self.offset}")
+        if self.among is not None and self.among < 1:
+            raise QueryError(f"results can be put in order among 1 or more, not among {self.among}")
         if self.sort not in SORTS:
             raise QueryError(f"results can be sorted by {', '.join(SORTS)}, not by {self.sort}")
         if self.min_match not in MIN_MATCHES:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,19 +16,21 @@ from clipsearch.errors import QueryError
 from clipsearch.images import load_image
 from clipsearch.originals import files_of_content, files_of_result, load_original
 from clipsearch.parts import parts_of
-from clipsearch.query import Query, parse_query
+from clipsearch.query import Filter, Query, parse_query
 from clipsearch.query_embedding import Direction, Picture, QueryEmbedder, embedding_starting, picture_term
 from clipsearch.results import SearchResult, Shown
 from clipsearch.store.catalog import Catalog
 from clipsearch.store.records import FoundFile, ModelRecord
 from clipsearch.thumbnails import existing_thumbnail
 from clipsearch.vectors.cache import current_index, saved_index
+from clipsearch.vectors.interface import SelectingIndex
 from clipsearch.volumes import is_online
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from clipsearch.encoders.base import Encoder
+    from clipsearch.grouping import VersionFinder
     from clipsearch.vectors.interface import VectorIndex
 
 
@@ -69,6 +71,7 @@ class Searcher:
         self._background = LibraryBackground(model.spec, lambda: self.embedder.encoder)
         self._candidates = CandidateFinder(catalog, model, self._background)
         self._index: tuple[VectorIndex, int] | None = None
+        self._versions: tuple[int, VersionFinder] | None = None
 
     def search(self, line: str, shown: Shown) -> list[SearchResult]:
         """The files that match a query line best, best first; see `Library.search`."""
@@ -77,32 +80,25 @@ class Searcher:
         direction = self.direction_of(query) if query.terms else None
         if direction is not None and direction.words is None and shown.min_match != "any":
             raise QueryError("how well pictures match can be told of words only; leave out the minimum")
-        if query.filter is None:
-            return self._results(Sought(shown, index, revision, direction))
-        from clipsearch.facets import compile_filter
+        return self._results(self._filtered(Sought(shown, index, revision, direction), query.filter))
 
-        store = self._catalog.store
-        condition = compile_filter(store, query.filter)
-        within = None
-        if direction is not None or shown.group_duplicates:
-            within = store.embedding_ids_where(self.model.id, condition)
-        return self._results(Sought(shown, index, revision, direction, condition, within))
-
-    def similar(self, pictures: Sequence[Picture], shown: Shown, *, box: Box | None = None) -> list[SearchResult]:
+    def similar(
+        self, pictures: Sequence[Picture], shown: Shown, *, box: Box | None = None, where: str = ""
+    ) -> list[SearchResult]:
         """The files most like pictures, best first, without these and their copies; see `Library.similar`."""
+        filters = parse_query(where) if where.strip() else Query()
+        if filters.terms:
+            raise QueryError(f"only filters say where to look, not {Query(filters.terms)}; leave that out")
         index, revision = self._current_index()
-        return self._results(Sought(shown, index, revision, self.embedder.of_pictures(pictures, box=box)))
+        sought = Sought(shown, index, revision, self.embedder.of_pictures(pictures, box=box))
+        return self._results(self._filtered(sought, filters.filter))
 
     def versions_of(self, content_hash: str) -> list[Path]:
         """The files that hold another version of a picture; see `Library.near_versions`."""
-        from clipsearch.grouping import VersionFinder
-
         index, revision = self._current_index()
-        store = self._catalog.store
-        row_id, _ = embedding_starting(store, self.model, content_hash)
-        random_cosine = self._background.random_cosine(index, revision)
-        finder = VersionFinder(store, self.model, index, random_cosine=random_cosine)
-        files = self._catalog.files_of(sorted(finder.versions([row_id])[row_id]))
+        row_id, _ = embedding_starting(self._catalog.store, self.model, content_hash)
+        versions = self._version_finder(index, revision).versions([row_id])[row_id]
+        files = self._catalog.files_of(sorted(versions))
         return sorted(file.path for held in files.values() for file in held)
 
     def load_picture(self, picture: SearchResult | Path | str, *, min_side: int) -> tuple[Image.Image, bool]:
@@ -139,19 +135,59 @@ class Searcher:
             raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
         return self._index
 
+    def _filtered(self, sought: Sought, filter_: Filter | None) -> Sought:
+        """The same among what passes a filter."""
+        if filter_ is None:
+            return sought
+        from clipsearch.facets import compile_filter
+
+        condition = compile_filter(self._catalog.store, filter_)
+        if sought.direction is not None and not sought.shown.group_duplicates:
+            if isinstance(sought.index, SelectingIndex):
+                selection = sought.index.select(filter_, self._catalog.root_places())
+                if selection is not None:
+                    return replace(sought, condition=condition, selection=selection)
+        elif not sought.shown.group_duplicates:
+            return replace(sought, condition=condition)
+        within = self._catalog.store.embedding_ids_where(self.model.id, condition)
+        return replace(sought, condition=condition, within=within)
+
+    def _version_finder(self, index: VectorIndex, revision: int) -> VersionFinder:
+        """It remembers what it has found, until the library changes."""
+        from clipsearch.grouping import VersionFinder
+
+        if self._versions is None or self._versions[0] != revision:
+            random_cosine = self._background.random_cosine(index, revision)
+            finder = VersionFinder(self._catalog.store, self.model, index, random_cosine=random_cosine)
+            self._versions = revision, finder
+        return self._versions[1]
+
     # --- results --------------------------------------------------------------------------------
 
     def _results(self, sought: Sought) -> list[SearchResult]:
-        shown = sought.shown
-        found = self._grouped(sought) if shown.group_duplicates else self._each_file(sought)
-        page = list(enumerate(found, start=shown.offset + 1))
-        if shown.sort == "path":
-            page.sort(key=lambda item: item[1].files[0].path)
-        elif shown.sort == "date":
-            page.sort(key=lambda item: _newest_first(item[1].files[0]))
+        page = self._page(sought)
         wanted = {item.files[0].root_id for _, item in page}
         online = {root.id for root in self._catalog.root_places() if root.id in wanted and is_online(root)}
         return [self._result(rank, item, online) for rank, item in page]
+
+    def _page(self, sought: Sought) -> list[tuple[int, _Found]]:
+        """The results that are wanted, each with its rank, in the order in which they are shown."""
+        shown = sought.shown
+        if shown.sort == "score" or sought.direction is None:  # what filters alone find comes in its order
+            return list(enumerate(self._found(sought), start=shown.offset + 1))
+        best = shown if shown.among is None else replace(shown, k=shown.among, offset=0)
+        page = list(enumerate(self._found(replace(sought, shown=best)), start=best.offset + 1))
+        if shown.sort == "path":
+            page.sort(key=lambda item: item[1].files[0].path)
+        else:
+            page.sort(key=lambda item: _newest_first(item[1].files[0]))
+        return page if shown.among is None else page[shown.offset : sought.enough]
+
+    def _found(self, sought: Sought) -> list[_Found]:
+        shown = sought.shown
+        if shown.group_duplicates:
+            return self._grouped(sought)
+        return self._each_content(sought) if shown.group_copies else self._each_file(sought)
 
     def _each_file(self, sought: Sought) -> list[_Found]:
         """The page of results, every file one of its own."""
@@ -168,9 +204,17 @@ class Searcher:
                 for file in files.get(candidate.embedding_id, []):
                     yield _Found(candidate, [file])
 
+    def _each_content(self, sought: Sought) -> list[_Found]:
+        """The page of results, every content one, whatever copies of it there are."""
+        ranked = chain.from_iterable(self._candidates.blocks(sought))
+        page = list(islice(ranked, sought.shown.offset, sought.enough))
+        files = self._catalog.files_of([candidate.embedding_id for candidate in page], sought.condition)
+        # another process may have removed one meanwhile
+        return [_Found(item, files[item.embedding_id]) for item in page if item.embedding_id in files]
+
     def _grouped(self, sought: Sought) -> list[_Found]:
         """The page of results, every photo one, whatever versions of it there are."""
-        from clipsearch.grouping import VersionFinder, group_versions
+        from clipsearch.grouping import group_versions
 
         candidates: dict[int, Candidate] = {}
 
@@ -179,15 +223,9 @@ class Searcher:
                 candidates.update((candidate.embedding_id, candidate) for candidate in block)
                 yield from (candidate.embedding_id for candidate in block)
 
-        finder = VersionFinder(
-            self._catalog.store,
-            self.model,
-            sought.index,
-            random_cosine=self._background.random_cosine(sought.index, sought.revision),
-            within=sought.within,
-            without=sought.own_ids,
-        )
-        groups = list(islice(group_versions(ranked(), finder), sought.shown.offset, sought.enough))
+        finder = self._version_finder(sought.index, sought.revision)
+        grouping = group_versions(ranked(), finder, wanted=sought.enough, within=sought.within, without=sought.own_ids)
+        groups = list(islice(grouping, sought.shown.offset, sought.enough))
         versions = [Candidate(row_id) for group in groups for row_id in group.versions]
         matching = {candidate.embedding_id for candidate in self._candidates.matching(sought, versions)}
         files = self._catalog.files_of([*(group.first for group in groups), *matching], sought.condition)

@@ -20,6 +20,7 @@ from clipsearch.store.catalog import Catalog
 if TYPE_CHECKING:
     from clipsearch.boxes import Box
     from clipsearch.calibration import MinMatch
+    from clipsearch.encoders.base import Encoder
     from clipsearch.explain import Explanation
 
 
@@ -33,6 +34,11 @@ class Searching(Browsing):
         self._searcher: Searcher | None = None
         self._lock = threading.Lock()
 
+    @property
+    def encoder_at_hand(self) -> Encoder | None:
+        """The encoder, if anything has needed it by now; another `Library` of this process can be given it."""
+        return self._model.loaded
+
     def search(
         self,
         query: str,
@@ -40,6 +46,8 @@ class Searching(Browsing):
         k: int = 10,
         offset: int = 0,
         sort: Sort = "score",
+        among: int | None = None,
+        group_copies: bool = False,
         group_duplicates: bool = False,
         min_match: MinMatch = "any",
     ) -> list[SearchResult]:
@@ -51,6 +59,10 @@ class Searching(Browsing):
             offset: how many of the best to pass over, from 0.
             sort: ``score``; or ``date`` (newest first) or ``path``, the order in which the k best are given.
                 Without anything to look for, filters alone, the newest are the best, or with ``path`` the first.
+            among: put so many of the best in the order of `sort`, and give k of these from `offset` on, so that one
+                page carries on where the one before it ended. By default each k best are in an order of their own.
+                Filters alone are always in order as a whole.
+            group_copies: one result for all files of the same content, the others its `copies`.
             group_duplicates: one result for all files of the same content, its `copies`, and of other versions of
                 the picture, its `near_duplicates`.
             min_match: leave out what matches less than ``strong`` or ``possible`` (docs/matching.md).
@@ -64,16 +76,20 @@ class Searching(Browsing):
             ImageReadError: a picture of the query cannot be read.
             IndexMismatchError: the model at hand is not the one that the library was made with.
         """
-        return self._current_searcher().search(query, Shown(k, offset, sort, group_duplicates, min_match))
+        shown = Shown(k, offset, sort, among, group_copies, group_duplicates, min_match)
+        return self._current_searcher().search(query, shown)
 
     def similar(
         self,
         picture: Picture | Sequence[Picture],
         *,
         box: Box | None = None,
+        where: str = "",
         k: int = 10,
         offset: int = 0,
         sort: Sort = "score",
+        among: int | None = None,
+        group_copies: bool = False,
         group_duplicates: bool = False,
     ) -> list[SearchResult]:
         """The files most like a picture, without the picture itself and its exact copies.
@@ -83,9 +99,12 @@ class Searching(Browsing):
                 that is in it; a Pillow image; or several of these: then what is most like all of them together, by
                 the mean of their embeddings.
             box: look for what is like this part of the picture only.
+            where: filters that the files have to pass, in the language of queries: ``"date:2021 folder:Crete"``.
             k: how many results at most, from 1.
             offset: as for `search`.
             sort: as for `search`.
+            among: as for `search`.
+            group_copies: as for `search`.
             group_duplicates: as for `search`.
 
         Returns:
@@ -94,11 +113,11 @@ class Searching(Browsing):
         Raises:
             ImageReadError: a picture cannot be read; of one given by its hash that is only with a box.
             QueryError: a hash is unknown or ambiguous, the box reaches outside of the picture or goes with several,
-                `k` is below 1, or the library has no images.
+                `where` is wrong or has more than filters, `k` is below 1, or the library has no images.
             IndexMismatchError: the model at hand is not the one that the library was made with.
         """
-        shown = Shown(k, offset, sort, group_duplicates)
-        return self._current_searcher().similar(_several(picture), shown, box=box)
+        shown = Shown(k, offset, sort, among, group_copies, group_duplicates)
+        return self._current_searcher().similar(_several(picture), shown, box=box, where=where)
 
     def near_versions(self, content_hash: str) -> list[Path]:
         """The files that hold another version of a picture: re-saved, resized, lightly cropped or edited; by path.

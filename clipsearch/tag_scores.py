@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,7 @@ class TagScorer:
         background: NDArray[np.floating],
         *,
         others: FloatMatrix | None = None,
+        more_general: Sequence[Sequence[int]] = (),
     ) -> None:
         """Compare every word with the library once.
 
@@ -117,16 +119,19 @@ class TagScorer:
             background: embeddings of a sample of the library, floating [m, dim], unit rows; may be empty.
             others: embeddings of the words that these are compared with, likewise: of the shipped vocabulary, for
                 which this was fitted; the words themselves by default.
+            more_general: for each word, the rows of those that are true of whatever it is true of
+                (`clipsearch.vocabulary.more_general`).
         """
         self._calibration = calibration
         self._words = words
         self._others = others
+        self._more_general = [(row, list(above)) for row, above in enumerate(more_general) if above]
         self._library: LibraryLevels | None = None
         if len(background) >= FEWEST_IN_BACKGROUND:
             self._library = LibraryLevels.of(*self._scores(background))
 
     def probabilities(self, pictures: NDArray[np.floating]) -> NDArray[np.float64]:
-        """That each word fits each picture.
+        """That each word fits each picture; no word is less probable than those that are a kind of it.
 
         Args:
             pictures: floating [n, dim], unit rows.
@@ -144,6 +149,9 @@ class TagScorer:
         for coefficient, feature in zip(fitted.coefficients, features, strict=True):
             logits += coefficient * feature
         probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0)))
+        own = probabilities.copy()
+        for row, above in self._more_general:
+            probabilities[:, above] = np.maximum(probabilities[:, above], own[:, [row]])
         return probabilities
 
     def _scores(self, pictures: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -20,13 +20,12 @@ from clipsearch.caption_bank import bank_name, kept_bank
 from clipsearch.encoders.base import FloatMatrix
 from clipsearch.errors import ConfigError, ImageReadError
 from clipsearch.images import content_hash, read_image_bytes
-from clipsearch.lock import writer_lock
 from clipsearch.query_embedding import picture_term
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import ModelRecord
 from clipsearch.store.tags import TagProgress
 from clipsearch.tag_scores import TagCalibration, TagScorer, load_tag_calibration
-from clipsearch.vocabulary import Word, load_vocabulary, parse_vocabulary, vocabulary_text
+from clipsearch.vocabulary import Word, load_vocabulary, more_general, parse_vocabulary, vocabulary_text
 from clipsearch.zero_shot import class_embeddings
 
 GROWTH = 2.0
@@ -85,7 +84,7 @@ def tag_library(
         LibraryLockedError: another process is writing to this library.
     """
     text = vocabulary_text(load_vocabulary(vocabulary)) if vocabulary is not None else None
-    with writer_lock(store.directory):
+    with store.writer_lock():
         return _Run(store, model, encoder, text).everything(progress)
 
 
@@ -104,7 +103,7 @@ def keep_tags_current(store: ImageStore, model: ModelRecord, *, encoder: Callabl
     run = _Run(store, model, encoder, held.vocabulary)
     if held.digest == run.digest and store.tags.newest_embedding(model.id) <= held.embedding_id:
         return None
-    with writer_lock(store.directory):
+    with store.writer_lock():
         if held.digest != run.digest or run.count() > GROWTH * held.pictures:
             return run.everything(lambda _: None)
         return run.newer_than(held)
@@ -118,7 +117,7 @@ def carry_tags_over(
     Raises:
         LibraryLockedError: another process is writing to this library.
     """
-    with writer_lock(store.directory):
+    with store.writer_lock():
         return _Run(store, model, encoder, before.vocabulary).everything(lambda _: None)
 
 
@@ -216,7 +215,9 @@ class _Run:
     def _scorer(self) -> TagScorer:
         shipped = self._embedded(load_vocabulary())
         own = self._embedded(self._words) if self._text is not None else shipped
-        return TagScorer(self._calibration, own, self._background(), others=shipped)
+        return TagScorer(
+            self._calibration, own, self._background(), others=shipped, more_general=more_general(self._words)
+        )
 
     def _embedded(self, words: Sequence[Word]) -> FloatMatrix:
         encoder, templates = self._encoder(), self._calibration.templates

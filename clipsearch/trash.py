@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clipsearch.errors import LibraryError
-from clipsearch.lock import writer_lock
 from clipsearch.removal import forget_held
 from clipsearch.store.image_store import ImageStore
 
@@ -30,7 +29,7 @@ def move_to_trash(store: ImageStore, paths: Sequence[Path]) -> int:
     """
     from send2trash import send2trash
 
-    with writer_lock(store.directory):
+    with store.writer_lock():
         forget = [forget_held(store, path) for path in paths]
         for number, (path, forget_it) in enumerate(zip(paths, forget, strict=True)):
             try:

@@ -1,4 +1,4 @@
-"""The words that pictures are tagged with: everyday names, and the synonyms that mean the same."""
+"""The words that pictures are tagged with: everyday names, their synonyms, and which is a kind of which."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from clipsearch.config import data_dir
@@ -14,7 +15,7 @@ from clipsearch.errors import ConfigError
 WORDS_FILE = Path("vocabulary") / "words.tsv"
 """Within `data_dir`."""
 
-_HEADER = ("name", "synonyms", "group")
+_HEADER = ("name", "synonyms", "group", "kind of")
 _LONGEST_NAME = 80
 # fmt: off
 _IRREGULAR = {
@@ -33,11 +34,13 @@ class Word:
         name: what it is called, lower case.
         synonyms: other words for the same.
         group: what kind of thing it is, for example ``animals``.
+        kind_of: names of the words that are true of whatever this one is, as ``dog`` of a puppy.
     """
 
     name: str
     synonyms: tuple[str, ...] = ()
     group: str = ""
+    kind_of: tuple[str, ...] = ()
 
 
 class Folding:
@@ -70,11 +73,13 @@ def load_vocabulary(path: Path | None = None) -> tuple[Word, ...]:
     """The shipped vocabulary, or that of a file of the same form.
 
     Args:
-        path: a table with the columns name, synonyms (with ``|`` between them) and group, tab-separated; the last two
-            may be missing, so that a list with one word in each line will do.
+        path: a table with the columns name, synonyms (with ``|`` between them), group, and what it is a kind of (names
+            of the table, likewise), tab-separated; all but the first may be missing, so that a list with one word in
+            each line will do.
 
     Raises:
-        ConfigError: the file cannot be read, a name is there twice, or there is none.
+        ConfigError: the file cannot be read, a name is there twice, or there is none, or a word is a kind of something
+            that is not there, or of itself.
     """
     if path is None:
         return _shipped()
@@ -95,12 +100,39 @@ def parse_vocabulary(text: str, source: str) -> tuple[Word, ...]:
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice or not words:
         raise ConfigError(f"the vocabulary {source} has {f'{twice[0]!r} twice' if twice else 'no words'}")
+    try:
+        more_general(words)
+    except ValueError as error:
+        raise ConfigError(f"the vocabulary {source} has {error}") from error
     return words
+
+
+def more_general(words: Sequence[Word]) -> tuple[tuple[int, ...], ...]:
+    """For each word of a vocabulary, the rows of those that it is a kind of, however far up.
+
+    >>> more_general((Word("poodle", kind_of=("dog",)), Word("dog", kind_of=("animal",)), Word("animal")))
+    ((1, 2), (2,), ())
+
+    Raises:
+        ValueError: a word is a kind of something that is not in the vocabulary, or of itself.
+    """
+    rows = {word.name: row for row, word in enumerate(words)}
+    above: dict[str, frozenset[int]] = {}
+    try:
+        for name in TopologicalSorter({word.name: word.kind_of for word in words}).static_order():
+            if name not in rows:
+                raise ValueError(f"no word {name!r}, and others that are a kind of it")
+            direct = words[rows[name]].kind_of
+            above[name] = frozenset(rows[kind] for kind in direct).union(*(above[kind] for kind in direct))
+    except CycleError as error:
+        raise ValueError(f"words that are a kind of themselves: {', '.join(sorted(set(error.args[1])))}") from error
+    return tuple(tuple(sorted(above[word.name])) for word in words)
 
 
 def vocabulary_text(words: Sequence[Word]) -> str:
     """What `parse_vocabulary` makes the same words of."""
-    rows = [_HEADER, *((word.name, "|".join(word.synonyms), word.group) for word in words)]
+    cells = ((word.name, "|".join(word.synonyms), word.group, "|".join(word.kind_of)) for word in words)
+    rows = [_HEADER, *cells]
     return "".join("\t".join(row) + "\n" for row in rows)
 
 
@@ -135,9 +167,12 @@ def _parsed(text: str) -> Iterator[Word]:
         cells = [cell.strip() for cell in line.split("\t")]
         if not cells[0] or cells[0].startswith("#") or (number == 0 and cells[0].lower() == _HEADER[0]):
             continue
-        name, synonyms, group = (*cells, "", "")[:3]
-        others = dict.fromkeys(" ".join(item.lower().split()) for item in synonyms.split("|") if item.strip())
-        yield Word(" ".join(name.lower().split()), tuple(others), group)
+        name, synonyms, group, kind_of = (*cells, "", "", "")[:4]
+        yield Word(" ".join(name.lower().split()), _names_in(synonyms), group, _names_in(kind_of))
+
+
+def _names_in(cell: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(" ".join(item.lower().split()) for item in cell.split("|") if item.strip()))
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Changing a library's model: fill the new embedding space beside the old one, then switch."""
+"""Changing a library's model: fill the new embedding space beside the old one, fit concepts in it, then switch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.concepts.refitting import ConceptSpace, fit_all
 from clipsearch.encoders.base import Encoder
 from clipsearch.errors import ImageReadError, LibraryError
 from clipsearch.images import load_image
-from clipsearch.lock import writer_lock
 from clipsearch.reports import IndexProgress, MigrationReport
 from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import ModelRecord, NewEmbedding, UnembeddedFile
 from clipsearch.thumbnails import thumbnail_path
-from clipsearch.vectors.cache import current_index, index_path
-from clipsearch.vectors.saved import delete_index
+from clipsearch.vectors.cache import current_index, delete_saved_index
 from clipsearch.volumes import is_online
 from indexer.batches import batch_size, blocks_of, decoding_pool, embed_in_steps, look_ahead, new_embeddings
 from indexer.progress_meter import ProgressMeter
@@ -32,6 +31,7 @@ def migrate_library(
     store: ImageStore,
     *,
     load_encoder: Callable[[], Encoder],
+    concepts_of: Callable[[ModelRecord], ConceptSpace],
     drop_old: bool,
     partial: bool,
     notify: Callable[[str], None],
@@ -43,6 +43,7 @@ def migrate_library(
     Args:
         store: the catalog.
         load_encoder: loads the new model.
+        concepts_of: the library's concepts in the space of a model.
         drop_old: drop the embeddings of every other model once searches use the new one.
         partial: switch even if some pictures could not be embedded.
         notify: told in one line what a person should know.
@@ -50,7 +51,7 @@ def migrate_library(
         wait_s: how long to wait for another writer, in seconds.
     """
     started = time.monotonic()
-    with writer_lock(store.directory, wait_s=wait_s):
+    with store.writer_lock(wait_s=wait_s):
         encoder = load_encoder()
         model = store.models.add(
             spec=encoder.spec,
@@ -63,12 +64,22 @@ def migrate_library(
         run.fill()
         space = next(space for space in store.models.spaces() if space.model == model)
         report = MigrationReport(
-            embedded=run.embedded, from_preview=run.from_preview, missing=space.missing, switched=False, seconds=0.0
+            embedded=run.embedded,
+            from_preview=run.from_preview,
+            missing=space.missing,
+            concepts=0,
+            switched=False,
+            seconds=0.0,
         )
         if not space.missing or partial:
+            fitted = fit_all(concepts_of(model), progress=lambda done, total: progress(_fitting(done, total)))
             _switch(store, model, drop_old=drop_old, notify=notify)
-            report = replace(report, switched=True)
+            report = replace(report, concepts=fitted, switched=True)
     return replace(report, seconds=time.monotonic() - started)
+
+
+def _fitting(done: int, total: int) -> IndexProgress:
+    return IndexProgress(done, total, images_per_second=0.0, remaining_s=None, of="concept")
 
 
 def _switch(store: ImageStore, model: ModelRecord, *, drop_old: bool, notify: Callable[[str], None]) -> None:
@@ -77,7 +88,7 @@ def _switch(store: ImageStore, model: ModelRecord, *, drop_old: bool, notify: Ca
     store.models.activate_known(model)
     if drop_old:
         for other in store.models.drop_others(model):
-            delete_index(index_path(store.directory, other))
+            delete_saved_index(store.directory, other)
     current_index(store, model, notify=notify, locked=True)
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from clipsearch.encoders.base import Encoder
-from clipsearch.errors import ConfigError, LibraryError
-from clipsearch.lock import writer_lock
+from clipsearch.errors import LibraryError, LibraryLockedError
 from clipsearch.metadata import ImageMetadata
-from clipsearch.reports import FileFailure, IndexPreview, IndexProgress, IndexReport, StageTime
+from clipsearch.reports import FileFailure, IndexProgress, IndexReport, StageTime
 from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewImage
+from clipsearch.store.records import FailureRecord, FileRecord, JobRecord, ModelRecord, NewImage
 from clipsearch.vectors.cache import current_index
 from clipsearch.volumes import VolumePlace, is_online, place_of
 from indexer.batches import batch_size, blocks_of, decoding_pool, embed_in_steps, look_ahead, new_embeddings
 from indexer.plan import FolderPlan, IndexOptions, Place, locate, plan_folder
+from indexer.preview import wanted_folders
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
+from indexer.scan import ScannedFile
+from indexer.sharing import SharedWork, begun_job
 from indexer.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
 
 _MOST_OF_A_ROOT = 0.5
 """Share of a root's files that may go at once without `IndexOptions.prune`."""
@@ -49,41 +54,13 @@ def index_folders(
         wait_s: how long to wait for another writer, in seconds.
     """
     started = time.monotonic()
-    wanted = _wanted_folders(store, folders)
+    wanted = wanted_folders(store, folders)
     for folder in wanted:
         locate(store, folder)  # a wrong folder is told before anything is loaded
-    with writer_lock(store.directory, wait_s=wait_s):
+    with store.indexer_lock(wait_s=wait_s):
         run = _Run(store, *encoder(), options=options, notify=notify, progress=progress)
         run.index(wanted)
     return run.report(seconds=time.monotonic() - started)
-
-
-def preview(store: ImageStore, folders: Iterable[Path], *, options: IndexOptions) -> IndexPreview:
-    """What `index_folders` would do; nothing is read, locked or changed."""
-    model = store.models.active()
-    result = IndexPreview()
-    unchanged = 0
-    for place in (locate(store, folder) for folder in _wanted_folders(store, folders)):
-        if not place.online:
-            result.offline.append(place.folder)
-            continue
-        plan = plan_folder(store, place, model_id=model.id if model else None, options=options, scanned=lambda: None)
-        unchanged += plan.unchanged
-        result.to_read.extend(file.path for file in plan.to_read)
-        result.gone.extend(sorted(place.base / path for path in plan.gone))
-        result.failures.extend(plan.failed + plan.unlisted)
-    return IndexPreview(result.to_read, unchanged, result.gone, result.failures, result.offline)
-
-
-def _wanted_folders(store: ImageStore, folders: Iterable[Path]) -> list[Path]:
-    """The folders, with the roots inside them that are other file systems; every root if no folder is named."""
-    roots = [root.path for root in store.roots.all()]
-    named = list(folders)
-    inside = [root for root in roots for folder in named if root.is_relative_to(folder.absolute())]
-    wanted = list(dict.fromkeys([*named, *inside])) if named else roots
-    if not wanted:
-        raise ConfigError("no folder is named; say which to index, for example: clipsearch index ~/Pictures")
-    return wanted
 
 
 class _Run:
@@ -133,7 +110,13 @@ class _Run:
     def index(self, folders: Sequence[Path]) -> None:
         """All of it, for several folders."""
         interrupted = self._store.jobs.interrupted("index")
-        self._job_id = self._store.jobs.begin("index")
+        with begun_job(self._store, "index") as self._job_id:
+            self._index(folders, interrupted)
+            with self._watch.time("vector index"):
+                self._save_vectors()
+            self._store.jobs.finish(self._job_id)
+
+    def _index(self, folders: Sequence[Path], interrupted: JobRecord | None) -> None:
         with self._watch.time("compare"):
             plans = self._plan_all(folders)
         left = sum(len(plan.to_read) for _, plan in plans)
@@ -149,9 +132,13 @@ class _Run:
         for root_id, plan in plans:  # after all is read, so that a file moved between folders is not taken for lost
             self._remove_gone(root_id, plan)
         self._progress.finish()
-        with self._watch.time("vector index"):
-            current_index(self._store, self._model, notify=self._notify, locked=True)
-        self._store.jobs.finish(self._job_id)
+
+    def _save_vectors(self) -> None:
+        try:
+            with self._store.cache_lock():
+                current_index(self._store, self._model, notify=self._notify, locked=True)
+        except LibraryLockedError as error:  # whoever indexes or searches next on this machine adds the difference
+            logger.info("the vector cache is not saved: %s", error)
 
     def _plan_all(self, folders: Sequence[Path]) -> list[tuple[int, FolderPlan]]:
         """The root and the plan of each folder that is there; a folder inside another needs none of its own."""
@@ -210,11 +197,27 @@ class _Run:
     def _read_and_embed(self, root_id: int, plan: FolderPlan) -> None:
         """Read what has to be read: decoding in other processes, embedding and committing in this one."""
         with decoding_pool(self._encoder, library=self._store.directory) as pool:
-            files = pool.read(plan.to_read, is_embedded=self._is_known, look_ahead=look_ahead(self._encoder))
-            waited_for = self._progress.following(self._watch.waits("wait for decoding", files))
-            for block in blocks_of(waited_for, batch_size(self._encoder)):
-                self._commit(root_id, plan, block)
-                self._processes = max(self._processes, len(pool.process_ids))
+            for to_read in self._shares(root_id, plan):
+                files = pool.read(to_read, is_embedded=self._is_known, look_ahead=look_ahead(self._encoder))
+                waited_for = self._progress.following(self._watch.waits("wait for decoding", files))
+                for block in blocks_of(waited_for, batch_size(self._encoder)):
+                    self._commit(root_id, plan, block)
+                    self._processes = max(self._processes, len(pool.process_ids))
+
+    def _shares(self, root_id: int, plan: FolderPlan) -> Iterator[Iterable[ScannedFile]]:
+        """What this run has to read of a folder: all of it, or what other indexers leave to it."""
+        if not self._store.shared or self._job_id is None:
+            yield plan.to_read
+            return
+        again = self._options.verify or self._options.retry_failed
+        shared = SharedWork(
+            self._store, self._job_id, root_id, model_id=None if again else self._model.id, done=self._done_elsewhere
+        )
+        yield from shared.shares(plan.to_read, block=look_ahead(self._encoder))
+
+    def _done_elsewhere(self, files: int) -> None:
+        self._unchanged += files
+        self._progress.advance(files)
 
     def _is_known(self, digest: str) -> bool:
         return self._store.is_known(digest, self._model.id)
@@ -228,7 +231,8 @@ class _Run:
             block = [item for item in block if item.failure is None or _still_exists(item.file.path)]
         decoded = {item.content_hash: item for item in block if item.content_hash and item.pixels is not None}
         # a copy in the block before may have been embedded since this file was decoded
-        fresh = [item for digest, item in decoded.items() if not self._store.is_embedded(digest, self._model.id)]
+        embedded = self._store.embedded_among(decoded, self._model.id)
+        fresh = [item for digest, item in decoded.items() if digest not in embedded]
         pixels = [item.pixels for item in fresh if item.pixels is not None]
         with self._watch.time("embed"):
             pictures = embed_in_steps(self._encoder, pixels, self._progress.advance)
@@ -251,7 +255,8 @@ class _Run:
             elif item.content_hash is not None:
                 files.append(FileRecord(*seen, item.content_hash))
         with self._watch.time("commit"):
-            batch = Batch(root_id, images, embeddings, files, failures, job_id=self._job_id)
+            shared = self._store.shared
+            batch = Batch(root_id, images, embeddings, files, failures, job_id=self._job_id, leased=shared)
             self._store.commit(batch, self._model.id)
         self._embedded += len(fresh)
         self._reused += len(files) - len(fresh)

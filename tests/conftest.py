@@ -6,18 +6,24 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
+from clipsearch.config import LibraryPlace
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.encoders.manifest import ImageSpec
 from clipsearch.encoders.parity import Parity
 from clipsearch.images import ImageTransform, content_hash, load_image
 from clipsearch.library import Library
+from clipsearch.store.image_store import ImageStore
 from clipsearch.thumbnails import write_thumbnail
+
+if TYPE_CHECKING:
+    from tests.postgres.server import PostgresServer
 
 
 class ColourEncoder:
@@ -71,6 +77,23 @@ def cache_of_the_tests_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLIPSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    from tests.postgres.server import PostgresServer
+
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog_place(request: pytest.FixtureRequest, tmp_path: Path) -> LibraryPlace:
+    """Where an empty catalog is, in each kind of database."""
+    if request.param == "sqlite":
+        ImageStore(tmp_path, create=True).close()
+        return tmp_path
+    return cast("PostgresServer", request.getfixturevalue("postgres_server")).catalog()
 
 
 @pytest.fixture

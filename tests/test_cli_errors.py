@@ -91,6 +91,12 @@ def test_debug_shows_the_traceback(make_error: Callable[[], BaseException]) -> N
     assert result.stderr.splitlines()[-1].startswith("clipsearch: ")
 
 
+def test_an_error_that_is_its_own_cause_is_told_and_not_looked_into_for_ever() -> None:
+    error, inner = ConfigError("cannot reach it"), OSError("away")
+    inner.__cause__, error.__cause__ = inner, inner
+    assert explain(error) == "cannot reach it"
+
+
 def test_sqlite_says_the_disk_is_full() -> None:
     assert explain(RuntimeError("(sqlite3.OperationalError) database or disk is full")).startswith("the disk is full")
 

@@ -133,13 +133,14 @@ def test_export_then_import(run: Run, tmp_path: Path, form: str) -> None:
         "embeddings": 6,
         "files": 6,
         "known_files": 0,
+        "concepts": 0,
     }
     assert run("check", library=tmp_path / "new").exit_code == 0
 
 
 def test_export_json(run: Run, tmp_path: Path) -> None:
     report: dict[str, Any] = json.loads(run("export", tmp_path / "out", "--json").stdout)
-    assert report == {"images": 6, "embeddings": 6, "files": 6}
+    assert report == {"images": 6, "embeddings": 6, "files": 6, "concepts": 0}
 
 
 # --- errors -----------------------------------------------------------------------------------------------

@@ -20,9 +20,9 @@ from click.testing import CliRunner, Result
 from clipsearch.cli import cli
 from clipsearch.cli.collecting import Collected, collect
 from clipsearch.cli.output import ResultsFormat, write_results
-from clipsearch.cli.result_records import FIELDS, result_to_json
 from clipsearch.errors import ClipSearchError, ConfigError
 from clipsearch.library import Library, SearchResult
+from clipsearch.result_json import FIELDS, result_to_json
 from tests.conftest import Notes, save_photo
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "output.md").read_text(encoding="utf-8")

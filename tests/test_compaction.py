@@ -42,13 +42,13 @@ def reached(point):
     if point == kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-@event.listens_for(store._engine, "before_cursor_execute")
+@event.listens_for(store._database._engine, "before_cursor_execute")
 def statement(connection, cursor, sql, *rest):
     if sql.startswith(("DELETE", "UPDATE")):
         seen.append(sql)
         reached(f"statement {len(seen)}")
 
-@event.listens_for(store._engine, "commit")
+@event.listens_for(store._database._engine, "commit")
 def commit(connection):
     reached("commit")
 

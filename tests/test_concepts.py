@@ -17,8 +17,10 @@ from clipsearch.concepts.negatives import draw_negatives, far_ones
 from clipsearch.concepts.suggestion import most_useful
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.errors import ConfigError, ImageReadError, LibraryError, QueryError
-from clipsearch.library import Library
+from clipsearch.library import IndexProgress, Library
 from clipsearch.lock import writer_lock
+from clipsearch.store.models import ModelTable
+from clipsearch.store.records import ModelRecord
 from tests.conftest import ColourEncoder, Notes, save_photo
 
 NONE = np.empty((0, 16), np.float32)
@@ -328,15 +330,56 @@ def test_what_is_refused_changes_nothing(red: Library, photos: Path) -> None:
 def test_a_change_of_the_model_fits_again(red: Library) -> None:
     before = red.concept("red")
     assert before.fit is not None and (before.model, len(before.fit.direction)) == ("colours", 16)
-    red.migrate("other colours", drop_old=True)
-    assert red.concept("red").fit is None
-    assert sorted(names(red, "@red")) == [f"red{number}" for number in range(6)]
+    told: list[IndexProgress] = []
+    assert red.migrate("other colours", drop_old=True, progress=told.append).concepts == 1
+    assert [(item.done, item.total) for item in told if item.of == "concept"] == [(0, 1), (1, 1)]
     after = red.concept("red")
     assert after.fit is not None and (after.model, len(after.fit.direction)) == ("other colours", 24)
+    assert sorted(names(red, "@red")) == [f"red{number}" for number in range(6)]
     red.migrate("colours", drop_old=True)
     assert sorted(names(red, "@red")) == [f"red{number}" for number in range(6)]
     again = red.concept("red").fit
     assert again is not None and np.allclose(again.direction, before.fit.direction, atol=1e-3)
+
+
+def test_what_is_fitted_for_the_new_model_is_what_the_first_search_would_have_fitted(
+    red: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.migrate.fit_all", lambda *_, **__: 0)
+    red.migrate("other colours")
+    assert red.concept("red").fit is None
+    red.search("@red")
+    lazily = red.concept("red").fit
+    monkeypatch.undo()
+    monkeypatch.setattr("clipsearch.encoders.presets.resolve_preset", lambda name: name)
+    red.migrate("colours", drop_old=True)
+    red.migrate("other colours")
+    at_once = red.concept("red").fit
+    assert lazily is not None and at_once is not None
+    assert np.array_equal(lazily.direction, at_once.direction) and lazily.intercept == at_once.intercept
+
+
+def test_going_back_to_a_model_fits_nothing_that_is_fitted(red: Library, photos: Path) -> None:
+    red.add_concept("blue", [photos / "blue/blue0.png"])
+    assert red.migrate("other colours").concepts == 2
+    red.confirm_concept("blue", photos / "blue/blue1.png")
+    assert red.migrate("colours").concepts == 1
+
+
+def test_a_search_with_the_old_model_during_a_migration_uses_its_own_fit(
+    red: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Library.open(tmp_path / "library", encoder=ColourEncoder())
+    activate, found = ModelTable.activate_known, []
+
+    def watching(table: ModelTable, model: ModelRecord) -> None:
+        found.append(sorted(names(reader, "@red")))
+        activate(table, model)
+
+    monkeypatch.setattr(ModelTable, "activate_known", watching)
+    red.migrate("other colours")
+    assert found == [[f"red{number}" for number in range(6)]]
+    reader.close()
 
 
 def test_an_outside_picture_is_embedded_again_from_its_preview(library: Library, tmp_path: Path) -> None:
@@ -355,10 +398,12 @@ def test_pictures_that_are_gone_are_left_out_after_a_change_of_the_model(
     red.index(prune=True)
     red.compact()
     assert names(red, "@red", k=1), "what the model made of them is kept"
-    red.migrate("other colours", drop_old=True)
+    report = red.migrate("other colours", drop_old=True)
+    assert (report.switched, report.concepts) == (True, 0)
+    assert any(note.startswith("@red is not fitted for the model other colours: none of the") for note in notes)
+    assert any("2 of 2 examples of @red are left out" in note for note in notes)
     with pytest.raises(QueryError, match="none of the pictures that show @red can be embedded"):
         red.search("@red")
-    assert any("2 of 2 examples of @red are left out" in note for note in notes)
     assert red.confirm_concept("red", photos / "blue/blue0.png").positives == 3
     assert names(red, "@red", k=1) == ["blue0"]
 
@@ -366,13 +411,13 @@ def test_pictures_that_are_gone_are_left_out_after_a_change_of_the_model(
 def test_a_library_that_cannot_be_written_to_is_searched_all_the_same(
     red: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    red.migrate("other colours")
-
     def refuse(*_: object) -> None:
         raise LibraryError("read-only")
 
     monkeypatch.setattr(red._store.concepts, "put_fit", refuse)
     monkeypatch.setattr(red._store.concepts, "put_vectors", refuse)
+    red.migrate("other colours")
+    assert red.concept("red").fit is None
     assert names(red, "@red", k=1)[0].startswith("red")
 
 

@@ -57,7 +57,7 @@ def test_commands_are_shown_with_options_that_exist(line: str) -> None:
     while words[0].startswith("--library"):
         words = words[2:]
     command: click.Command = COMMANDS[words.pop(0)].load()
-    if isinstance(command, click.Group) and words and words[0] in command.commands:
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     if isinstance(command, QueryCommand):

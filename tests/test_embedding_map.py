@@ -70,7 +70,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 @pytest.fixture
 def by_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Maps are laid out by PCA and then treated as those of UMAP, which takes ten seconds to be compiled."""
-    monkeypatch.setattr("clipsearch.embedding_map.layout._umap", lambda reduced, start: 5 * start)
+    monkeypatch.setattr("clipsearch.embedding_map.layout._run_umap", lambda reduced, start, **_: start)
 
 
 def numbers_of(drawn: DrawnMap | EmbeddingMap) -> list[int]:
@@ -165,6 +165,28 @@ def test_new_pictures_lie_at_their_neighbours_and_others_stay(shelf: Shelf) -> N
     assert not later.is_to_be_redrawn()
     shelf.add(*range(102, 114))
     assert caught_up(shelf.store, shelf.model, later).is_to_be_redrawn(), "more than a tenth is new"
+
+
+@pytest.mark.usefixtures("by_neighbors")
+def test_a_map_that_is_drawn_anew_starts_from_the_one_of_before(shelf: Shelf) -> None:
+    """The new pictures, all of one kind, turn the plane of PCA."""
+    shelf.add(*range(100))
+    drawn = draw_map(shelf.store, shelf.model)
+    shelf.add(*range(103, 403, KINDS))
+    caught = caught_up(shelf.store, shelf.model, drawn)
+    assert caught.is_to_be_redrawn()
+    anew, fresh = (draw_map(shelf.store, shelf.model, before=before) for before in (caught, None))
+    moved, turned = (np.linalg.norm(shown.points[:100] - drawn.points, axis=1) for shown in (anew, fresh))
+    assert np.median(turned) > 0.1, "else there is nothing to keep in place"
+    assert moved.max() < 0.01
+    assert len(anew.points) == 175 and not anew.is_to_be_redrawn()
+    shelf.add(*range(403, 1203, KINDS))
+    caught = caught_up(shelf.store, shelf.model, anew)
+    np.testing.assert_array_equal(
+        draw_map(shelf.store, shelf.model, before=caught).points,
+        draw_map(shelf.store, shelf.model).points,
+        "of mostly new pictures it is drawn from nothing",
+    )
 
 
 @pytest.mark.usefixtures("by_neighbors")
@@ -277,6 +299,12 @@ def test_a_region_filters_searches_and_counts(shelf: Shelf, open_shelf: Callable
 # --- through the library ------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def interpreted_umap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In processes of their own; compiling it takes longer than running it on so few."""
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+
+
 @pytest.fixture
 def open_shelf(shelf: Shelf, open_library: Callable[..., Library]) -> Callable[[], Library]:
     return lambda: open_library(shelf.store.directory)
@@ -294,24 +322,29 @@ def test_a_small_library_has_its_map_at_once(shelf: Shelf, open_shelf: Callable[
     assert np.isfinite(shown.centres()).all()
 
 
-def test_a_better_map_is_drawn_in_the_background_and_kept(
-    shelf: Shelf, open_shelf: Callable[[], Library], monkeypatch: pytest.MonkeyPatch
+def test_a_better_map_is_drawn_in_the_background_and_kept_and_it_is_always_the_same(
+    shelf: Shelf, open_shelf: Callable[[], Library], open_library: Callable[..., Library], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # compiling UMAP takes longer than running it on so few
-    shelf.add(*range(32))
-    library = open_shelf()
+    other = Shelf(tmp_path / "other")
+    for one in (shelf, other):
+        one.add(*range(UMAP_FROM))
+    library, second = open_shelf(), open_library(other.store.directory)
     first = library.embedding_map()
     assert (first.method, first.complete, first.problem) == ("pca", False, "")
-    better = library.embedding_map(wait_s=120)
+    second.embedding_map()  # drawn at the same time
+    better, same = library.embedding_map(wait_s=120), second.embedding_map(wait_s=120)
     assert (better.method, better.complete) == ("umap", True)
     assert kinds_apart(better) > 2
+    np.testing.assert_array_equal(same.points, better.points)
+    np.testing.assert_array_equal(same.clusters, better.clusters)
     again = open_shelf().embedding_map()
     assert (again.method, again.complete) == ("umap", True)
     np.testing.assert_array_equal(again.points, better.points)
-    shelf.add(32)
+    shelf.add(UMAP_FROM)
     later = library.embedding_map()
-    assert (later.method, later.complete, len(later)) == ("umap", True, 33)
-    np.testing.assert_array_equal(later.points[:32], better.points)
+    assert (later.method, later.complete, len(later)) == ("umap", True, UMAP_FROM + 1)
+    np.testing.assert_array_equal(later.points[:UMAP_FROM], better.points)
+    other.store.close()
 
 
 def test_a_map_that_cannot_be_drawn_says_so_once_for_a_state_of_the_catalog(

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from clipsearch.encoders.base import l2_normalise
+from clipsearch.errors import QueryError
 from clipsearch.library import Library
 from clipsearch.metadata import ImageMetadata
 from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Size, parse_query, same_extensions
+from clipsearch.results import Sort
 from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FileRecord, NewEmbedding, NewImage
@@ -293,6 +295,53 @@ def test_the_best_can_be_shown_in_another_order(synthetic: Synthetic) -> None:
     dates = [result.taken_at for result in by_date if result.taken_at is not None]
     assert dates == sorted(dates, reverse=True)
     assert [result.path for result in synthetic.library.search("anything", k=40, sort="path")] == sorted(best)
+
+
+@pytest.mark.parametrize("line", ["anything", "anything camera:fuji"])
+@pytest.mark.parametrize("sort", ["date", "path"])
+def test_the_best_are_in_order_from_page_to_page(synthetic: Synthetic, line: str, sort: Sort) -> None:
+    best = synthetic.library.search(line, k=70)
+    by_path = sorted(best, key=lambda result: result.path)
+    newest = sorted(by_path, key=lambda result: result.taken_at or datetime.min, reverse=True)
+    pages = [synthetic.library.search(line, k=25, offset=offset, sort=sort, among=70) for offset in range(0, 100, 25)]
+    assert [len(page) for page in pages] == [25, 25, 20, 0]
+    assert [result for page in pages for result in page] == (by_path if sort == "path" else newest)
+
+
+@pytest.mark.parametrize("sort", ["score", "date", "path"])
+def test_filters_alone_are_in_order_from_page_to_page(synthetic: Synthetic, sort: Sort) -> None:
+    whole = synthetic.library.search("camera:fuji", k=10**6, sort=sort)
+    pages = [
+        synthetic.library.search("camera:fuji", k=100, offset=offset, sort=sort, among=1)
+        for offset in range(0, len(whole), 100)
+    ]
+    assert [result for page in pages for result in page] == whole
+    if sort == "path":
+        assert [str(result.path) for result in whole] == sorted(str(result.path) for result in whole)
+
+
+def test_what_is_like_a_picture_is_filtered_as_a_search_is(synthetic: Synthetic) -> None:
+    digest = f"{7:032x}"
+    for where in ("camera:fuji rating:>=3", "not camera:fuji or folder:crete", "  "):
+        expected = synthetic.library.search(f"~#{digest} {where}", k=300)
+        assert len(expected) >= 20
+        assert synthetic.library.similar(f"~#{digest}", where=where, k=300) == expected
+    assert synthetic.library.similar(f"~#{digest}", where="camera:nobody") == []
+    paged = synthetic.library.similar(f"~#{digest}", where="camera:fuji", k=5, offset=5, sort="path", among=20)
+    best = synthetic.library.similar(f"~#{digest}", where="camera:fuji", k=20)
+    assert paged == sorted(best, key=lambda result: result.path)[5:10]
+
+
+@pytest.mark.parametrize("where", ["camra:fuji", "a dog", "~#abcdef camera:fuji"])
+def test_where_to_look_is_said_by_filters_alone(synthetic: Synthetic, where: str) -> None:
+    with pytest.raises(QueryError):
+        synthetic.library.similar(f"~#{7:032x}", where=where)
+
+
+@pytest.mark.parametrize("among", [0, -1])
+def test_results_are_put_in_order_among_one_at_least(synthetic: Synthetic, among: int) -> None:
+    with pytest.raises(QueryError, match="among 1 or more"):
+        synthetic.library.search("anything", sort="date", among=among)
 
 
 def test_a_tag_filter_is_exact_whoever_gave_the_tags(synthetic: Synthetic) -> None:

@@ -10,11 +10,12 @@ from random import Random
 import numpy as np
 import pytest
 
+from clipsearch import grouping
 from clipsearch.duplicates.judge import LEAST_SIMILARITY, NONE, PairJudge
 from clipsearch.library import Library
 from clipsearch.metadata import ImageMetadata
 from clipsearch.perceptual_hash import fingerprint, stack_fingerprints
-from clipsearch.results import SearchResult
+from clipsearch.results import SearchResult, Sort
 from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FileRecord, NewEmbedding, NewImage
@@ -164,6 +165,54 @@ def test_equally_near_pictures_stay_in_their_order_on_every_page(library: Librar
     for k in (1, 7, 25):
         pages = [library.search("red", k=k, offset=offset) for offset in range(0, 60, k)]
         assert [result.path for page in pages for result in page] == whole
+
+
+@pytest.mark.parametrize("line", ["anything", "anything rating:>=2", "rating:>=2"])
+@pytest.mark.parametrize("sort", ["score", "path"])
+def test_copies_are_one_result_on_every_page(synthetic: Synthetic, line: str, sort: Sort) -> None:
+    files = synthetic.library.search(line, k=1000, sort=sort)
+    by_content: dict[str, list[Path]] = {}
+    for file in files:
+        by_content.setdefault(file.content_hash, []).append(file.path)
+    whole = synthetic.library.search(line, k=1000, sort=sort, group_copies=True)
+    assert {result.content_hash: [result.path, *result.copies] for result in whole} == {
+        digest: sorted(paths) for digest, paths in by_content.items()
+    }
+    assert [result.content_hash for result in whole] == list(by_content), "in the order of the files"
+    assert not any(result.near_duplicates for result in whole)
+    pages = [
+        synthetic.library.search(line, k=7, offset=offset, sort=sort, among=1000, group_copies=True)
+        for offset in range(0, len(whole), 7)
+    ]
+    assert [(item.rank, item.path) for page in pages for item in page] == [(item.rank, item.path) for item in whole]
+
+
+@pytest.mark.parametrize("most_kept", [0, 5, 20_000])
+def test_versions_that_are_remembered_are_the_same(
+    synthetic: Synthetic, monkeypatch: pytest.MonkeyPatch, most_kept: int
+) -> None:
+    monkeypatch.setattr(grouping, "_MOST_KEPT", most_kept)
+    expected = synthetic.expected(synthetic.by_score())
+    for k, line in ((40, "anything"), (5, "anything rating:>=3"), (40, "anything")):
+        found = synthetic.library.search(line, k=k, group_duplicates=True)
+        if line == "anything":
+            assert synthetic.as_groups(found) == expected[:k]
+    searcher = synthetic.library._current_searcher()
+    assert searcher._versions is not None
+    assert len(searcher._versions[1]._known) <= max(most_kept, 256)
+
+
+def test_versions_are_looked_for_anew_when_the_library_changes(indexed: Library, photos: Path) -> None:
+    photo = scene(3).resize((400, 300))
+    photo.save(photos / "scene.png")
+    indexed.index()
+    digest = next(
+        result.content_hash for result in indexed.search("size:>=1B", k=50) if result.path.name == "scene.png"
+    )
+    assert indexed.near_versions(digest) == []
+    photo.resize((200, 150)).save(photos / "smaller.png")
+    indexed.index()
+    assert [path.name for path in indexed.near_versions(digest)] == ["smaller.png"]
 
 
 def test_copies_of_a_plain_picture_are_one_result(indexed: Library, photos: Path) -> None:

@@ -11,11 +11,23 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-HEAVY = {"faiss", "onnx", "onnxruntime", "open_clip", "streamlit", "timm", "torch", "torchvision"}
+HEAVY = {
+    "faiss",
+    "milvus_lite",
+    "onnx",
+    "onnxruntime",
+    "open_clip",
+    "pymilvus",
+    "streamlit",
+    "timm",
+    "torch",
+    "torchvision",
+}
 """Never imported when a module is: ``clipsearch --help`` must stay instant, and a search free of torch."""
 
 MAY_BE_HEAVY = (
     "clipsearch.encoders.export",
+    "clipsearch.encoders.exported_layers",
     "clipsearch.encoders.openclip",
     "clipsearch.encoders.tokenizer_export",
     "clipsearch.encoders.towers",
@@ -29,8 +41,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "errors",
         "config",
+        "database_url",
         "query",
         "metrics",
+        "extras",
         "lookahead",
         "cores",
         "file_manager",
@@ -55,6 +69,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "boxes",
         "parts",
         "crops",
+        "web",
     ),
     (
         "prompting",
@@ -63,6 +78,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "zero_shot",
         "tag_scores",
         "results",
+        "result_json",
         "originals",
         "query_cache",
         "query_embedding",
@@ -92,6 +108,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("housekeeping", "browsing", "searching", "labelling", "learning"),
     ("few_shot", "evaluation", "library"),
+    ("serve",),
     ("cli",),
 )
 """`clipsearch`, from the ground up: a module imports from its own layer and from those before it."""

@@ -355,8 +355,8 @@ def test_a_full_disk_loses_nothing(library: Library, photos: Path, open_library:
     limit = f"PRAGMA max_page_count={pages + 2}"  # SQLite then fails exactly as on a full disk
     from sqlalchemy import event
 
-    event.listen(limited._store._engine, "connect", lambda connection, _: connection.execute(limit))
-    limited._store._engine.dispose()
+    event.listen(limited._store._database._engine, "connect", lambda connection, _: connection.execute(limit))
+    limited._store._database._engine.dispose()
     with pytest.raises(LibraryError, match="is full"):
         limited.index(photos)
     limited.close()

@@ -179,7 +179,7 @@ def test_a_second_writer_and_a_full_disk(library: Library, photos: Path) -> None
     from sqlalchemy import event
 
     limit = f"PRAGMA max_page_count={pages + 1}"  # SQLite then fails exactly as on a full disk
-    engine = library._store._engine
+    engine = library._store._database._engine
 
     def on_connect(connection: sqlite3.Connection, _: object) -> None:
         connection.execute(limit)
@@ -216,11 +216,12 @@ import clipsearch.vectors.cache as cache
 import indexer.migrate as migrate
 from clipsearch.library import Library
 from clipsearch.store.image_store import ImageStore
+from clipsearch.store.concepts import ConceptTable
 from clipsearch.store.models import ModelTable
 from tests.test_migrate import OtherEncoder
 
 library, owner, name, nth, after = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] == "after"
-owner = {"ImageStore": ImageStore, "ModelTable": ModelTable, "cache": cache}[owner]
+owner = {"ImageStore": ImageStore, "ModelTable": ModelTable, "ConceptTable": ConceptTable, "cache": cache}[owner]
 original, calls = getattr(owner, name), 0
 
 def deadly(*arguments, **options):
@@ -247,21 +248,30 @@ with Library.open(library, encoder=OtherEncoder()) as opened:
     [
         ("ImageStore", "commit", 1),
         ("cache", "write_exact", 1),
-        ("ModelTable", "activate", 1),
+        ("ConceptTable", "put_fit", 1),
+        ("ModelTable", "activate_known", 1),
         ("ModelTable", "drop_others", 1),
         ("cache", "write_exact", 2),
     ],
 )
 def test_a_kill_at_each_point_of_a_migration_leaves_one_model_that_answers(
-    library: Library, owner: str, name: str, nth: int, when: str
+    library: Library, photos: Path, owner: str, name: str, nth: int, when: str
 ) -> None:
+    library.add_concept("warm", [photos / "red.png"], text="red")
+    library.add_concept("cold", [photos / "blue.png"])
     command = [sys.executable, "-c", KILLED, str(library.path), owner, name, str(nth), when]
     checkout = Path(__file__).parent.parent
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=checkout)
     assert done.returncode in (-signal.SIGKILL, 0), done.stderr
     assert library.search("red", k=1)[0].path.name == "red.png"
+    assert library.search("@warm", k=1)[0].path.name == "red.png"
     assert sum(space.active for space in library.status().spaces) == 1
     library.migrate("other colours", drop_old=True)
     assert spaces(library) == {"other colours": (6, 0, 0, True)}
+    assert [(shown.name, shown.model) for shown in library.concepts()] == [
+        ("cold", "other colours"),
+        ("warm", "other colours"),
+    ]
     assert library.search("red", k=1)[0].path.name == "red.png"
+    assert library.search("@cold", k=1)[0].path.name == "blue.png"
     assert library.check().is_sound

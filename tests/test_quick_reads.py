@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> ImageStore:
 
 
 def test_quick_reads_give_what_the_store_gives(store: ImageStore) -> None:
-    quick = QuickReads.open(store.path)
+    quick = QuickReads.open(store.directory / CATALOG_NAME)
     assert quick is not None
     model = store.models.active()
     assert quick.active_model() == model and model is not None
@@ -63,7 +63,7 @@ def test_quick_reads_give_what_the_store_gives(store: ImageStore) -> None:
 
 def test_a_library_without_a_model_has_none(tmp_path: Path) -> None:
     store = ImageStore(tmp_path, create=True)
-    quick = QuickReads.open(store.path)
+    quick = QuickReads.open(store.directory / CATALOG_NAME)
     assert quick is not None and quick.active_model() is None and quick.root_places() == []
 
 
@@ -92,8 +92,8 @@ def test_what_is_no_catalog_of_this_version_is_left_to_the_store(tmp_path: Path)
 
 
 def test_errors_are_in_our_words(store: ImageStore) -> None:
-    quick = QuickReads.open(store.path)
-    with sqlite3.connect(store.path) as connection:
+    quick = QuickReads.open(store.directory / CATALOG_NAME)
+    with sqlite3.connect(store.directory / CATALOG_NAME) as connection:
         connection.execute("DROP TABLE files")
     connection.close()
     assert quick is not None

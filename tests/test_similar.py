@@ -225,6 +225,17 @@ def run(indexed: Library, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run_
 
 
+def test_the_command_looks_among_what_passes_filters(run: Run, indexed: Library, photos: Path) -> None:
+    every = indexed.similar(photos / "red.png", k=100)
+    expected = [result for result in every if "b" in result.path.name]
+    assert 0 < len(expected) < len(every)
+    given = ["similar", photos / "red.png", "-k", 100, "--paths", "--where"]
+    found = run(*given, "path:*b*")
+    assert found.stdout.splitlines() == [str(result.path) for result in expected]
+    refused = run(*given, "dogs date:2021")
+    assert refused.exit_code == 1 and "only filters say where to look, not dogs" in refused.stderr
+
+
 def test_the_command_takes_files_ids_and_boxes(run: Run, photos: Path, halves: Path) -> None:
     done = run("similar", halves, "--box", "0,0,200,200", "--paths", "-k", 1)
     assert (done.exit_code, done.stdout.strip()) == (0, str(photos / "red.png")), done.stderr

@@ -17,7 +17,7 @@ from clipsearch.library import Library
 from clipsearch.lock import writer_lock
 from clipsearch.store.tags import TagCount, TagRecord
 from clipsearch.tag_scores import TagScorer, load_tag_calibration, tag_calibration_json
-from tests.conftest import ColourEncoder, Notes, save_photo
+from tests.conftest import COLOURS, ColourEncoder, Notes, save_photo
 
 VOCABULARY = "name\tsynonyms\tgroup\nred\tscarlet\tcolours\ngreen\nblue\nyellow\nwhite\nblack\n"
 
@@ -223,6 +223,20 @@ def test_what_is_held_survives_compacting_and_the_rest_goes(tagged: Library, pho
     assert tagged.tags_of(gone) == []
     assert tags_at(tagged, photos / "red.png") == ["mine", "red"]
     assert not tagged.check().findings
+
+
+def test_a_picture_has_the_tags_that_its_own_are_kinds_of(indexed: Library, photos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "words.tsv"
+    kinds = "warm\t\t\tcolour\ncolour\n"
+    rows = [f"{name}\t\t\t{'warm' if name in ('red', 'yellow') else ''}" for name in COLOURS]
+    file.write_text("name\tsynonyms\tgroup\tkind of\n" + "\n".join(rows) + "\n" + kinds, encoding="utf-8")
+    indexed.tag_all(vocabulary=file)
+    assert sorted(tags_at(indexed, photos / "red.png")) == ["colour", "red", "warm"]
+    assert names(indexed, "tag:colour") == names(indexed, "tag:warm") == {"red", "yellow"}
+    indexed.unset_tag("warm", photos / "red.png")
+    assert names(indexed, "tag:warm") == {"yellow"}
+    scores = {item.score for item in indexed.tags_of(indexed.content_of(photos / "yellow.png"))}
+    assert len(scores) == 1, "the general word is as probable as the kind of it"
 
 
 def test_a_large_library_is_compared_with_itself() -> None:

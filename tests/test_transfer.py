@@ -23,6 +23,7 @@ from clipsearch.library import Library, SearchResult
 from clipsearch.lock import writer_lock
 from clipsearch.metadata import ImageMetadata
 from clipsearch.store.batch import Batch
+from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.store.exchange import ExchangedImage
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FailureRecord, FileRecord, NewEmbedding, NewImage
@@ -228,6 +229,7 @@ def test_any_library_goes_there_and_back(
 def test_numpy_and_json_read_an_export(store: ImageStore, tmp_path: Path) -> None:
     export_library(store, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "concepts.json",
         "embeddings.npz",
         "images.jsonl",
         "manifest.json",
@@ -410,7 +412,7 @@ def test_damaged_embeddings_are_not_exported(store: ImageStore, tmp_path: Path, 
     from contextlib import closing
 
     for vector in (b"", bytes(2 * DIM), bytes(4 * DIM)):
-        with closing(sqlite3.connect(store.path)) as connection, connection:
+        with closing(sqlite3.connect(store.directory / CATALOG_NAME)) as connection, connection:
             connection.execute("UPDATE embeddings SET vector = ? WHERE id = 2", [vector])
         with pytest.raises(LibraryError, match="check --repair"):
             export_library(store, tmp_path / "out", form=form)
@@ -559,7 +561,7 @@ def test_a_compressed_npz_is_read_too(store: ImageStore, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 3}, "newer clipsearch"),
+        ({"version": 4}, "newer clipsearch"),
         ({"kind": "recipes"}, "damaged"),
         ({"format": "csv"}, "unknown format"),
         ({"model": {"spec": "x"}}, "damaged"),

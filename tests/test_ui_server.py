@@ -28,12 +28,12 @@ from clipsearch.images import content_hash
 from clipsearch.library import Library
 from clipsearch.renditions import VIEW_SIDE
 from clipsearch.thumbnails import THUMBNAIL_SIDE, thumbnail_path
+from clipsearch.web.listening import is_loopback, listen
 from tests.conftest import ColourEncoder, save_photo
-from ui import listening, shared
-from ui.listening import listen
+from ui import shared
 from ui.pictures import picture_routes
-from ui.security import TOKEN_COOKIE, is_loopback
-from ui.server import ServerSettings, check_token, security, streamlit_options
+from ui.security import TOKEN_COOKIE
+from ui.server import DEFAULT_PORT, ServerSettings, check_token, security, streamlit_options
 
 TOKEN = "correct horse battery staple"
 MAKE, ORIENTATION, GPS = 0x010F, 0x0112, 0x8825
@@ -275,6 +275,7 @@ def test_other_sites_may_not_write_nor_listen(client: Client) -> None:
     assert client.open_websocket(Host=own, Origin="http://evil.example") == 403
     assert client.open_websocket(Host=own, Origin="null") == 403
     assert client.get("/", method="POST", Host=own, Origin="http://evil.example").status == 403
+    assert client.get("/", method="POST", Host=own, Origin="http://[::1").status == 403
     assert client.get("/", method="POST", Host=own, Origin=f"http://{own}").status == 200
 
 
@@ -349,25 +350,27 @@ def test_a_token_that_can_be_guessed_is_refused() -> None:
         check_token(ServerSettings(token="secret"))
 
 
-def test_a_taken_port_is_passed_over_unless_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_passed_over_unless_it_was_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(listening, "DEFAULT_PORT", port)
-        with listen("127.0.0.1", None) as found:
+        with listen("127.0.0.1", None, first=port) as found:
             assert found.getsockname()[1] > port
         with pytest.raises(ConfigError, match=f"port {port} is taken"):
-            listen("127.0.0.1", port)
+            listen("127.0.0.1", port, first=DEFAULT_PORT)
 
 
 def test_two_that_start_at_once_get_different_ports() -> None:
-    with listen("127.0.0.1", None) as first, listen("127.0.0.1", None) as second:
+    with (
+        listen("127.0.0.1", None, first=DEFAULT_PORT) as first,
+        listen("127.0.0.1", None, first=DEFAULT_PORT) as second,
+    ):
         assert first.getsockname()[1] != second.getsockname()[1]
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "photos.invalid"])
 def test_an_address_of_another_machine_is_told(address: str) -> None:
     with pytest.raises(ConfigError, match=f"{address} is not an address of this machine"):
-        listen(address, None)
+        listen(address, None, first=DEFAULT_PORT)
 
 
 def test_streamlit_reports_nothing_and_watches_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Exact search, and the files of saved vectors."""
+"""The files of saved vectors, and a scan by several threads; what every index does is in test_index_contract.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from clipsearch.vectors.exact import ExactIndex
 from clipsearch.vectors.files import IndexFileError, IndexStamp, open_file, read_stamp
@@ -26,55 +24,6 @@ def filled(count: int) -> tuple[ExactIndex, np.ndarray]:
     index, vectors = ExactIndex(DIM), unit_vectors(count)
     index.add(np.arange(10, 10 + count), vectors)
     return index, vectors
-
-
-def brute_force(query: np.ndarray, vectors: dict[int, np.ndarray], k: int) -> list[int]:
-    scores = {row_id: float(vector.astype(np.float32) @ query) for row_id, vector in vectors.items()}
-    return sorted(scores, key=lambda row_id: -scores[row_id])[:k]
-
-
-def test_results_are_the_true_nearest_with_their_cosines() -> None:
-    index, vectors = filled(500)
-    query = vectors[123].astype(np.float32)
-    found = index.search(query, 20)
-    expected = brute_force(query, dict(enumerate(vectors, start=10)), 20)
-    assert found.ids.tolist() == expected
-    assert found.scores[0] == pytest.approx(1.0, abs=2e-3)
-    np.testing.assert_allclose(found.scores, vectors[found.ids - 10].astype(np.float32) @ query, atol=1e-5)
-
-
-def test_a_search_wants_no_more_than_there_is() -> None:
-    """Regression: FAISS pads short answers with id -1."""
-    index, vectors = filled(3)
-    assert len(index.search(vectors[0].astype(np.float32), 10).ids) == 3
-    assert len(ExactIndex(DIM).search(vectors[0].astype(np.float32), 10).ids) == 0
-
-
-@pytest.mark.parametrize("size", [0, 1, 3, 50])
-def test_a_filtered_search_is_exact_inside_the_filter(size: int) -> None:
-    index, vectors = filled(500)
-    within = np.sort(np.random.default_rng(size).choice(np.arange(10, 510), size, replace=False))
-    query = vectors[0].astype(np.float32)
-    expected = brute_force(query, {int(row_id): vectors[row_id - 10] for row_id in within}, 5)
-    assert index.search(query, 5, within=within).ids.tolist() == expected
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=60))
-def test_adding_and_removing_keeps_exactly_what_it_should(steps: list[tuple[bool, int]]) -> None:
-    index, expected = ExactIndex(DIM), dict[int, np.ndarray]()
-    pool = unit_vectors(31, seed=3)
-    for adding, row_id in steps:
-        if adding and row_id not in expected:
-            index.add(np.array([row_id]), pool[row_id : row_id + 1])
-            expected[row_id] = pool[row_id]
-        elif not adding:
-            index.remove(np.array([row_id]))
-            expected.pop(row_id, None)
-    assert index.ids().tolist() == sorted(expected)
-    query = pool[0].astype(np.float32)
-    assert set(index.search(query, 100).ids.tolist()) == set(expected)
-    assert index.search(query, 5).ids.tolist() == brute_force(query, expected, 5)
 
 
 @pytest.mark.parametrize("writable", [False, True])
@@ -181,12 +130,3 @@ def test_threads_share_a_scan_without_losing_anything(dim: int, filtered: bool) 
     if within is not None:
         scores[~np.isin(np.arange(40_000) * 2, within)] = -np.inf
     assert index.search(query, 30, within=within).ids.tolist() == (2 * np.argsort(-scores)[:30]).tolist()
-
-
-@pytest.mark.parametrize("count", [0, 1, 20])
-def test_a_batch_is_answered_like_its_queries(count: int) -> None:
-    index, _ = filled(300)
-    queries = unit_vectors(count, seed=5).astype(np.float32)
-    found = index.search_batch(queries, 7)
-    assert [answer.ids.tolist() for answer in found] == [index.search(query, 7).ids.tolist() for query in queries]
-    assert all(len(answer.ids) == 7 for answer in found)

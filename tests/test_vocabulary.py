@@ -12,6 +12,7 @@ from clipsearch.vocabulary import (
     Word,
     canonical,
     load_vocabulary,
+    more_general,
     parse_vocabulary,
     singulars,
     vocabulary_text,
@@ -36,6 +37,14 @@ def test_words_are_plain_and_in_a_group() -> None:
         for name in (word.name, *word.synonyms):
             assert name == " ".join(name.lower().split())
             assert not set(name) & set('",|\t')
+
+
+def test_kinds_go_all_the_way_up() -> None:
+    words = load_vocabulary()
+    above = dict(zip((word.name for word in words), more_general(words), strict=True))
+    for name, kinds in [("poodle", {"dog"}), ("litter of puppies", {"puppy", "dog"}), ("duckling", {"duck", "bird"})]:
+        assert {words[row].name for row in above[name]} == kinds
+    assert above["dog"] == ()
 
 
 @pytest.mark.parametrize(
@@ -74,15 +83,23 @@ def test_every_word_and_synonym_is_folded_to_its_word() -> None:
 
 def test_a_vocabulary_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "words.tsv"
-    file.write_text("name\tsynonyms\tgroup\nWeld seam\tseam|bead\tparts\ncrack\n", encoding="utf-8")
+    text = "name\tsynonyms\tgroup\nWeld seam\tseam|bead\tparts\ncrack\nHairline\t\t\tCrack\n"
+    file.write_text(text, encoding="utf-8")
     words = load_vocabulary(file)
-    assert words == (Word("weld seam", ("seam", "bead"), "parts"), Word("crack"))
+    assert words == (Word("weld seam", ("seam", "bead"), "parts"), Word("crack"), Word("hairline", kind_of=("crack",)))
     assert Folding(words).canonical("Beads") == "weld seam"
     assert parse_vocabulary(vocabulary_text(words), "again") == words
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("dog\ncat\nDog\n", "'dog' twice"), ("", "no words"), ("# dog\n", "no words")]
+    ("text", "reason"),
+    [
+        ("dog\ncat\nDog\n", "'dog' twice"),
+        ("", "no words"),
+        ("# dog\n", "no words"),
+        ("dog\t\t\tanimal\n", "no word 'animal'"),
+        ("dog\t\t\tpet\npet\t\t\tdog\n", "a kind of themselves: dog, pet"),
+    ],
 )
 def test_a_wrong_vocabulary_is_told(tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "words.txt"

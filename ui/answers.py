@@ -7,22 +7,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import streamlit as st
 
 from clipsearch.boxes import Box
 from clipsearch.errors import QueryError
-from clipsearch.query import And, Filter, ImageTerm, Query, parse_query
-from clipsearch.results import SearchResult
+from clipsearch.query import And, Filter, ImageTerm, Query, TextTerm, parse_query
+from clipsearch.results import SearchResult, Sort
 from ui.filter_line import parts_of_filter
+from ui.named_pictures import admitted
 from ui.search_state import SearchState
 from ui.shared import library
 
 if TYPE_CHECKING:
+    from clipsearch.calibration import MinMatch
     from clipsearch.facets import Facets
 
 PAGE_SIZE = 60
+
+MOST_ORDERED = 600
+"""Of the best, how many are put in another order than the best first: ten pages."""
 
 _FACETS_AGE_S = 15.0
 """While a library is being indexed it changes every second, and counting a large one takes as long."""
@@ -30,8 +35,24 @@ _FACETS_AGE_S = 15.0
 EVERYTHING = "size:>=1B"
 """A filter that every file passes."""
 
+
+class _Shown(TypedDict):
+    """What every search of the page says of what it wants."""
+
+    k: int
+    offset: int
+    sort: Sort
+    among: int
+    group_copies: bool
+    group_duplicates: bool
+
+
 _HELD = "search_answer"
 """The one answer that a session holds: paging through pictures and closing them asks for it again."""
+
+
+Ordered = Literal["", "matches", "nearest"]
+"""What is in another order than the best first: nothing, what matches, or just the nearest."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +63,43 @@ class Answer:
         query: what was looked for, filters included.
         results: in the order that they are shown in.
         more: whether there is a page after it.
+        ordered: what all pages together put in order, at most the best `MOST_ORDERED` of it.
+        matches: whether anything matches possibly, where that was looked at.
     """
 
     query: Query
     results: tuple[SearchResult, ...]
     more: bool
+    ordered: Ordered = ""
+    matches: bool = True
 
     @property
     def best_match(self) -> str | None:
-        """How well the best result of the page matches; ``None`` if that cannot be told."""
-        best = min(self.results, key=lambda result: result.rank, default=None)
-        return best.match if best is not None else None
+        """How well the best result of all matches; ``None`` if this page does not tell."""
+        if not self.matches:
+            return "none"
+        return next((result.match for result in self.results if result.rank == 1), None)
 
 
 def asked_query(state: SearchState, uploads: Sequence[Path] = ()) -> Query:
     """All that is looked for: pictures that were handed over, the line, and the filters.
 
     Raises:
-        QueryError: the line or the filters are wrong.
+        QueryError: the line or the filters are wrong, or name a picture that may not be looked at.
     """
-    typed, picked = _typed_and_picked(state)
+    typed, picked = (admitted(query) for query in _typed_and_picked(state))
     pictures = tuple(ImageTerm(str(path)) for path in uploads)
     parts = (*parts_of_filter(typed.filter), *parts_of_filter(picked.filter))
     return Query((*pictures, *typed.terms, *picked.terms), _all_of(parts))
+
+
+def line_to_save(state: SearchState) -> str:
+    """The line that finds the same without the filters beside it.
+
+    Raises:
+        QueryError: the line or the filters are wrong.
+    """
+    return str(asked_query(state)) if state.filters else state.line
 
 
 def answer(state: SearchState, uploads: Sequence[Path] = ()) -> Answer:
@@ -75,15 +110,11 @@ def answer(state: SearchState, uploads: Sequence[Path] = ()) -> Answer:
         ImageReadError: a picture of the query cannot be read.
     """
     query = asked_query(state, uploads)
-    key = (library().path, library().revision(), query, state.box, state.sort, state.page)
+    key = (library().path, library().revision(), query, state.box, state.sort, state.fold, state.page)
     held: tuple[object, Answer] | None = st.session_state.get(_HELD)
     if held is not None and held[0] == key:
         return held[1]
-    offset = (state.page - 1) * PAGE_SIZE
-    found = _search(query, state, k=PAGE_SIZE + 1, offset=offset)
-    # the one too many is the last by rank, whatever the order
-    kept = [result for result in found if result.rank <= offset + PAGE_SIZE]
-    given = Answer(query, tuple(_without_copies(kept)), len(found) > len(kept))
+    given = _best_first(query, state) if state.sort == "score" or not query.terms else _in_order(query, state)
     st.session_state[_HELD] = (key, given)
     return given
 
@@ -160,26 +191,53 @@ def _typed_and_picked(state: SearchState) -> tuple[Query, Query]:
     return typed, picked
 
 
-def _search(query: Query, state: SearchState, *, k: int, offset: int) -> list[SearchResult]:
+def _best_first(query: Query, state: SearchState) -> Answer:
+    """The page; of filters alone it is the newest first, or by path."""
+    found = _page_of(query, state)
+    return Answer(query, tuple(found[:PAGE_SIZE]), len(found) > PAGE_SIZE)
+
+
+def _in_order(query: Query, state: SearchState) -> Answer:
+    """The page of what matches, or if nothing does of the nearest, in the order of date or path as a whole.
+
+    In such an order what matches would be lost among what does not.
+    """
+    if not _is_of_words(query):
+        found = _page_of(query, state)
+        return Answer(query, tuple(found[:PAGE_SIZE]), len(found) > PAGE_SIZE, "nearest")
+    found = _page_of(query, state, min_match="possible")
+    matches = bool(found) or bool(library().search(str(query), k=1, min_match="possible"))
+    if not matches:
+        found = _page_of(query, state)
+    ordered: Ordered = "matches" if matches else "nearest"
+    return Answer(query, tuple(found[:PAGE_SIZE]), len(found) > PAGE_SIZE, ordered, matches)
+
+
+def _is_of_words(query: Query) -> bool:
+    """Whether it can be told how well pictures match."""
+    texts = [term for term in query.terms if isinstance(term, TextTerm)]
+    return len(texts) == len(query.terms) and any(text.weight > 0 for text in texts)
+
+
+def _page_of(query: Query, state: SearchState, *, min_match: MinMatch = "any") -> list[SearchResult]:
+    """The page and the first of the next one; every content once, or with `SearchState.fold` every photo."""
+    shown: _Shown = {
+        "k": PAGE_SIZE + 1,
+        "offset": (state.page - 1) * PAGE_SIZE,
+        "sort": state.sort,
+        "among": MOST_ORDERED,
+        "group_copies": True,
+        "group_duplicates": state.fold,
+    }
     if not state.box:
         line = str(query) if query.terms or query.filter is not None else EVERYTHING
-        return library().search(line, k=k, offset=offset, sort=state.sort)
+        return library().search(line, min_match=min_match, **shown)
     term = query.terms[0] if len(query.terms) == 1 else None
     if not isinstance(term, ImageTerm):
         raise QueryError("a part is of one picture; look for that picture alone")
-    box = Box.parse(state.box)
-    return library().similar(f"~{term.reference}", box=box, k=k, offset=offset, sort=state.sort)
-
-
-def _without_copies(results: Sequence[SearchResult]) -> list[SearchResult]:
-    """One result for files of the same content.
-
-    Only of the page: `group_duplicates` looks for other versions too, which takes too long to wait for on every page.
-    """
-    files: dict[str, list[SearchResult]] = {}
-    for result in results:
-        files.setdefault(result.content_hash, []).append(result)
-    return [replace(first, copies=tuple(copy.path for copy in copies)) for first, *copies in files.values()]
+    return library().similar(
+        f"~{term.reference}", box=Box.parse(state.box), where=str(Query((), query.filter)), **shown
+    )
 
 
 def _all_of(parts: tuple[Filter, ...]) -> Filter | None:

@@ -29,7 +29,7 @@ MOST_DRAWN = 100_000
 """Points that a browser still zooms smoothly: 100,000 take it about 50 ms."""
 
 _CONFIG: dict[str, object] = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage"]}
-_TIMELINE_HEIGHT, _WORLD_HEIGHT = 300, 460
+_WORLD_HEIGHT = 460
 _MOST_NAMED = 16
 _SEED = 1
 
@@ -90,27 +90,6 @@ def map_data(shown: EmbeddingMap, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def timeline_figure(starts: Sequence[str], counts: Sequence[int], chosen: Sequence[bool], *, yearly: bool) -> Figure:
-    """Bars of how many pictures there are for each month or year.
-
-    Args:
-        starts: the first day of each, ISO 8601.
-        counts: of each.
-        chosen: whether it is selected.
-        yearly: whether the bars are years.
-    """
-    import plotly.graph_objects as go
-
-    colours = [COLOURS[0] if is_chosen else COLOURS[-1] for is_chosen in chosen]
-    figure = go.Figure(go.Bar(x=list(starts), y=list(counts), marker={"color": colours}, hovertemplate=_hover(yearly)))
-    period = "M12" if yearly else "M1"
-    figure.update_traces(xperiod=period, xperiodalignment="middle")
-    _lay_out(figure, _TIMELINE_HEIGHT, revision=period)
-    figure.update_layout(selectdirection="h", bargap=0.1, margin={"l": 30, "b": 30})
-    figure.update_yaxes(fixedrange=True, rangemode="tozero")
-    return figure
-
-
 def world_figure(spots: NDArray[np.float64], counts: NDArray[np.int64], theme: Theme) -> Figure:
     """The world with a dot for each spot, the larger the more pictures were taken there.
 
@@ -140,10 +119,6 @@ def world_figure(spots: NDArray[np.float64], counts: NDArray[np.int64], theme: T
     figure.update_xaxes(visible=False, range=[-180, 180])
     figure.update_yaxes(visible=False, range=[-60, 85], scaleanchor="x", scaleratio=1.3)
     return figure
-
-
-def _hover(yearly: bool) -> str:
-    return strings.BAR.replace("%{x}", "%{x|%Y}" if yearly else "%{x|%B %Y}") + "<extra></extra>"
 
 
 def _lay_out(figure: Figure, height: int, *, revision: str) -> None:

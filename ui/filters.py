@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text
+from clipsearch.cli.display import display_text, format_count
 from clipsearch.errors import QueryError
 from clipsearch.facets import Facets, FacetValue
 from clipsearch.query import same_extensions
@@ -164,7 +164,7 @@ def _near(facets: Facets, picked: PickedFilters) -> None:
     error = st.session_state.pop(f"{key}_error", None)
     if error:
         st.error(plain(error))
-    st.caption(strings.LOCATED.format(count=f"{facets.located:,}"))
+    st.caption(strings.LOCATED.format(files=format_count(facets.located, "file")))
 
 
 def _formats(extensions: Sequence[FacetValue]) -> tuple[FacetValue, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from clipsearch.errors import ClipSearchError
+from clipsearch.web.pictures import CONTENT_HASH, cache_control
 from ui import strings
 from ui.shared import library
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
 
     from clipsearch.details import PictureDetails
     from clipsearch.renditions import Rendition
-
-_CONTENT_HASH = re.compile("[0-9a-f]{32}")
-
-_FOR_EVER = "private, max-age=31536000, immutable"
-"""What an address stands for never changes: it is named by its content."""
-
-_AT_ONCE_STALE = "private, no-cache"
-"""For what is only shown until the picture itself can be read again."""
 
 _DECODED_AT_ONCE = 2
 """A picture may take a gigabyte while it is decoded."""
@@ -58,14 +50,13 @@ def _endpoint(
 
     async def endpoint(request: Request) -> Response:
         content_hash = request.path_params["content_hash"]
-        if not _CONTENT_HASH.fullmatch(content_hash):
+        if not CONTENT_HASH.fullmatch(content_hash):
             return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
         try:
             found = await anyio.to_thread.run_sync(rendition, content_hash, limiter=limiter)
         except ClipSearchError:  # unknown, or it cannot be read now: the page says so where the picture would be
             return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
-        stale = found.is_preview and previews_change
-        headers = {"cache-control": _AT_ONCE_STALE if stale else _FOR_EVER}
+        headers = {"cache-control": cache_control(may_change=found.is_preview and previews_change)}
         return Response(found.jpeg, media_type="image/jpeg", headers=headers)
 
     return endpoint

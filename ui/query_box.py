@@ -143,8 +143,6 @@ def _show_part(state: SearchState) -> None:
         st.button(
             strings.WHOLE_PICTURE, key="search_whole", icon=":material/close:", on_click=_search_for, args=(state.line,)
         )
-    if state.filters:
-        st.caption(strings.FILTERS_NOT_HERE)
 
 
 def _search_for(line: str) -> None:

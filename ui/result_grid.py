@@ -63,6 +63,9 @@ def badges(result: SearchResult) -> list[tuple[str, str]]:
         found.append(("offline", strings.OFFLINE))
     if result.copies:
         found.append(("copies", strings.COPIES[len(result.copies) > 1].format(count=len(result.copies))))
+    if result.near_duplicates:
+        count = len(result.near_duplicates)
+        found.append(("versions", strings.VERSIONS[count > 1].format(count=count)))
     if result.part is not None:
         found.append(("where", strings.PART_MARK))
     return found

@@ -8,12 +8,17 @@ from typing import Any, cast
 
 import streamlit as st
 
+from clipsearch.errors import QueryError
+from clipsearch.query import Query, parse_query
 from clipsearch.results import SORTS, Sort
 
 _HASH_DIGITS = 12
 """Of a content hash that stands in a query line."""
 
 _MOST_PAGES = 10_000
+
+_VERSIONS = "versions"
+"""What an address says is folded; exact copies always are."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,8 @@ class SearchState:
         line: what stands in the box, in the query language.
         filters: what the filters are set to, in the same language.
         box: the part of the picture in `line` that is looked for, as `clipsearch.boxes.Box` reads it; empty for all.
-        sort: how each page of results is ordered.
+        sort: how the results are ordered.
+        fold: whether all versions of a picture are one result.
         page: of the results, from 1.
         view: the content hash of the picture that is opened; empty for the results.
     """
@@ -33,6 +39,7 @@ class SearchState:
     filters: str = ""
     box: str = ""
     sort: Sort = "score"
+    fold: bool = False
     page: int = 1
     view: str = ""
 
@@ -45,6 +52,7 @@ class SearchState:
             filters=params.get("f", "").strip(),
             box=params.get("box", ""),
             sort=cast("Sort", sort) if sort in SORTS else "score",
+            fold=params.get("fold") == _VERSIONS,
             page=max(1, min(int(page[:9]), _MOST_PAGES)) if page.isdecimal() else 1,
             view=params.get("view", ""),
         )
@@ -56,6 +64,7 @@ class SearchState:
             "f": self.filters,
             "box": self.box,
             "sort": "" if self.sort == "score" else self.sort,
+            "fold": _VERSIONS if self.fold else "",
             "page": "" if self.page == 1 else str(self.page),
             "view": self.view,
         }
@@ -70,8 +79,9 @@ class SearchState:
         return replace(self, filters=filters, page=1, view="")
 
     def like(self, content_hash: str, *, box: str = "") -> SearchState:
-        """What is like a picture, or a part of it."""
-        return replace(self.searching(f"~#{content_hash[:_HASH_DIGITS]}"), box=box)
+        """What is like a picture, or a part of it, under the same filters, those in the line included."""
+        line = f"~#{content_hash[:_HASH_DIGITS]} {_filters_of(self.line)}".strip()
+        return replace(self.searching(line), box=box)
 
     def with_picture(self, content_hash: str, *, sign: str = "") -> SearchState:
         """The same line and a picture more, with ``-`` as one to keep away from."""
@@ -80,6 +90,14 @@ class SearchState:
     def viewing(self, content_hash: str) -> SearchState:
         """A picture opened, or with an empty hash closed."""
         return replace(self, view=content_hash)
+
+
+def _filters_of(line: str) -> str:
+    """The filters of a query line; none of a wrong one."""
+    try:
+        return str(Query((), parse_query(line).filter)) if line else ""
+    except QueryError:
+        return ""
 
 
 def current_state() -> SearchState:

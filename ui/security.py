@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import ipaddress
 import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.websockets import WebSocketClose
@@ -26,44 +25,12 @@ TOKEN_PARAMETER = "token"
 TOKEN_COOKIE = "clipsearch_access"
 MIN_TOKEN_LENGTH = 16
 
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _COOKIE_AGE_S = 30 * 24 * 3600
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach a server that is bound to an address."""
-    if address.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:  # a name: it may stand for anything
-        return False
-
-
-class SameOrigin:
-    """Refuses requests that another site's page makes, or that come under another site's name (DNS rebinding)."""
-
-    def __init__(self, app: ASGIApp, *, only_loopback: bool) -> None:
-        """Wrap an application; `only_loopback` says that it is reached by this machine's own names only."""
-        self._app = app
-        self._only_loopback = only_loopback
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] in ("http", "websocket") and not self._is_allowed(scope):
-            await _refuse(scope, receive, send, 403, strings.WRONG_ORIGIN)
-            return
-        await self._app(scope, receive, send)
-
-    def _is_allowed(self, scope: Scope) -> bool:
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if self._only_loopback and _host_name(host) not in _LOOPBACK_NAMES:
-            return False
-        origin = headers.get("origin")
-        harmless = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
-        return origin is None or harmless or urlsplit(origin).netloc.lower() == host.lower()
+async def refuse_other_origin(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request of another site's page."""
+    await _refuse(scope, receive, send, 403, strings.WRONG_ORIGIN)
 
 
 class AccessToken:
@@ -162,14 +129,6 @@ def _inline_script_hashes() -> list[str]:
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     return [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-
-
-def _host_name(host: str) -> str:
-    """The name in a Host header, without the port."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:  # brackets that do not match
-        return ""
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware import Middleware
 
 from clipsearch.errors import ConfigError
+from clipsearch.web.listening import in_url, is_loopback, listen
+from clipsearch.web.origins import SameOrigin
 from ui import shared
-from ui.listening import listen
 from ui.pictures import picture_routes
-from ui.security import MIN_TOKEN_LENGTH, AccessToken, SameOrigin, SecurityHeaders, is_loopback
+from ui.security import MIN_TOKEN_LENGTH, AccessToken, SecurityHeaders, refuse_other_origin
 from ui.theme import theme_options
 
 if TYPE_CHECKING:
     from streamlit import App
 
 DEFAULT_ADDRESS = "127.0.0.1"
+DEFAULT_PORT = 8501
 MAX_UPLOAD_MIB = 100
 """Largest file that is taken; pictures of the largest cameras fit."""
 
@@ -67,13 +69,16 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         ConfigError: there is no token where one is needed, or the address or port cannot be used.
     """
     check_token(settings)
-    shared.configure(settings.library)
+    shared.configure(settings.library, reads_any_picture=settings.token is None)
     # what a service manager sends ends it as Ctrl-C does
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with contextlib.suppress(KeyboardInterrupt), listen(settings.address, settings.port) as listening:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            listen(settings.address, settings.port, first=DEFAULT_PORT) as listening,
+        ):
             port = listening.getsockname()[1]
-            url = f"http://{_in_url(settings.address)}:{port}/"
+            url = f"http://{in_url(settings.address)}:{port}/"
 
             def when_ready() -> None:
                 announce(url)
@@ -130,7 +135,7 @@ def security(settings: ServerSettings) -> list[Middleware]:
     """What every request passes before it is answered, the outermost first."""
     layers = [
         Middleware(SecurityHeaders),
-        Middleware(SameOrigin, only_loopback=is_loopback(settings.address)),
+        Middleware(SameOrigin, only_loopback=is_loopback(settings.address), refuse=refuse_other_origin),
     ]
     if settings.token is not None:
         layers.append(Middleware(AccessToken, token=settings.token))
@@ -176,7 +181,3 @@ def check_token(settings: ServerSettings) -> None:
             f"{settings.address} can be reached by others, who would see your pictures; give an access token with "
             "--token-file FILE, or leave out --address"
         )
-
-
-def _in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ class _Shared:
 
     path: Path | None = None
     encoder: Encoder | None = None
+    reads_any_picture: bool = True
     in_demo: bool = False
     libraries: dict[Path, Library] = field(default_factory=dict)
     filled: set[Path] = field(default_factory=set)
@@ -36,16 +38,18 @@ class _Shared:
 _shared = _Shared()
 
 
-def configure(path: Path | None = None, *, encoder: Encoder | None = None) -> None:
+def configure(path: Path | None = None, *, encoder: Encoder | None = None, reads_any_picture: bool = True) -> None:
     """Say which library is shown, and close those that were.
 
     Args:
         path: its directory, there or not; by default the user's own.
         encoder: use this one instead of loading the library's by name.
+        reads_any_picture: whether visitors may name pictures of this machine by their path that are in no library.
     """
     close()
     with _shared.lock:
         _shared.path, _shared.encoder, _shared.in_demo = path, encoder, False
+        _shared.reads_any_picture = reads_any_picture
         _shared.filled.clear()
 
 
@@ -66,6 +70,11 @@ def own_library_path() -> Path:
 def library_path() -> Path:
     """The directory of the library that is shown, there or not."""
     return demo_dir() / "library" if _shared.in_demo else own_library_path()
+
+
+def reads_any_picture() -> bool:
+    """Whether visitors may name pictures of this machine by their path that are in no library."""
+    return _shared.reads_any_picture
 
 
 def library_exists() -> bool:
@@ -90,6 +99,8 @@ def library() -> Library:
 def open_library(*, notify: Callable[[str], None], create: bool = False) -> Library:
     """Open the library that is shown once more, for work in the background; to be closed by the caller.
 
+    The model is loaded once for both, unless a search loads it while the work is under way.
+
     Args:
         notify: told in one line what a person should know.
         create: make it if there is none.
@@ -100,8 +111,11 @@ def open_library(*, notify: Callable[[str], None], create: bool = False) -> Libr
     """
     from clipsearch.library import Library
 
-    model = DEMO_MODEL if _shared.in_demo else None
-    return Library.open(library_path(), model=model, create=create, encoder=_shared.encoder, notify=notify)
+    path, model = library_path(), DEMO_MODEL if _shared.in_demo else None
+    there = _shared.libraries.get(path)
+    encoder = _shared.encoder or (there.encoder_at_hand if there is not None else None)
+    with _shared.lock if create else nullcontext():  # so that no session finds it half made
+        return Library.open(path, model=model, create=create, encoder=encoder, notify=notify)
 
 
 def has_pictures() -> bool:

@@ -14,19 +14,17 @@ from ui import shared, strings
 from ui.addresses import explore_page, learn_page, library_page, search_page
 from ui.pages import first_run
 from ui.plain import plain
+from ui.theme import page_style
 
 logger = logging.getLogger(__name__)
 
 _ICON = Path(__file__).parent / "icon.png"
 
-_STYLE = "<style>[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem; }</style>"
-"""Less empty room above the page than Streamlit leaves."""
-
 
 def show() -> None:
     """Draw the page for this session."""
     st.set_page_config(page_title=strings.APP, page_icon=str(_ICON), layout="wide")
-    st.html(_STYLE)
+    st.html(page_style())
     with told_in_one_line():
         first = first_run.is_wanted()
         pages = [search_page(), explore_page(), learn_page(), library_page()]

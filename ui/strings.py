@@ -35,6 +35,9 @@ INDEXING = "Indexing"
 STARTING = "Getting ready: the model is loaded, and the folders are looked through."
 SEARCH_NOW = "Search what is there so far"
 STOP = "Stop"
+NOTHING_READABLE = "There are pictures in these folders, but none could be read: {count}."
+RETRY = "Try them again"
+RETRY_HELP = "Reads them once more, for instance after a drive was repaired. Or choose other folders below."
 NOTHING_FOUND = "There are no pictures in these folders."
 
 SCRIPT_ERROR = "Something went wrong that nobody foresaw ({error}). What led to it is in the output of clipsearch ui."
@@ -42,4 +45,8 @@ PROGRESS = "{done:,} of {total:,} files"
 
 WRONG_ORIGIN = "This address is refused. Open the one that clipsearch ui has printed.\n"
 TOKEN_NEEDED = "An access token is needed: open this address with ?token= and the token behind it.\n"
+NOT_A_PICTURE_OF_THE_LIBRARY = (
+    "{path} is not in the library; on a page that others can open, hand such a picture over instead: choose, drop or "
+    "paste it."
+)
 NO_SUCH_PICTURE = "The library has no such picture, or it cannot be read now.\n"

@@ -42,14 +42,18 @@ GROUP_OPTION = "{name} ({count})"
 GROUP_NUMBER = "Group {number}"
 GROUPS_UNNAMED = "The groups have no names: {error}"
 
-TIMELINE_HELP = "When the pictures were taken. Drag over some bars, or choose the months below them."
+TIMELINE_HELP = (
+    "When the pictures were taken. Click a bar or drag over some, or choose the months below them; the same once more "
+    "chooses all again."
+)
 MONTHS = "From and to"
 PERIOD = "Each bar is"
 MONTH, YEAR = "a month", "a year"
 NO_DATES = "None of the pictures says when it was taken."
-UNDATED = "{count} files do not say when they were taken."
+UNDATED = "{files} without a date."
 TIMELINE_ALT = "Pictures over time, from {first} to {last}; most in {most}, with {count}."
-BAR = "%{x}: %{y} pictures"
+BAR = "{period}: {files}"
+MOST = "{files} at most"
 SHOW_PERIOD = "Show {count} files from {period}"
 PERIOD_RANGE = "{first} to {last}"
 

@@ -24,21 +24,28 @@ UPLOADED = "Like the picture {name}"
 REMOVE_UPLOADS = "Remove"
 PART = "Like a part of the picture: {box}"
 WHOLE_PICTURE = "Look for the whole picture"
-FILTERS_NOT_HERE = "Filters do not apply while you look for a part of a picture."
 
 # results
 SEARCHING = "Searching…"
 NEWEST = "Newest pictures"
 RESULTS = "Results"
-AMONG = "among {count} files"
+AMONG = "among {files}"
 PAGE = "Page {page}"
 PREVIOUS_PAGE = "Previous page"
 NEXT_PAGE = "Next page"
 FIRST_PAGE = "First page"
 SORT = "Order"
-SORT_HELP = "The best matches come first; then each page of them can be put in order of date or path."
+SORT_HELP = "Matches can be put in order of date or path; pages then go on from each other."
 SORTS = {"score": "Best first", "date": "Newest first", "path": "By path"}
 SORTS_OF_FILTERS = {"score": "Newest first", "path": "By path"}
+ORDERED = {
+    "matches": "Strong and possible matches only, the best {count} at most, are in this order.",
+    "nearest": "The best {count} are in this order.",
+}
+FOLD = "Fold versions"
+FOLD_HELP = "One result for all versions of a picture: re-saved, resized, lightly cropped or edited. Copies always are."
+SAVE_THIS = "Save this search"
+SAVE_NOT_THIS = "Pictures that were handed over, and parts of pictures, cannot be saved in a search."
 CLEAR = "Clear the search"
 REMOVE_FILTER = "Remove the filter {filter}"
 
@@ -47,6 +54,7 @@ STRONG = "strong"
 POSSIBLE = "possible"
 OFFLINE = "offline"
 COPIES = ("1 copy more", "{count} copies more")
+VERSIONS = ("1 version more", "{count} versions more")
 PART_MARK = "part"
 NO_PREVIEW = "no preview; its drive is not there"
 NO_DATE = "date unknown"
@@ -89,7 +97,7 @@ RATING_AT_LEAST = "{stars} or more"
 RATING_ANY = "any"
 NEAR = "Near a place"
 NEAR_HELP = "Latitude, longitude and distance: 35.3,25.1,20km. A picture with a place fills it in."
-LOCATED = "{count} files have a place"
+LOCATED = "{files} with a place"
 
 # the picture view
 BACK = "Back to results"

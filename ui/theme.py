@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Theme:
         background: of the page.
         secondary: of input fields and panels.
         text: on both.
-        primary: of the main button, whose letters are white, and of what has the focus.
+        primary: letters of what is chosen, and what has the focus.
         link: on the page.
         border: of input fields, which must be seen.
         danger: letters that warn.
@@ -36,7 +38,7 @@ LIGHT = Theme(
     background="#ffffff",
     secondary="#f1f3f6",
     text="#0b0d10",
-    primary="#1f5fbf",
+    primary="#1756b3",
     link="#1756b3",
     border="#7d8590",
     danger="#a4161a",
@@ -48,7 +50,7 @@ DARK = Theme(
     background="#14171b",
     secondary="#20252b",
     text="#e8eaed",
-    primary="#2f74d0",
+    primary="#8ab8ff",
     link="#8ab8ff",
     border="#757e8a",
     danger="#ff9c96",
@@ -56,8 +58,18 @@ DARK = Theme(
     muted="#a9b1bc",
 )
 
+FILLED, FILLED_HOVERED = "#2f74d0", "#2a6bc2"
+"""Under white letters, in either theme: no colour can be that and be read on a dark page itself."""
+
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 _CODE_FONT = "ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+
+
+@cache
+def page_style() -> str:
+    """What the page adds to Streamlit's own style, as an HTML element."""
+    rules = files("ui").joinpath("page.css").read_text(encoding="utf-8")
+    return f"<style>:root {{ --filled: {FILLED}; --filled-hovered: {FILLED_HOVERED} }}\n{rules}</style>"
 
 
 def theme_options() -> dict[str, object]:

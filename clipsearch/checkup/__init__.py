@@ -11,7 +11,6 @@ from clipsearch.checkup.findings import DEFAULT_SAMPLE, CheckReport, Checkup, Fi
 from clipsearch.checkup.previews import check_previews, count_previews, mend_previews
 from clipsearch.checkup.temporaries import check_temporaries, mend_temporaries
 from clipsearch.checkup.vector_caches import check_vector_caches, mend_vector_caches
-from clipsearch.lock import writer_lock
 from clipsearch.store.image_store import ImageStore
 
 __all__ = ["CheckReport", "Finding", "check_library", "repair_library"]
@@ -71,7 +70,7 @@ def repair_library(
         LibraryLockedError: another process is writing to this library.
         LibraryError: the library cannot be written to.
     """
-    with writer_lock(store.directory):
+    with store.writer_lock():
         report = check_library(store, sample=sample, notify=notify)
         tried: dict[str, Finding] = {}
         for _ in range(2):  # a damaged index hides what else is wrong

@@ -19,7 +19,7 @@ def check_catalog(checkup: Checkup) -> Iterator[Finding]:
             "damaged place",
             "in the catalog's tables",
             damage.pages[0],
-            f"restore {checkup.store.path} from a backup, or delete it and index again",
+            f"restore {checkup.store.name} from a backup, or delete it and index again",
             is_damage=True,
             repairable=False,
         )
@@ -31,7 +31,7 @@ def check_catalog(checkup: Checkup) -> Iterator[Finding]:
             "in the catalog's indexes",
             damage.indexes[0],
             "repairing makes the indexes again from their tables; where that fails, restore "
-            f"{checkup.store.path} from a backup, or delete it and index again",
+            f"{checkup.store.name} from a backup, or delete it and index again",
             is_damage=True,
             # an index made from a damaged table would lack rows
             repairable=not damage.pages,
@@ -47,7 +47,7 @@ def check_catalog(checkup: Checkup) -> Iterator[Finding]:
                 f"row {rows[0].row_id} of {rows[0].table}, for lack of one of {rows[0].parent}",
                 "repairing deletes them; the next run of clipsearch index makes them again"
                 if replaceable
-                else f"restore {checkup.store.path} from a backup, or delete it and index again",
+                else f"restore {checkup.store.name} from a backup, or delete it and index again",
                 is_damage=True,
                 repairable=replaceable,
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clipsearch.checkup.findings import Checkup, Finding
 from clipsearch.thumbnails import THUMBNAILS_NAME
-from clipsearch.vectors.cache import VECTORS_NAME
+from clipsearch.vectors.engine import VECTORS_NAME
 
 _OWNER = re.compile(r"\.(\d+)(?:-\d+)?\.tmp$")
 """The end of a temporary file's name: the process that writes it, and the thread if several do."""

@@ -9,13 +9,20 @@ import numpy as np
 
 from clipsearch.checkup.findings import Checkup, Finding
 from clipsearch.store.records import ModelRecord
-from clipsearch.vectors.cache import VECTORS_NAME, current_index, index_path, is_stamped_for
+from clipsearch.vectors.cache import current_index, index_path, is_stamped_for
+from clipsearch.vectors.engine import VECTORS_NAME, library_engine
 from clipsearch.vectors.files import IndexFileError
 from clipsearch.vectors.saved import delete_index, open_index, recent_path
 
 
 def check_vector_caches(checkup: Checkup) -> Iterator[Finding]:
     """Compare each model's saved vectors with the catalog's; one that is behind or missing is in order."""
+    engine = library_engine(checkup.store.directory)
+    if engine is not None:
+        from clipsearch.checkup.collections import check_collections
+
+        yield from check_collections(checkup, engine)
+        return
     models = checkup.store.upkeep.models()
     for model in models:
         path = index_path(checkup.store.directory, model)
@@ -47,6 +54,19 @@ def check_vector_caches(checkup: Checkup) -> Iterator[Finding]:
 
 def mend_vector_caches(checkup: Checkup) -> None:
     """Delete the caches that disagree with the catalog and those of no model, and make the active model's again."""
+    engine = library_engine(checkup.store.directory)
+    if engine is None:
+        _mend_files(checkup)
+    else:
+        from clipsearch.checkup.collections import mend_collections
+
+        mend_collections(checkup, engine)
+    active = checkup.store.models.active()
+    if active is not None:
+        current_index(checkup.store, active, notify=checkup.notify, locked=True)
+
+
+def _mend_files(checkup: Checkup) -> None:
     models = checkup.store.upkeep.models()
     for path in _stray_caches(checkup, models):
         path.unlink(missing_ok=True)
@@ -54,9 +74,6 @@ def mend_vector_caches(checkup: Checkup) -> None:
         path = index_path(checkup.store.directory, model)
         if path.exists() and _fault(checkup, model, path) is not None:
             delete_index(path)
-    active = checkup.store.models.active()
-    if active is not None:
-        current_index(checkup.store, active, notify=checkup.notify, locked=True)
 
 
 def _fault(checkup: Checkup, model: ModelRecord, path: Path) -> str | None:

@@ -35,6 +35,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "saved": LazyCommand("clipsearch.cli.saved:saved", "List the saved searches, run one, or see what is new in it."),
     "ui": LazyCommand("clipsearch.cli.ui:ui", "Search, look at pictures and index folders in a browser."),
+    "serve": LazyCommand(
+        "clipsearch.cli.serve:serve", "Serve the library to other programs over HTTP, to many at once."
+    ),
+    "mcp": LazyCommand("clipsearch.cli.mcp:mcp", "Offer the library to an assistant, over the Model Context Protocol."),
     "concept": LazyCommand(
         "clipsearch.cli.concept:concept",
         "Teach the library a person, a pet or a thing by a few pictures, and search for it as @NAME.",
@@ -59,7 +63,12 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "remove": LazyCommand("clipsearch.cli.remove:remove", "Forget files or folders, which stay on the disk."),
     "check": LazyCommand("clipsearch.cli.check:check", "Verify catalog, vector cache and previews against each other."),
     "compact": LazyCommand("clipsearch.cli.compact:compact", "Drop what belongs to deleted pictures."),
-    "export": LazyCommand("clipsearch.cli.export:export", "Write paths, metadata and embeddings to a new directory."),
+    "index-copy": LazyCommand(
+        "clipsearch.cli.index_copy:index_copy", "Move the vectors to another engine: FAISS, or Milvus."
+    ),
+    "export": LazyCommand(
+        "clipsearch.cli.export:export", "Write paths, metadata, embeddings, tags and concepts to a new directory."
+    ),
     "import": LazyCommand("clipsearch.cli.import_:import_", "Take an exported directory into the library."),
     "models": LazyCommand("clipsearch.cli.models:models", "List the models, and compile them for fast use on CPUs."),
     "evaluate": LazyCommand(

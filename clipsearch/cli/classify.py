@@ -185,13 +185,13 @@ def _of_query(
 
 def _library_model(context: click.Context) -> str | None:
     """The model of the library at hand, if there is one."""
-    from clipsearch.config import default_library_dir
+    from clipsearch.config import library_place
     from clipsearch.store.catalog import CATALOG_NAME, Catalog
 
-    directory = context.ensure_object(Settings).library or default_library_dir()
-    if not (directory / CATALOG_NAME).is_file():
+    place = context.ensure_object(Settings).library or library_place()
+    if isinstance(place, Path) and not (place / CATALOG_NAME).is_file():
         return None
-    catalog = Catalog(directory)
+    catalog = Catalog(place)
     try:
         model = catalog.active_model()
     finally:

@@ -99,6 +99,8 @@ def _is_disk_full(error: BaseException) -> bool:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # pymilvus gives errors as their own causes
+        seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__

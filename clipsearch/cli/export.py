@@ -1,4 +1,4 @@
-"""``clipsearch export``: paths, metadata and embeddings in open formats."""
+"""``clipsearch export``: paths, metadata, embeddings, tags and concepts in open formats."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from clipsearch.cli.progress import notify_on_stderr
 @common_options
 @click.pass_obj
 def export(settings: Settings, *, directory: Path, form: str, as_json: bool) -> None:
-    """Write paths, metadata and embeddings to a new directory.
+    """Write paths, metadata, embeddings, tags and concepts to a new directory.
 
-    DIR then holds every picture of the library that a file holds, with its files, its metadata and the embedding of
-    the library's model (float16), and a manifest.json with the indexed folders. It can be read with NumPy,
-    pandas, DuckDB and the like, and taken into a library again with: clipsearch import
+    DIR then holds every picture of the library that a file holds, with its files, its metadata, its tags and the
+    embedding of the library's model (float16), a concepts.json with what @NAME stands for, and a manifest.json with
+    the indexed folders. It can be read with NumPy, pandas, DuckDB and the like, and taken into a library again with:
+    clipsearch import
 
     \b
     Examples:
@@ -50,4 +51,6 @@ def export(settings: Settings, *, directory: Path, form: str, as_json: bool) -> 
         format_count(report.embeddings, "embedding"),
         format_count(report.files, "file"),
     ]
+    if report.concepts:
+        counts.append(format_count(report.concepts, "concept"))
     click.echo(f"exported   {', '.join(counts)} to {display_text(str(directory))}")

@@ -22,8 +22,9 @@ def import_(settings: Settings, *, directory: Path, as_json: bool) -> None:
     """Take an exported directory into the library.
 
     DIR is what clipsearch export wrote. No picture is read and nothing is embedded. The library is made if there
-    is none; one that has a model must have the export's. What it knows already stays as it is. Where folders are
-    elsewhere on this computer, say so afterwards with: clipsearch roots move
+    is none; one that has a model must have the export's. What it knows already stays as it is; a concept that it
+    knows gets the examples that it lacks. Where folders are elsewhere on this computer, say so afterwards with:
+    clipsearch roots move
 
     \b
     Examples:
@@ -38,5 +39,11 @@ def import_(settings: Settings, *, directory: Path, as_json: bool) -> None:
         write_json(asdict(report))
         return
     known = f" ({report.known_files:,} more were known already)" if report.known_files else ""
-    counts = [format_count(report.images, "picture"), format_count(report.embeddings, "embedding")]
-    click.echo(f"imported   {', '.join(counts)}, {format_count(report.files, 'file')}{known}")
+    counts = [
+        format_count(report.images, "picture"),
+        format_count(report.embeddings, "embedding"),
+        f"{format_count(report.files, 'file')}{known}",
+    ]
+    if report.concepts:
+        counts.append(format_count(report.concepts, "concept"))
+    click.echo(f"imported   {', '.join(counts)}")

@@ -43,7 +43,8 @@ def migrate(
 
     Until then searches go on with the old model. An interrupted migration carries on where it stopped. Pictures
     whose drive is not there are embedded from their previews, at lower fidelity, and again when their folder is
-    next indexed. The old embeddings are kept, so that going back is quick, unless --drop-old says otherwise.
+    next indexed. Concepts and tags are made for the new model as well. The old embeddings are kept, so that going
+    back is quick, unless --drop-old says otherwise.
 
     \b
     Examples:
@@ -65,6 +66,8 @@ def migrate(
         click.echo(f"embedded   {format_count(report.embedded, 'picture')} in {format_seconds(report.seconds)}")
         if report.from_preview:
             click.echo(f"previews   {report.from_preview:,} (their drives are not there)")
+        if report.concepts:
+            click.echo(f"concepts   {report.concepts:,} fitted for the new model")
         click.echo(f"searches   use {'the new' if report.switched else 'still the old'} model")
     if not report.switched:
         click.echo(

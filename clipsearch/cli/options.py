@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any, TypeVar, cast
 import click
 
 from clipsearch.cli.form_options import form_options
-from clipsearch.config import LIBRARY_VARIABLE
+from clipsearch.config import LIBRARY_VARIABLE, LibraryPlace, library_place
+from clipsearch.database_url import DatabaseUrl, is_database_url
 from clipsearch.errors import ConfigError
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -21,11 +23,11 @@ class Settings:
     """What holds for the whole run; commands get it with ``@click.pass_obj``.
 
     Attributes:
-        library: the library's directory, or ``None`` for the default one.
+        library: the library's directory, or the address of its database; ``None`` for the default one.
         debug: whether errors show their traceback.
     """
 
-    library: Path | None = None
+    library: LibraryPlace | None = None
     debug: bool = False
 
 
@@ -37,17 +39,32 @@ class EncoderSettings:
     device: str
 
 
+class _LibraryType(click.Path):
+    """A directory, there or not, or the address of a database."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str] | DatabaseUrl,
+        parameter: click.Parameter | None,
+        context: click.Context | None,
+    ) -> Any:
+        """Tell one from the other."""
+        if isinstance(value, DatabaseUrl) or (isinstance(value, str) and is_database_url(value)):
+            return library_place(value)
+        return super().convert(value, parameter, context)
+
+
 def library_option(command: _Decorated) -> _Decorated:
     """Add ``--library``, which lands in `Settings.library`."""
     return click.option(
         "--library",
-        type=click.Path(path_type=Path),
+        type=_LibraryType(path_type=Path),
         envvar=LIBRARY_VARIABLE,
         show_envvar=True,
-        metavar="DIR",
+        metavar="DIR|URL",
         expose_value=False,
         callback=_set_library,
-        help="Where the library is; by default in the user's data directory.",
+        help="Where the library is: a directory, by default in the user's data directory, or a PostgreSQL database.",
     )(command)
 
 
@@ -142,12 +159,12 @@ def _settings(context: click.Context) -> Settings:
     return context.ensure_object(Settings)
 
 
-def _set_library(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+def _set_library(context: click.Context, parameter: click.Parameter, value: LibraryPlace | None) -> None:
     # the command's own option wins over the one before the command; the environment counts only once
     from_environment = context.get_parameter_source("library") is click.core.ParameterSource.ENVIRONMENT
     settings = _settings(context)
     if value is not None and not (from_environment and settings.library is not None):
-        settings.library = value.expanduser()
+        settings.library = library_place(value)
 
 
 def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:

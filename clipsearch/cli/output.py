@@ -104,9 +104,10 @@ def write_results(
 
 def _write_on_stdout(results: Sequence[SearchResult], form: ResultsFormat, base: Path | None) -> None:
     from clipsearch.cli import result_records, result_text
+    from clipsearch.result_json import result_to_json
 
     if form.as_json:
-        write_json([result_records.result_to_json(result) for result in results])
+        write_json([result_to_json(result) for result in results])
     elif form.as_jsonl:
         result_records.write_jsonl(results)
     elif form.as_csv:

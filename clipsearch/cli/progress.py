@@ -123,7 +123,7 @@ def _detail(progress: IndexProgress) -> str:
     if progress.total is None:
         parts = [f"{format_count(progress.done, 'picture')} so far, still looking for more"]
     else:
-        parts = [f"{progress.done:,} of {format_count(progress.total, 'picture')}"]
+        parts = [f"{progress.done:,} of {format_count(progress.total, progress.of)}"]
     if progress.images_per_second > 0:
         parts.append(f"{progress.images_per_second:.1f} images/s")
     if progress.remaining_s is not None and progress.total is not None:

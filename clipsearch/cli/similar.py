@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     metavar="X,Y,W,H",
     help="Look for what is like this part of PHOTO only: pixels from its upper left corner, or all in percent.",
 )
+@click.option(
+    "--where",
+    metavar="FILTERS",
+    default="",
+    help="Only among files that pass these filters, as search has them: 'date:2021 folder:Crete'.",
+)
 @results_options
 @explain_option
 @encoder_options
@@ -40,6 +46,7 @@ def similar(
     *,
     photos: tuple[str, ...],
     box: str | None,
+    where: str,
     k: int,
     offset: int,
     sort: Sort,
@@ -63,6 +70,7 @@ def similar(
       clipsearch similar '~#a1b2c3d4' beach1.jpg beach2.jpg
       clipsearch similar kitchen.jpg --box 620,400,300,250
       clipsearch similar kitchen.jpg --box 50%,25%,50%,50% --explain ~/why
+      clipsearch similar holiday.jpg --where 'date:2021.. camera:fuji'
       clipsearch similar holiday.jpg --link-to ~/like-holiday
     """
     from clipsearch.boxes import Box
@@ -74,8 +82,12 @@ def similar(
     with Library.open(
         context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
     ) as library:
-        results = library.similar(photos, box=part, k=k, offset=offset, sort=sort, group_duplicates=group_duplicates)
-        title = f"like {', '.join(Path(photo).name for photo in photos)}" + (f" at {part}" if part else "")
+        results = library.similar(
+            photos, box=part, where=where, k=k, offset=offset, sort=sort, group_duplicates=group_duplicates
+        )
+        title = " ".join(
+            [f"like {', '.join(Path(photo).name for photo in photos)}", *([f"at {part}"] if part else []), where]
+        ).strip()
         write_results(results, wanted=k_asked_for(k), form=form, title=title)
         if explain_to is not None:
             from clipsearch.cli.explanations import write_explanations

@@ -6,7 +6,7 @@ import os
 
 
 def start_lightly() -> None:
-    """For commands that ask one question: have NumPy start no threads, which takes longer than what they would do.
+    """For commands that ask small questions: have NumPy start no threads, which takes longer than what they would do.
 
     Only before NumPy is loaded; what the user has set stays.
     """

@@ -44,7 +44,7 @@ def status(settings: Settings, as_json: bool) -> None:
 def format_status(state: LibraryStatus) -> str:
     """The state of a library, several lines for people."""
     pairs = [
-        ("library", display_text(str(state.path))),
+        ("library", display_text(state.database or str(state.path))),
         ("model", _model(state)),
         ("files", f"{state.files:,} ({format_count(state.images, 'distinct picture')})"),
         ("on disk", format_bytes(state.bytes_on_disk)),
@@ -53,6 +53,8 @@ def format_status(state: LibraryStatus) -> str:
     if state.interrupted is not None:
         begun = state.interrupted.astimezone().strftime("%Y-%m-%d %H:%M")
         pairs.append(("indexing", f"begun {begun}, not ended; if it was interrupted, carry on with: clipsearch index"))
+    if state.database is not None:
+        pairs.append(("cache", display_text(str(state.path))))
     for space in state.spaces:
         if not space.active or space.missing or space.from_preview:
             pairs.append(("space", _space(space)))
@@ -82,7 +84,7 @@ def _model(state: LibraryStatus) -> str:
 
 def _to_json(state: LibraryStatus) -> dict[str, Any]:
     value: dict[str, Any] = {
-        "library": str(state.path),
+        "library": state.database or str(state.path),
         "model": state.model,
         "precision": state.precision,
         "dim": state.dim,

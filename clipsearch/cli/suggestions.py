@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from click.shell_completion import CompletionItem
 
 from clipsearch.cli.options import Settings
-from clipsearch.config import default_library_dir
+from clipsearch.config import library_place
 from clipsearch.store.glance import Glanced, glance
 
 
@@ -38,6 +40,6 @@ def suggest_presets(context: click.Context, parameter: click.Parameter, incomple
 
 def _from_library(context: click.Context, what: Glanced, incomplete: str) -> list[CompletionItem]:
     named = context.ensure_object(Settings).library
-    library = named if named is not None else default_library_dir()
-    found = glance(library, what)
+    library = named if named is not None else library_place()
+    found = glance(library, what) if isinstance(library, Path) else []  # a database is too far for a completion
     return [CompletionItem(text) for text in found if text.startswith(incomplete)]

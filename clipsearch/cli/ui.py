@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.options import Settings, common_options
+from clipsearch.database_url import DatabaseUrl
 from clipsearch.errors import ConfigError
 
 TOKEN_VARIABLE = "CLIPSEARCH_UI_TOKEN"
@@ -54,8 +55,11 @@ def ui(settings: Settings, *, port: int | None, address: str, token_file: Path |
     """
     from ui.server import ServerSettings, serve
 
+    library = settings.library
+    if isinstance(library, DatabaseUrl):
+        raise ConfigError(f"the web page shows libraries in directories, not {library}; name one with --library DIR")
     token = _token(token_file)
-    wanted = ServerSettings(settings.library, address=address, port=port, token=token, open_browser=not no_browser)
+    wanted = ServerSettings(library, address=address, port=port, token=token, open_browser=not no_browser)
     serve(wanted, announce=lambda url: _announce(url, asks_for_token=token is not None))
     click.echo("stopped", err=True)
 

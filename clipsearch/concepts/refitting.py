@@ -14,7 +14,7 @@ from clipsearch.concepts.examples import Embedder, ExampleReader
 from clipsearch.concepts.names import unknown, with_name
 from clipsearch.concepts.negatives import draw_negatives
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
-from clipsearch.errors import LibraryError, QueryError
+from clipsearch.errors import ImageReadError, LibraryError, QueryError
 from clipsearch.query import ConceptTerm
 from clipsearch.store.concept_records import ConceptExample, ConceptFit, ConceptRecord
 from clipsearch.store.records import ModelRecord
@@ -67,6 +67,32 @@ def fit_of(space: ConceptSpace, concept: ConceptRecord) -> ConceptFit:
     """
     known = space.store.concepts.fit(concept.id, space.model.id)
     return known if known is not None else _fit(space, concept)
+
+
+def fit_all(space: ConceptSpace, *, progress: Callable[[int, int], None]) -> int:
+    """Fit every concept that is not fitted for the model yet, so that none has to be when it is first used.
+
+    One that cannot be fitted is told and left as it is: whoever uses it is told as well.
+
+    Args:
+        space: of the model.
+        progress: told before each how many are done, and of how many; and at the end.
+
+    Returns:
+        How many were fitted.
+    """
+    concepts = [item for item in space.store.concepts.all() if not space.store.concepts.fit(item.id, space.model.id)]
+    fitted = 0
+    for done, concept in enumerate(concepts):
+        progress(done, len(concepts))
+        try:
+            _fit(space, concept)
+            fitted += 1
+        except (QueryError, ImageReadError) as error:
+            space.notify(f"{ConceptTerm(concept.name)} is not fitted for the model {space.model.spec}: {error}")
+    if concepts:
+        progress(len(concepts), len(concepts))
+    return fitted
 
 
 def _fit(space: ConceptSpace, concept: ConceptRecord) -> ConceptFit:

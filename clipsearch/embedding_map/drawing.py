@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _OUTGROWN = 0.1
 """Share of pictures that came or went since a map was drawn from which on it is drawn anew."""
 
+_MOSTLY_NEW = 0.5
+"""Share of pictures that came since from which on it is drawn from nothing."""
+
 
 @dataclass(frozen=True)
 class DrawnMap:
@@ -78,13 +81,16 @@ def method_for(pictures: int) -> Method:
     return "umap" if pictures >= UMAP_FROM else "pca"
 
 
-def draw_map(store: ImageStore, model: ModelRecord, *, method: Method | None = None) -> DrawnMap:
+def draw_map(
+    store: ImageStore, model: ModelRecord, *, method: Method | None = None, before: DrawnMap | None = None
+) -> DrawnMap:
     """Draw the map of a library; memory is bounded by the sample, a block and a few bytes for each picture.
 
     Args:
         store: the catalog.
         model: whose embeddings.
         method: `method_for` the pictures by default.
+        before: the map that it takes the place of: its parts stay about where they are, unless most pictures are new.
 
     Raises:
         LibraryError: embeddings in the catalog are damaged.
@@ -93,7 +99,10 @@ def draw_map(store: ImageStore, model: ModelRecord, *, method: Method | None = N
     blocks = [vectors for _, vectors in store.embeddings(sample_of(ids), dim=model.dim)]
     sample = np.concatenate(blocks or [np.zeros((1, model.dim), np.float16)]).astype(np.float32)
     method = method if method is not None else method_for(len(ids))
-    layout = make_layout(sample, pictures=len(ids), method=method)
+    kept = before is not None and before.method == method == "umap" and before.came_later.mean() <= _MOSTLY_NEW
+    layout = make_layout(
+        sample, pictures=len(ids), method=method, before=before.layout if before is not None and kept else None
+    )
     placed = _place(store, model, layout, ids)
     return DrawnMap(
         ids=placed.ids,

@@ -1,7 +1,7 @@
 """The program of the process that draws a library's map, so that no search waits for it.
 
-It is started by `clipsearch.embedding_map.keeper` with the library's directory, takes one core at low priority, and
-ends when its parent does, however that ends: then its standard input ends.
+It is started by `clipsearch.embedding_map.keeper`, takes one core at low priority, and ends when its parent does,
+however that ends: then its standard input ends.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from pathlib import Path
 
+from clipsearch.config import LibraryPlace, library_place
 from clipsearch.embedding_map.drawing import caught_up, draw_map
 from clipsearch.embedding_map.files import load_map, map_lock, save_map
 from clipsearch.store.image_store import ImageStore
@@ -20,23 +20,25 @@ _WAIT_S = 3600.0
 """For another process that draws the map of the same library."""
 
 
-def redraw(directory: Path) -> None:
+def redraw(place: LibraryPlace) -> None:
     """Draw a library's map and save it, unless another process has meanwhile.
 
     Raises:
         LibraryError: the catalog cannot be read.
         OSError: the map cannot be saved.
     """
-    store = ImageStore(directory)
+    store = ImageStore(place)
+    directory = store.directory
     try:
         model = store.models.active()
         with map_lock(directory, wait_s=_WAIT_S) as may_write:
             if model is None or not may_write:
                 return
             saved = load_map(directory, model)
-            if saved is not None and not caught_up(store, model, saved).is_to_be_redrawn():
+            before = caught_up(store, model, saved) if saved is not None else None
+            if before is not None and not before.is_to_be_redrawn():
                 return
-            save_map(directory, model, draw_map(store, model))
+            save_map(directory, model, draw_map(store, model, before=before))
     finally:
         store.close()
 
@@ -51,4 +53,4 @@ if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    redraw(Path(sys.argv[1]))
+    redraw(library_place())

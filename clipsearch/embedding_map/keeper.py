@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsearch.config import LIBRARY_VARIABLE
 from clipsearch.embedding_map.drawing import DrawnMap, caught_up, draw_map, method_for
 from clipsearch.embedding_map.files import load_map, map_lock, save_map
 from clipsearch.embedding_map.values import EmbeddingMap
@@ -87,7 +89,10 @@ class _Drawing:
 
     def __init__(self, catalog: Catalog, revision: int) -> None:
         """Start the process, and a thread that waits for its end."""
-        self._command = [sys.executable, "-m", "clipsearch.embedding_map.drawing_process", str(catalog.directory)]
+        self._command = [sys.executable, "-m", "clipsearch.embedding_map.drawing_process"]
+        # not as an argument, which other users of the machine see: the address of a database may hold a password
+        place = catalog.place
+        self._library = {LIBRARY_VARIABLE: str(place) if isinstance(place, Path) else place.text}
         self._revision = revision
         self._is_news = False
         self.problem = ""
@@ -108,7 +113,7 @@ class _Drawing:
     def _run(self) -> None:
         try:
             with subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | _ONE_CORE
+                self._command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | _ONE_CORE | self._library
             ) as process:
                 assert process.stderr is not None
                 said = process.stderr.read().decode(errors="replace").strip()

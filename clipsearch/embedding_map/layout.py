@@ -23,6 +23,10 @@ _REDUCED_DIM = 50
 _NEIGHBORS = 15
 """Of each picture, which UMAP keeps together; umap-learn's default, between local detail and the whole."""
 
+_REFINING_RATE = 0.1
+_REFINING_EPOCHS = 200
+"""Of a map that is drawn anew from the one of before; usual are a rate of 1 and, for a small library, 500."""
+
 _PLACED_BY = 5
 """Neighbours in the sample that say where a picture that is not in it lies."""
 
@@ -56,11 +60,18 @@ class Layout:
         reduced = _reduce(embeddings, self.mean, self.components)
         distances = (self.centroids**2).sum(axis=1) - 2 * reduced @ self.centroids.T
         clusters = distances.argmin(axis=1).astype(np.int16)
-        points = self._by_neighbors(reduced) if len(self.sample) else _plane(reduced)
+        points = self._points(reduced)
         low, high = self.bounds
         span = np.where(high > low, high - low, 1)
         scaled = np.where(high > low, (points - low) / span, 0.5)
         return scaled.clip(0, 1).astype(np.float32), clusters
+
+    def points_of(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Places before each axis was made 0 to 1, float32 [n, 2], of embeddings, floating [n, dim]."""
+        return self._points(_reduce(embeddings, self.mean, self.components))
+
+    def _points(self, reduced: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._by_neighbors(reduced) if len(self.sample) else _plane(reduced)
 
     def _by_neighbors(self, reduced: NDArray[np.float32]) -> NDArray[np.float32]:
         """The places of the nearest of the sample, the nearer the weightier; those of the sample are their own."""
@@ -91,17 +102,17 @@ def sample_of(ids: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(_SEED).choice(ids, SAMPLE, replace=False))
 
 
-def make_layout(sample: NDArray[np.float32], *, pictures: int, method: Method) -> Layout:
+def make_layout(sample: NDArray[np.float32], *, pictures: int, method: Method, before: Layout | None = None) -> Layout:
     """Work out where things lie.
 
     Args:
         sample: embeddings, float32 [m, dim], one at least.
         pictures: how many the library has.
         method: ``umap`` takes a minute.
+        before: the layout by ``umap`` that this takes the place of; what that shows stays about where it is.
 
     Source: McInnes et al. 2018, "UMAP: Uniform Manifold Approximation and Projection for Dimension Reduction". It
-    starts from the plane of PCA rather than from a spectral embedding, so that a map that is drawn anew has its parts
-    where they were.
+    starts from the plane of PCA rather than from a spectral embedding, which is no better and not always found.
     """
     mean, components = _principal(sample)
     reduced = _reduce(sample, mean, components)
@@ -109,7 +120,7 @@ def make_layout(sample: NDArray[np.float32], *, pictures: int, method: Method) -
     points = _plane(reduced)
     of_sample = np.empty((0, reduced.shape[1]), np.float32)
     if method == "umap":
-        of_sample, points = reduced, _umap(reduced, start=points)
+        of_sample, points = reduced, _umap(reduced) if before is None else _refined(reduced, before.points_of(sample))
     bounds = np.stack([points.min(axis=0), points.max(axis=0)])
     return Layout(mean, components, centroids, of_sample, points[: len(of_sample)], bounds)
 
@@ -155,17 +166,28 @@ def _centroids(reduced: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     return np.asarray(kmeans.centroids, np.float32)
 
 
-def _umap(reduced: NDArray[np.float32], *, start: NDArray[np.float32]) -> NDArray[np.float32]:
+def _umap(reduced: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Places from nothing, float32 [n, 2]; the same for the same sample."""
+    plane = _plane(reduced)
+    return _run_umap(reduced, 10 * plane / max(float(np.abs(plane).max()), 1e-12))
+
+
+def _refined(reduced: NDArray[np.float32], start: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Places of which most are known, in small steps from there, float32 [n, 2]."""
+    return _run_umap(reduced, start, learning_rate=_REFINING_RATE, n_epochs=_REFINING_EPOCHS)
+
+
+def _run_umap(reduced: NDArray[np.float32], start: NDArray[np.float32], **options: Any) -> NDArray[np.float32]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImportWarning)  # that a part of it that is not used here needs TensorFlow
         import umap
 
-    spread: Any = 10 * start / max(float(np.abs(start).max()), 1e-12)
     reducer = umap.UMAP(
         n_neighbors=min(_NEIGHBORS, len(reduced) - 1),
-        init=spread.astype(np.float32),
+        init=start.astype(np.float32),
         random_state=_SEED,
         n_jobs=1,  # what a seed makes of it anyway
+        **options,
     )
     points: NDArray[np.float32] = np.asarray(reducer.fit_transform(reduced), np.float32)
     return points

@@ -2,7 +2,8 @@
 
 PyTorch's attention turns the batch around eight times in every layer, and cuts the picture into patches by a
 convolution, which an 8-bit graph leaves in float32. Both are written here as the fewest matrix products and
-transpositions; the weights and the results are the same. A ViT-B/32 in int8 gains a fifth to a third.
+transpositions; the weights and the results are the same. A ViT-B/32 in int8 gains a tenth on two cores (25.4 to 28.9
+images a second).
 """
 
 from __future__ import annotations

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, and_, delete, insert
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from clipsearch.store.chunks import chunks
+from clipsearch.store.leases import end_leases
+from clipsearch.store.portable_sql import upsert
 from clipsearch.store.records import METADATA_VERSION, FailureRecord, FileRecord, NewEmbedding, NewImage
 from clipsearch.store.tables import Embedding, Failure, File, Image, ImageKeyword
 
@@ -27,6 +28,7 @@ class Batch:
         failures: files that could not be read.
         removed: relative paths that are no longer there.
         job_id: the job whose count of files it raises.
+        leased: that job had leases on its files, which end with the commit.
     """
 
     root_id: int | None
@@ -36,6 +38,7 @@ class Batch:
     failures: Sequence[FailureRecord] = ()
     removed: Sequence[str] = ()
     job_id: int | None = None
+    leased: bool = False
 
 
 def write_batch(connection: Connection, batch: Batch, model_id: int) -> None:
@@ -44,6 +47,9 @@ def write_batch(connection: Connection, batch: Batch, model_id: int) -> None:
     _write_embeddings(connection, batch.embeddings, model_id)
     if batch.root_id is not None:
         _write_files(connection, batch, batch.root_id)
+    if batch.leased:
+        seen: list[FileRecord | FailureRecord] = [*batch.files, *batch.failures]
+        end_leases(connection, batch.root_id, [item.relative_path for item in seen])
 
 
 def to_blob(embedding: NDArray[np.floating]) -> bytes:
@@ -60,7 +66,7 @@ def _write_images(connection: Connection, images: Sequence[NewImage]) -> None:
         del known["keywords"]
         header = {name: getattr(item, name) for name in ("content_hash", "width", "height", "format", "fingerprint")}
         rows.append({**header, **known, "metadata_version": METADATA_VERSION})
-    statement = upsert(Image)
+    statement = upsert(connection, Image)
     fresh = {name: statement.excluded[name] for name in rows[0] if name != "content_hash"}
     connection.execute(statement.on_conflict_do_update(index_elements=["content_hash"], set_=fresh), rows)
     for chunk in chunks([item.content_hash for item in images]):
@@ -91,14 +97,16 @@ def _write_embeddings(connection: Connection, embeddings: Sequence[NewEmbedding]
         }
         for item in embeddings
     ]
-    connection.execute(upsert(Embedding).on_conflict_do_nothing(), rows)
+    connection.execute(upsert(connection, Embedding).on_conflict_do_nothing(), rows)
 
 
 def _write_files(connection: Connection, batch: Batch, root_id: int) -> None:
     readable = ("size", "mtime_ns", "content_hash")
     _write_seen(connection, root_id, batch.files, table=File, fresh=readable, instead_of=Failure)
     failed = ("size", "mtime_ns", "reason", "failed_at")
-    _write_seen(connection, root_id, batch.failures, table=Failure, fresh=failed, instead_of=File)
+    # not every database takes such a character, which a broken file may put into its decoder's mouth
+    failures = [replace(item, reason=item.reason.replace("\x00", "\ufffd")) for item in batch.failures]
+    _write_seen(connection, root_id, failures, table=Failure, fresh=failed, instead_of=File)
     for chunk in chunks(batch.removed):
         for table in (File, Failure):
             connection.execute(delete(table).where(table.root_id == root_id, table.relative_path.in_(chunk)))
@@ -116,7 +124,7 @@ def _write_seen(
     """Write files as they are now: a path is in one of the two tables, never in both."""
     if not items:
         return
-    statement = upsert(table)
+    statement = upsert(connection, table)
     statement = statement.on_conflict_do_update(
         index_elements=["root_id", "relative_path"], set_={name: statement.excluded[name] for name in fresh}
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsearch.config import LibraryPlace
 from clipsearch.store.quick_reads import QuickReads
 
 if TYPE_CHECKING:
@@ -21,16 +22,21 @@ CATALOG_NAME = "catalog.sqlite3"
 class Catalog:
     """Gives the catalog's `ImageStore`, and spares a plain search loading it. Safe to use from several threads."""
 
-    def __init__(self, directory: Path, *, create: bool = False) -> None:
-        """Open (or create) the catalog; see `ImageStore` for the errors."""
-        self.directory = directory
+    def __init__(self, place: LibraryPlace, *, create: bool = False) -> None:
+        """Open (or create) the catalog of a directory or in a database; see `ImageStore` for the errors."""
+        self.place = place
         self._lock = threading.Lock()
         self._store: ImageStore | None = None
-        self._quick = QuickReads.open(directory / CATALOG_NAME)
+        self._quick = QuickReads.open(place / CATALOG_NAME) if isinstance(place, Path) else None
         if self._quick is None:
             from clipsearch.store.image_store import ImageStore
 
-            self._store = ImageStore(directory, create=create)
+            self._store = ImageStore(place, create=create)
+
+    @property
+    def directory(self) -> Path:
+        """See `ImageStore.directory`."""
+        return self.place if isinstance(self.place, Path) else self.store.directory
 
     @property
     def store(self) -> ImageStore:
@@ -39,7 +45,7 @@ class Catalog:
             if self._store is None:
                 from clipsearch.store.image_store import ImageStore
 
-                self._store = ImageStore(self.directory)
+                self._store = ImageStore(self.place)
             return self._store
 
     def close(self) -> None:

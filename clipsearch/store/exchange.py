@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Select, and_, delete, func, insert, select
+from sqlalchemy import Connection, Select, and_, delete, func, insert, select
 
 from clipsearch.store.chunks import CHUNK, chunks
-from clipsearch.store.database import reading, writing
+from clipsearch.store.database import Database
+from clipsearch.store.exchanged_concepts import ExchangedConcepts, add_concepts, exchanged_concepts
 from clipsearch.store.exchanged_tags import ExchangedTag, add_tags, exchanged_tags
 from clipsearch.store.models import MODEL_COLUMNS
 from clipsearch.store.records import ModelRecord, model_record
@@ -117,6 +118,10 @@ class CatalogSnapshot:
         statement = select(func.count()).select_from(Embedding).where(Embedding.model_id == model.id, held)
         return images, self._connection.execute(statement).scalar_one()
 
+    def concepts(self) -> ExchangedConcepts:
+        """The named concepts, by name."""
+        return exchanged_concepts(self._connection)
+
     def images(self, model: ModelRecord | None) -> Iterator[list[ExchangedImage]]:
         """The contents that files hold, by hash, in blocks."""
         held = select(File.id).where(File.content_hash == Image.content_hash).exists()
@@ -168,15 +173,14 @@ class CatalogSnapshot:
 class ExchangeTable:
     """Export and import of a catalog; `ImageStore.exchange`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     @contextmanager
     def snapshot(self) -> Iterator[CatalogSnapshot]:
         """Read one state of the catalog, from beginning to end."""
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             yield CatalogSnapshot(connection)
 
     def add(self, images: Sequence[ExchangedImage], roots: Sequence[tuple[int, str]], model_id: int | None) -> Added:
@@ -187,7 +191,7 @@ class ExchangeTable:
             roots: for each root that their files name, its row and what comes before its files' paths.
             model_id: whose embeddings they bring.
         """
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             added = Added(
                 images=_add_images(connection, images),
                 embeddings=_add_embeddings(connection, images, model_id) if model_id is not None else 0,
@@ -196,6 +200,11 @@ class ExchangeTable:
             add_tags(connection, {image.content_hash: image.tags for image in images}, model_id)
             raise_revision(connection)
         return added
+
+    def add_concepts(self, concepts: ExchangedConcepts) -> int:
+        """Add concepts in one transaction, and to those of the same name what they lack; returns how many changed."""
+        with self._database.writing() as connection:
+            return add_concepts(connection, concepts)
 
 
 def _add_images(connection: Connection, images: Sequence[ExchangedImage]) -> int:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Collection
 from pathlib import PurePath
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, case, false, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Double, and_, case, false, func, literal, not_, or_, select
+from sqlalchemy import cast as sql_cast
 
 from clipsearch.errors import QueryError
 from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Region, Size, same_extensions
-from clipsearch.store.database import is_one_of
+from clipsearch.store.portable_sql import is_one_of, lower
 from clipsearch.store.records import RootRecord
 from clipsearch.store.tables import File, Image, ImageKeyword
 from clipsearch.store.tags import has_tag
@@ -60,7 +61,9 @@ class FilterCompiler:
             return or_(*(self.condition(part) for part in filter_.parts))
         if isinstance(filter_, Not):
             return not_(self.condition(filter_.part))
-        return func.coalesce(self._field(filter_), false())
+        # no text in a catalog has such a character in it, and not every database takes the question
+        is_hopeless = isinstance(filter_.value, str) and "\x00" in filter_.value
+        return func.coalesce(false() if is_hopeless else self._field(filter_), false())
 
     def _field(self, condition: Condition) -> _SQL:
         value = condition.value
@@ -91,7 +94,7 @@ class FilterCompiler:
         """Below a folder of that name anywhere, or below that path from a root, or in full."""
         wanted = value.lower()
         inside = [_in_root(root) for root in self._roots if _is_inside(root, wanted)]
-        below = func.lower(literal("/") + File.relative_path)
+        below = lower(literal("/") + File.relative_path)
         if wanted.startswith("/") or ":" in wanted:
             inner = [
                 and_(_in_root(root), below.like(_like(f"/{rest}/") + "%", escape="\\"))
@@ -140,29 +143,31 @@ def _like(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _compare(column: ColumnElement[Any], operator: str, value: object) -> _SQL:
+def _compare(column: ColumnElement[Any], operator: str, value: Any) -> _SQL:
+    # as a float: some databases would round it, or refuse it, to make it of the column's type
+    number: ColumnElement[float] = literal(float(value), Double())
     compared: dict[str, Callable[[], _SQL]] = {
-        "=": lambda: column == value,
-        "<": lambda: column < value,
-        "<=": lambda: column <= value,
-        ">": lambda: column > value,
-        ">=": lambda: column >= value,
+        "=": lambda: column == number,
+        "<": lambda: column < number,
+        "<=": lambda: column <= number,
+        ">": lambda: column > number,
+        ">=": lambda: column >= number,
     }
     return compared[operator]()
 
 
 def _contains(column: ColumnElement[Any], value: str) -> _SQL:
-    return func.lower(column).like(f"%{_like(value.lower())}%", escape="\\")
+    return lower(column).like(f"%{_like(value.lower())}%", escape="\\")
 
 
 def _path(pattern: str) -> _SQL:
     like = _like(pattern.lower()).replace("*", "%").replace("?", "_")
-    return func.lower(File.relative_path).like(like, escape="\\")
+    return lower(File.relative_path).like(like, escape="\\")
 
 
 def _extension(value: str) -> _SQL:
     ends = [
-        func.lower(File.relative_path).like(f"%.{_like(extension)}", escape="\\")
+        lower(File.relative_path).like(f"%.{_like(extension)}", escape="\\")
         for extension in same_extensions(value.lower())
     ]
     return or_(*ends)
@@ -171,7 +176,8 @@ def _extension(value: str) -> _SQL:
 def _keyword(value: str) -> _SQL:
     return (
         select(ImageKeyword.position)
-        .where(ImageKeyword.content_hash == File.content_hash, func.lower(ImageKeyword.keyword) == value.lower())
+        .where(ImageKeyword.content_hash == File.content_hash, lower(ImageKeyword.keyword) == value.lower())
+        .correlate(File)  # not the keywords, where those are counted of the files that pass
         .exists()
     )
 
@@ -222,7 +228,7 @@ _TEXTS: dict[str, ColumnElement[Any]] = {
     "caption": cast("ColumnElement[Any]", Image.caption),
 }
 _SIZES: dict[str, Callable[[], ColumnElement[Any]]] = {
-    "MP": lambda: Image.width * Image.height / 1e6,
+    "MP": lambda: sql_cast(Image.width, Double()) * Image.height / 1e6,
     "px": _long_side,
     "B": lambda: cast("ColumnElement[Any]", File.size),
 }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from clipsearch.encoders.parity import Parity
-from clipsearch.store.database import reading, writing
+from clipsearch.store.database import Database
 from clipsearch.store.records import ModelRecord, SpaceRecord, model_record
 from clipsearch.store.tables import CatalogState, Embedding, File, Model
 from clipsearch.store.tags import drop_tags_of_others
@@ -27,15 +25,14 @@ MODEL_COLUMNS = (
 class ModelTable:
     """The models of a catalog; `ImageStore.models`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     def active(self) -> ModelRecord | None:
         """The model that searches use; ``None`` before the first indexing."""
         statement = select(*MODEL_COLUMNS).join(CatalogState, CatalogState.active_model_id == Model.id)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(statement).one_or_none()
         return model_record(row) if row else None
 
@@ -43,26 +40,26 @@ class ModelTable:
         self, *, spec: str, fingerprint: str, dim: int, precision: str, parity: Parity | None = None
     ) -> ModelRecord:
         """A model's row, made if it is new."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             return _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision, parity=parity)
 
     def activate(
         self, *, spec: str, fingerprint: str, dim: int, precision: str, parity: Parity | None = None
     ) -> ModelRecord:
         """Make a model the one that searches use, adding it where it is new."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             model = _add(connection, spec=spec, fingerprint=fingerprint, dim=dim, precision=precision, parity=parity)
             connection.execute(update(CatalogState).values(active_model_id=model.id))
         return model
 
     def activate_known(self, model: ModelRecord) -> None:
         """Make a model of the catalog the one that searches use."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             connection.execute(update(CatalogState).values(active_model_id=model.id))
 
     def spaces(self) -> list[SpaceRecord]:
         """Every model's embedding space, in the order they were begun."""
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             active = connection.execute(select(CatalogState.active_model_id)).scalar_one()
             contents = connection.execute(select(func.count(File.content_hash.distinct()))).scalar_one()
             models = [model_record(row) for row in connection.execute(select(*MODEL_COLUMNS).order_by(Model.id))]
@@ -70,7 +67,7 @@ class ModelTable:
 
     def drop_others(self, kept: ModelRecord) -> list[ModelRecord]:
         """Drop the embeddings and the tags of every other model, and those models."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             others = [
                 model_record(row) for row in connection.execute(select(*MODEL_COLUMNS).where(Model.id != kept.id))
             ]

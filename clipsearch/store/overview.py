@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, case, extract, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, extract, func, select
 
 from clipsearch.metadata import ImageMetadata
-from clipsearch.store.database import reading
+from clipsearch.store.database import Database
 from clipsearch.store.tables import File, Image, ImageKeyword, Root
 from clipsearch.store.tags import effective_tags
 
@@ -109,14 +109,13 @@ _METADATA = (
 class OverviewTable:
     """What a catalog holds; `ImageStore.overview`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     def facets(self, condition: ColumnElement[bool] | None = None) -> Facets:
         """Facets of the files that pass a condition (`FilterCompiler`); of all by default."""
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             places = _places(connection, condition)
             shared = _shared(connection, condition)
             tags = effective_tags()
@@ -138,7 +137,7 @@ class OverviewTable:
 
     def picture(self, content_hash: str) -> PictureRecord | None:
         """A content that files hold, by its whole hash; ``None`` if none does."""
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             of_content = Image.content_hash == content_hash
             row = connection.execute(select(*Image.__table__.columns).where(of_content)).mappings().one_or_none()
             files = (

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Engine, select
+from sqlalchemy import ColumnElement, select
 
-from clipsearch.store.database import reading
+from clipsearch.store.database import Database
 from clipsearch.store.revision import current_revision
 from clipsearch.store.tables import HASH_LENGTH, Embedding, File, Image
 
@@ -19,10 +17,9 @@ HASH_TYPE = np.dtype(f"S{HASH_LENGTH}")
 class PositionTable:
     """Contents by the whole library; `ImageStore.positions`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     def embedded_contents(self, model_id: int) -> tuple[int, NDArray[np.int64], NDArray[np.bytes_]]:
         """The contents that files hold and a model has embedded.
@@ -36,7 +33,7 @@ class PositionTable:
             Embedding.model_id == model_id, Embedding.part == 0, held
         )
         row_type = np.dtype([("id", np.int64), ("content_hash", HASH_TYPE)])
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             revision = current_revision(connection)
             rows = connection.execute(statement.order_by(Embedding.id))
             found = np.fromiter(((row_id, content.encode()) for row_id, content in rows), dtype=row_type)
@@ -61,7 +58,7 @@ class PositionTable:
         if condition is not None:
             statement = statement.where(condition)
         row_type = np.dtype([("content_hash", HASH_TYPE), ("latitude", np.float64), ("longitude", np.float64)])
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(statement.distinct().order_by(Image.content_hash))
             found = np.fromiter(((content.encode(), *place) for content, *place in rows), dtype=row_type)
         return found["content_hash"].copy(), np.stack([found["latitude"], found["longitude"]], axis=1)

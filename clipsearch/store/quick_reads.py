@@ -19,7 +19,8 @@ from clipsearch.errors import LibraryError
 from clipsearch.store.chunks import chunks
 from clipsearch.store.path_text import text_to_path
 from clipsearch.store.records import FoundFile, ModelRecord, RootPlace, model_record
-from clipsearch.store.sqlite_file import SCHEMA_HEAD, connect, explain, is_read_only
+from clipsearch.store.schema import SCHEMA_HEAD
+from clipsearch.store.sqlite_file import connect, explain, is_read_only
 
 _FILES = """
     SELECT e.id, f.root_id, r.path, f.relative_path, f.size,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from clipsearch.store.database import reading, writing
+from clipsearch.store.database import Database
 from clipsearch.store.records import RootPlace, RootRecord
 from clipsearch.store.revision import raise_revision
 from clipsearch.store.tables import Failure, File, Root
@@ -15,16 +15,15 @@ from clipsearch.store.tables import Failure, File, Root
 class RootTable:
     """The roots of a catalog; `ImageStore.roots`."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     def all(self) -> list[RootRecord]:
         """Every root with its number of files, by path."""
         files = select(func.count()).where(File.root_id == Root.id).scalar_subquery()
         statement = select(Root.id, Root.path, Root.volume_id, Root.volume_path, files).order_by(Root.path)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             return [
                 RootRecord(row_id, Path(path), volume_id, volume_path, count)
                 for row_id, path, volume_id, volume_path, count in connection.execute(statement)
@@ -33,13 +32,19 @@ class RootTable:
     def places(self) -> list[RootPlace]:
         """Every root by path, without counting its files, which takes long in large catalogs."""
         statement = select(Root.id, Root.path, Root.volume_id).order_by(Root.path)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(statement).all()
         return [RootPlace(row_id, Path(path), volume_id) for row_id, path, volume_id in rows]
 
     def add(self, path: Path, *, volume_id: str | None = None, volume_path: str | None = None) -> int:
-        """Add a root and return its id; roots inside it on the same file system become part of it."""
-        with writing(self._engine, self._path) as connection:
+        """Add a root and return its id; roots inside it on the same file system become part of it.
+
+        One that another process has added meanwhile is left as it is.
+        """
+        with self._database.writing() as connection:
+            known = connection.execute(select(Root.id).where(Root.path == str(path))).scalar()
+            if known is not None:
+                return known
             inner = [
                 (row_id, Path(inner_path).relative_to(path).as_posix())
                 for row_id, inner_path, inner_volume in connection.execute(select(Root.id, Root.path, Root.volume_id))
@@ -57,13 +62,13 @@ class RootTable:
     def move(self, root_id: int, path: Path, *, volume_id: str | None = None, volume_path: str | None = None) -> None:
         """Say that a root is elsewhere now; nothing else changes."""
         values = {"path": str(path), "volume_id": volume_id, "volume_path": volume_path}
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             connection.execute(update(Root).where(Root.id == root_id).values(values))
             raise_revision(connection)
 
     def remove(self, root_id: int) -> int:
         """Forget a root and its files, and return how many files those were; embeddings stay until `compact`."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             removed = _remove_rows(connection, root_id)
             connection.execute(delete(Root).where(Root.id == root_id))
             raise_revision(connection)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from clipsearch.store.chunks import chunks
-from clipsearch.store.database import reading, writing
+from clipsearch.store.database import Database
 from clipsearch.store.tables import Embedding, SavedSearch
 
 
@@ -38,15 +37,14 @@ class SavedSearchTable:
     can be saved while another process indexes.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     def all(self) -> list[SavedSearchRecord]:
         """Every saved search, by name."""
         columns = (SavedSearch.name, SavedSearch.line, SavedSearch.saved_at, SavedSearch.seen_embedding_id)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             return [
                 # SQLite drops the zone; what is stored is UTC
                 SavedSearchRecord(name, line, saved_at.replace(tzinfo=UTC), seen)
@@ -59,7 +57,7 @@ class SavedSearchTable:
         Returns:
             False, and nothing is changed, if the name is taken and not to be replaced.
         """
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             taken = connection.execute(select(SavedSearch.id).where(SavedSearch.name == name)).first() is not None
             if taken and not replace:
                 return False
@@ -70,20 +68,20 @@ class SavedSearchTable:
 
     def remove(self, name: str) -> bool:
         """Forget a search; returns whether there was one of that name."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             return connection.execute(delete(SavedSearch).where(SavedSearch.name == name)).rowcount > 0
 
     def embedding_ids(self) -> tuple[int, int]:
         """The oldest and the newest embedding of any model; 0 and 0 if there is none."""
         bounds = select(func.coalesce(func.min(Embedding.id), 0), func.coalesce(func.max(Embedding.id), 0))
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             oldest, newest = connection.execute(bounds).one()
             return oldest, newest
 
     def mark_seen(self, name: str, embedding_id: int) -> None:
         """Say up to which embedding a search's new results have been looked at; never moves back."""
         older = (SavedSearch.name == name, SavedSearch.seen_embedding_id < embedding_id)
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             connection.execute(update(SavedSearch).where(*older).values(seen_embedding_id=embedding_id))
 
     def known_contents(self, content_hashes: Collection[str], embedding_id: int) -> set[str]:
@@ -93,6 +91,6 @@ class SavedSearchTable:
             statement = select(Embedding.content_hash).where(
                 Embedding.content_hash.in_(chunk), Embedding.id <= embedding_id
             )
-            with reading(self._engine, self._path) as connection:
+            with self._database.reading() as connection:
                 known.update(connection.execute(statement).scalars())
         return known

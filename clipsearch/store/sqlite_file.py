@@ -1,16 +1,10 @@
-"""The file of a catalog as SQLite has it: how it is opened, its schema's version, and its errors in our words."""
+"""The file of a catalog as SQLite has it: how it is opened, and its errors in our words."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from pathlib import Path
-
-SCHEMA_HEAD = "0006"
-"""The newest migration; a test holds it to the files in `migrations/versions`."""
-
-SCHEMA_REVISIONS = frozenset({"0001", "0002", "0003", "0004", "0005", "0006"})
-"""Every schema version that this program can open, by upgrading it where it is older."""
 
 BUSY_TIMEOUT_S = 30.0
 """How long a statement waits for another process before it gives up."""

@@ -88,6 +88,8 @@ class CatalogState(Base):
     revision: Mapped[int] = mapped_column(BigInteger, default=0)
     """Rises by one with each commit that changes which embeddings have files."""
     active_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    library_id: Mapped[str] = mapped_column(String(32), server_default="")
+    """Hex digits, drawn when the catalog was made: what tells it from another one in the same place."""
 
 
 class Root(Base):
@@ -205,6 +207,18 @@ class Job(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     done: Mapped[int] = mapped_column(BigInteger, default=0)
     """Files committed so far."""
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Until when its runner, who keeps putting it off, counts as alive; ``None`` where it dies with its lock."""
+
+
+class Lease(Base):
+    """A file that a job is at work on, where several may be: another takes it over when that job has expired."""
+
+    __tablename__ = "leases"
+
+    root_id: Mapped[int] = mapped_column(ForeignKey("roots.id", ondelete="CASCADE"), primary_key=True)
+    relative_path: Mapped[str] = mapped_column(PathText, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
 
 
 class SavedSearch(Base):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Engine,
     Float,
     Subquery,
     and_,
@@ -28,7 +26,7 @@ from sqlalchemy import cast as sql_cast
 
 from clipsearch.errors import LibraryError
 from clipsearch.store.chunks import chunks
-from clipsearch.store.database import reading, writing
+from clipsearch.store.database import Database
 from clipsearch.store.records import ModelRecord
 from clipsearch.store.tables import CatalogState, Embedding, File, Image, ImageTag, TagDecision, TagState
 from clipsearch.vocabulary import Folding, canonical, parse_vocabulary
@@ -92,24 +90,23 @@ class TagTable:
     writes a model's tags holds it.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     # --- a model's tags -------------------------------------------------------------------------
 
     def progress(self, model_id: int) -> TagProgress | None:
         """How far a model's tags have come; ``None`` if it gives none."""
         columns = (TagState.vocabulary, TagState.digest, TagState.embedding_id, TagState.pictures)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(select(*columns).where(TagState.model_id == model_id)).one_or_none()
         return TagProgress(*row) if row else None
 
     def newest_embedding(self, model_id: int) -> int:
         """The newest embedding of a whole picture by a model; 0 if there is none."""
         newest = select(func.coalesce(func.max(Embedding.id), 0))
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             return connection.execute(newest.where(Embedding.model_id == model_id, Embedding.part == 0)).scalar_one()
 
     def embedded(self, model: ModelRecord, *, after: int = 0) -> Iterator[EmbeddedContents]:
@@ -121,12 +118,12 @@ class TagTable:
         statement = select(Embedding.id, Embedding.content_hash, Embedding.vector).order_by(Embedding.id)
         statement = statement.where(Embedding.model_id == model.id, Embedding.part == 0)
         while True:
-            with reading(self._engine, self._path) as connection:
+            with self._database.reading() as connection:
                 rows = connection.execute(statement.where(Embedding.id > after).limit(_BLOCK)).all()
             if not rows:
                 return
             after = rows[-1][0]
-            yield _block(rows, model.dim, self._path)
+            yield _block(rows, model.dim, self._database.name)
 
     def embedded_as(self, content_hashes: Sequence[str], model: ModelRecord) -> dict[str, NDArray[np.float16]]:
         """Embeddings of whole pictures by content hash, float16 [dim]; without those that the model has not embedded.
@@ -138,16 +135,16 @@ class TagTable:
         statement = select(Embedding.id, Embedding.content_hash, Embedding.vector)
         statement = statement.where(Embedding.model_id == model.id, Embedding.part == 0)
         for chunk in chunks(content_hashes):
-            with reading(self._engine, self._path) as connection:
+            with self._database.reading() as connection:
                 rows = connection.execute(statement.where(Embedding.content_hash.in_(chunk))).all()
             if rows:
-                block = _block(rows, model.dim, self._path)
+                block = _block(rows, model.dim, self._database.name)
                 found.update(zip(block.content_hashes, block.vectors, strict=True))
         return found
 
     def write(self, model_id: int, tags: Mapping[str, Sequence[tuple[str, float]]]) -> None:
         """Give contents a model's tags, with their scores, instead of those that it gave them before."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             for chunk in chunks(list(tags)):
                 connection.execute(delete(ImageTag).where(_given(model_id), ImageTag.content_hash.in_(chunk)))
                 rows = [
@@ -160,13 +157,13 @@ class TagTable:
 
     def set_progress(self, model_id: int, progress: TagProgress) -> None:
         """Say how far a model's tags have come."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             connection.execute(delete(TagState).where(TagState.model_id == model_id))
             connection.execute(insert(TagState).values(model_id=model_id, **vars(progress)))
 
     def drop(self, model_id: int) -> int:
         """Take a model's tags back, and give no more; returns how many pictures had some."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             tagged = select(func.count(ImageTag.content_hash.distinct())).where(_given(model_id))
             count = connection.execute(tagged).scalar_one()
             connection.execute(delete(ImageTag).where(_given(model_id)))
@@ -177,7 +174,7 @@ class TagTable:
 
     def decide(self, content_hashes: Sequence[str], tag: str, *, present: bool | None) -> None:
         """Say that a tag fits contents or does not; with ``None``, leave it to the models again."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             for chunk in chunks(list(dict.fromkeys(content_hashes))):
                 of_chunk = and_(TagDecision.content_hash.in_(chunk), TagDecision.tag == tag)
                 connection.execute(delete(TagDecision).where(of_chunk))
@@ -194,7 +191,7 @@ class TagTable:
             ConfigError: it is no name of a tag (`clipsearch.vocabulary.Folding.canonical`).
         """
         statement = select(TagState.vocabulary).join(CatalogState, CatalogState.active_model_id == TagState.model_id)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             own = connection.execute(statement).scalar()
         return Folding(parse_vocabulary(own, "of the library")).canonical(name) if own else canonical(name)
 
@@ -202,7 +199,7 @@ class TagTable:
         """The tags of a content: a person's by name, then the active model's, the surest first."""
         tags = effective_tags()
         statement = select(tags.c.tag, tags.c.score).where(tags.c.content_hash == content_hash)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(statement).all()
         found = [TagRecord(tag, "person" if score is None else "model", score) for tag, score in rows]
         return sorted(found, key=lambda item: (-1.0 if item.score is None else -item.score + 1, item.tag))
@@ -216,7 +213,7 @@ class TagTable:
         )
         if condition is not None:
             statement = statement.join(Image, Image.content_hash == File.content_hash).where(condition)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(statement.group_by(tags.c.tag)).all()
         return sorted((TagCount(*row) for row in rows), key=lambda item: (-item.images, item.tag))
 
@@ -267,9 +264,9 @@ def _given(model_id: int) -> ColumnElement[bool]:
     return ImageTag.model_id == model_id
 
 
-def _block(rows: Sequence[Any], dim: int, path: Path) -> EmbeddedContents:
+def _block(rows: Sequence[Any], dim: int, catalog: str) -> EmbeddedContents:
     blob = b"".join(vector for _, _, vector in rows)
     if len(blob) != 2 * dim * len(rows):
-        raise LibraryError(f"{path} holds damaged embeddings; mend it with: clipsearch check --repair")
+        raise LibraryError(f"{catalog} holds damaged embeddings; mend it with: clipsearch check --repair")
     ids = np.array([row_id for row_id, _, _ in rows], np.int64)
     return EmbeddedContents(ids, tuple(row[1] for row in rows), np.frombuffer(blob, "<f2").reshape(-1, dim))

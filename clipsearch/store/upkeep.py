@@ -7,18 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Engine, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, delete, func, select, tuple_
 
 from clipsearch.store.chunks import chunks
-from clipsearch.store.database import (
-    CatalogDamage,
-    delete_rows,
-    find_damage,
-    pack,
-    reading,
-    rebuild_indexes,
-    writing,
-)
+from clipsearch.store.database import CatalogDamage, Database
 from clipsearch.store.models import MODEL_COLUMNS
 from clipsearch.store.records import ModelRecord, model_record
 from clipsearch.store.revision import raise_revision
@@ -52,26 +44,25 @@ _REPLACEABLE = frozenset(
 class UpkeepTable:
     """Upkeep of a catalog; `ImageStore.upkeep`. Whoever changes something holds the writer's lock."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Bind a catalog's engine and the path of its file."""
-        self._engine = engine
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
 
     # --- damage ---------------------------------------------------------------------------------
 
     def damage(self) -> CatalogDamage:
         """What the database finds wrong with its own file."""
-        return find_damage(self._engine, self._path)
+        return self._database.find_damage()
 
     def rebuild_indexes(self) -> None:
         """Make every index again from its table."""
-        rebuild_indexes(self._engine, self._path)
+        self._database.rebuild_indexes()
 
     def delete_dangling(self, damage: CatalogDamage) -> None:
         """Delete rows that name others which are not there, where the indexer can make them again."""
-        rows = [(row.table, row.row_id) for row in damage.dangling if is_replaceable(row.table, row.parent)]
-        with writing(self._engine, self._path) as connection:
-            delete_rows(connection, rows)
+        rows = [row for row in damage.dangling if is_replaceable(row.table, row.parent)]
+        with self._database.writing() as connection:
+            self._database.delete_rows(connection, rows)
             raise_revision(connection)
 
     # --- embeddings -----------------------------------------------------------------------------
@@ -79,7 +70,7 @@ class UpkeepTable:
     def models(self) -> list[ModelRecord]:
         """Every model that the catalog has known."""
         statement = select(*MODEL_COLUMNS).order_by(Model.id)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             return [model_record(row) for row in connection.execute(statement)]
 
     def embedding_ids(self, model: ModelRecord) -> tuple[NDArray[np.int64], list[int]]:
@@ -87,14 +78,14 @@ class UpkeepTable:
         statement = select(Embedding.id, func.length(Embedding.vector)).where(Embedding.model_id == model.id)
         good: list[int] = []
         bad: list[int] = []
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             for row_id, length in connection.execute(statement.order_by(Embedding.id)):
                 (good if length == 2 * model.dim else bad).append(row_id)
         return np.array(good, dtype=np.int64), bad
 
     def delete_embeddings(self, ids: Sequence[int]) -> None:
         """Delete embeddings by id, with the others of the same content; the next indexing makes them again."""
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             for chunk in chunks(ids):
                 named = select(Embedding.content_hash, Embedding.model_id).where(Embedding.id.in_(chunk))
                 pair = tuple_(Embedding.content_hash, Embedding.model_id)
@@ -110,7 +101,7 @@ class UpkeepTable:
             .where(Embedding.id == embedding_id)
             .limit(1)
         )
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(statement).one_or_none()
         return Path(row[0]) / row[1] if row else None
 
@@ -119,21 +110,21 @@ class UpkeepTable:
         known = select(Embedding.id).where(Embedding.content_hash == File.content_hash, Embedding.model_id == model_id)
         lacking = select(func.count(File.content_hash.distinct())).where(~known.exists())
         example = select(Root.path, File.relative_path).join(File, File.root_id == Root.id).where(~known.exists())
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             count = connection.execute(lacking).scalar_one()
             row = connection.execute(example.limit(1)).one_or_none()
         return count, Path(row[0]) / row[1] if row else None
 
     def count_embeddings(self) -> int:
         """How many embeddings there are, of all models."""
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(Embedding)).scalar_one()
 
     # --- contents -------------------------------------------------------------------------------
 
     def count_unheld(self) -> tuple[int, int]:
         """How many images and how many embeddings of them are in the catalog although no file holds them."""
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             images = connection.execute(select(func.count()).select_from(Image).where(~_is_held(Image))).scalar_one()
             embeddings = select(func.count()).select_from(Embedding).where(~_is_held(Embedding))
             return images, connection.execute(embeddings).scalar_one()
@@ -142,7 +133,7 @@ class UpkeepTable:
         """The contents of the catalog whose hash begins with hex digits, and whether a file holds them."""
         # "g" comes after every hex digit, so that an index serves, which LIKE does not use
         within = Image.content_hash.between(prefix, f"{prefix}g")
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(select(Image.content_hash, _is_held(Image)).where(within))
             return {content_hash: bool(held) for content_hash, held in rows}
 
@@ -155,7 +146,7 @@ class UpkeepTable:
                 .where(File.content_hash.in_(chunk))
                 .order_by(File.content_hash)
             )
-            with reading(self._engine, self._path) as connection:
+            with self._database.reading() as connection:
                 rows = connection.execute(statement).all()
             yield from ((content_hash, Path(root) / relative) for content_hash, root, relative in rows)
 
@@ -165,7 +156,7 @@ class UpkeepTable:
         Returns:
             How many images and how many embeddings that were.
         """
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             embeddings = connection.execute(delete(Embedding).where(~_is_held(Embedding))).rowcount
             for table in (ImageKeyword, ImageTag, TagDecision):
                 connection.execute(delete(table).where(~_is_held(table)))
@@ -176,14 +167,14 @@ class UpkeepTable:
 
     def pack(self) -> None:
         """Give the room of deleted rows back to the disk."""
-        pack(self._engine, self._path)
+        self._database.pack()
 
     # --- forgetting -----------------------------------------------------------------------------
 
     def rows_below(self, root_id: int, relative: str) -> dict[type[File | Failure], list[int]]:
         """Rows of the files, readable and not, that are a relative path or lie below it; all for an empty one."""
         tables = (File, Failure)
-        with reading(self._engine, self._path) as connection:
+        with self._database.reading() as connection:
             named: dict[type[File | Failure], list[int]] = {}
             for table in tables:
                 exact = select(table.id).where(table.root_id == root_id, table.relative_path == relative)
@@ -203,7 +194,7 @@ class UpkeepTable:
     def forget(self, rows: Sequence[dict[type[File | Failure], list[int]]]) -> int:
         """Delete rows that `rows_below` found, in one transaction, and return how many there were."""
         forgotten = 0
-        with writing(self._engine, self._path) as connection:
+        with self._database.writing() as connection:
             for found in rows:
                 for table, ids in found.items():
                     for chunk in chunks(ids):

@@ -1,4 +1,4 @@
-"""Exporting a library's paths, metadata and embeddings to open formats, and importing them again."""
+"""Exporting a library's paths, metadata, embeddings and concepts to open formats, and importing them again."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import numpy as np
 from clipsearch.checkup.embeddings import unit_vectors
 from clipsearch.encoders.parity import spaces_agree
 from clipsearch.errors import ConfigError, IndexMismatchError, LibraryError
-from clipsearch.lock import writer_lock
 from clipsearch.store.exchange import Added, ExchangedImage, ExchangedRoot
+from clipsearch.store.exchanged_concepts import ExchangedConcepts
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import ModelRecord
+from clipsearch.transfer.concepts import CONCEPTS_NAME, read_concepts, write_concepts
 from clipsearch.transfer.manifest import (
     FORMATS,
     ExportedModel,
@@ -36,11 +37,12 @@ __all__ = ["ExportReport", "ImportReport", "export_library", "import_library"]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was exported: distinct pictures, embeddings of them, and files that hold them."""
+    """What was exported: distinct pictures, embeddings of them, files that hold them, and named concepts."""
 
     images: int
     embeddings: int
     files: int
+    concepts: int
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,18 @@ class ImportReport:
         embeddings: that it did not have.
         files: that it did not know.
         known_files: that it knew already, and left as they were.
+        concepts: that it did not know, or to which something was added.
     """
 
     images: int
     embeddings: int
     files: int
     known_files: int
+    concepts: int
 
 
 def export_library(store: ImageStore, directory: Path, *, form: str = "npz") -> ExportReport:
-    """Write all that the catalog says of the pictures that files hold into a new directory.
+    """Write all that the catalog says of the pictures that files hold, and its concepts, into a new directory.
 
     It is one state of the catalog, also while another process writes. The directory appears whole at the end.
 
@@ -88,16 +92,19 @@ def export_library(store: ImageStore, directory: Path, *, form: str = "npz") -> 
             write_npz(unfinished, counter, dim=dim, embeddings=embeddings)
         else:
             write_parquet(unfinished, counter, dim=dim)
+        concepts = snapshot.concepts()
+        write_concepts(unfinished, concepts)
         checksums = {path.name: file_checksum(path) for path in sorted(unfinished.iterdir())}
         exported = _exported(model) if model is not None else None
         write_manifest(unfinished, Manifest(form, exported, snapshot.roots, images, embeddings, checksums))
-    return ExportReport(images, embeddings, counter.files)
+    return ExportReport(images, embeddings, counter.files, len(concepts.concepts))
 
 
 def import_library(store: ImageStore, directory: Path, *, notify: Callable[[str], None]) -> ImportReport:
     """Add what was exported to a library; no picture is read and nothing is embedded.
 
-    What the library knows already stays as it is. An interrupted import goes on when it is done again.
+    What the library knows already stays as it is; a concept that it knows gets the examples that it lacks. An
+    interrupted import goes on when it is done again.
 
     Args:
         store: the catalog.
@@ -110,17 +117,21 @@ def import_library(store: ImageStore, directory: Path, *, notify: Callable[[str]
         LibraryLockedError: another process is writing to this library.
     """
     manifest = read_manifest(directory)
-    files = _check_contents(directory, manifest)
-    with writer_lock(store.directory):
+    with _told_as_damage(directory):
+        files = _check_contents(directory, manifest)
+        concepts = read_concepts(directory) if CONCEPTS_NAME in manifest.checksums else ExchangedConcepts()
+    with store.writer_lock():
         model = _model(store, directory, manifest)
         roots = _place_roots(store, directory, manifest.roots)
         total = Added()
         for block in _read(directory, manifest):
             added = store.exchange.add(block, roots, model.id if model is not None else None)
             total = Added(total.images + added.images, total.embeddings + added.embeddings, total.files + added.files)
+        changed = store.exchange.add_concepts(concepts)
         if model is not None:
             current_index(store, model, notify=notify, locked=True)
-    return ImportReport(total.images, total.embeddings, total.files, known_files=files - total.files)
+    known = files - total.files
+    return ImportReport(total.images, total.embeddings, total.files, known_files=known, concepts=changed)
 
 
 class _Counter:
@@ -174,19 +185,25 @@ def _check_contents(directory: Path, manifest: Manifest) -> int:
     """Read all of an export before anything is changed, and return how many files it names."""
     images = embeddings = files = 0
     dim = manifest.model.dim if manifest.model is not None else 0
+    for block in _read(directory, manifest):
+        if not _are_sound(block, dim):
+            raise ValueError("an embedding is no unit vector of the model's dimension")
+        images += len(block)
+        embeddings += sum(len(image.vectors) for image in block)
+        files += sum(len(image.files) for image in block)
+    if (images, embeddings) != (manifest.images, manifest.embeddings):
+        raise ValueError("it does not hold what its manifest says")
+    return files
+
+
+@contextmanager
+def _told_as_damage(directory: Path) -> Iterator[None]:
+    """What is wrong with the files of an export, as an error for people."""
     try:
-        for block in _read(directory, manifest):
-            if not _are_sound(block, dim):
-                raise ValueError("an embedding is no unit vector of the model's dimension")
-            images += len(block)
-            embeddings += sum(len(image.vectors) for image in block)
-            files += sum(len(image.files) for image in block)
-        if (images, embeddings) != (manifest.images, manifest.embeddings):
-            raise ValueError("it does not hold what its manifest says")
+        yield
     except (ValueError, TypeError, KeyError, RecursionError, OSError, zipfile.BadZipFile, EOFError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ConfigError(f"the export {directory} is damaged ({reason}); export again") from error
-    return files
 
 
 def _are_sound(images: list[ExchangedImage], dim: int) -> bool:

@@ -16,8 +16,8 @@ from clipsearch.store.path_text import path_to_text
 MANIFEST_NAME = "manifest.json"
 FORMATS = ("npz", "parquet")
 _KIND = "clipsearch export"
-_VERSION = 2
-"""2 since tags are in it."""
+_VERSION = 3
+"""2 since tags are in it, 3 since concepts are."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ def file_checksum(path: Path) -> str:
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
+def is_absolute_somewhere(path: str) -> bool:
+    """Whether a path is absolute, also on the other kind of system: there is nothing at such a one here."""
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+
+
 def _checksum_of(path: Path) -> str:
     try:
         return file_checksum(path)
@@ -121,8 +126,7 @@ def _parse(value: dict[str, Any]) -> Manifest:
     roots = [ExchangedRoot(Path(root["path"]), root["volume_id"], root["volume_path"]) for root in value["roots"]]
     for root in value["roots"]:
         path_to_text(root["path"]).encode()
-        # also of the other kind of system: such a folder is offline here
-        if not PurePosixPath(root["path"]).is_absolute() and not PureWindowsPath(root["path"]).is_absolute():
+        if not is_absolute_somewhere(root["path"]):
             raise ValueError("a folder's path is not absolute")
     checksums = {str(name): str(checksum) for name, checksum in value["checksums"].items()}
     if any(Path(name).name != name for name in checksums):

@@ -60,18 +60,27 @@ def from_row(
     missing = [name for name in (*REQUIRED_FIELDS, *_OTHERS) if row.get(name) is None]
     if unknown or missing:
         raise ValueError(f"{sorted(unknown)[0]!r} is unknown" if unknown else f"{sorted(missing)[0]!r} is missing")
-    if not _HASH.fullmatch(_typed("content_hash", row["content_hash"], str)):
-        raise ValueError("a content hash is malformed")
     fields = {name: _field(name, row[name]) for name in IMAGE_FIELDS if row.get(name) is not None}
     return ExchangedImage(
-        content_hash=row["content_hash"],
+        content_hash=content_hash(row["content_hash"]),
         fields=fields,
-        keywords=tuple(_typed("keywords", keyword, str) for keyword in _typed("keywords", row["keywords"], list)),
-        files=tuple(_file(file, roots, path) for file in _typed("files", row["files"], list)),
+        keywords=tuple(typed("keywords", keyword, str) for keyword in typed("keywords", row["keywords"], list)),
+        files=tuple(_file(file, roots, path) for file in typed("files", row["files"], list)),
         vectors=vectors,
-        from_preview=_typed("from_preview", row["from_preview"], bool),
+        from_preview=typed("from_preview", row["from_preview"], bool),
         tags=_tags(row.get("tags")),
     )
+
+
+def content_hash(value: Any) -> str:
+    """A content hash.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _HASH.fullmatch(typed("content_hash", value, str)):
+        raise ValueError("a content hash is malformed")
+    return str(value)
 
 
 def _plain(value: FieldValue) -> int | float | str | datetime | None:
@@ -87,16 +96,16 @@ def _field(name: str, value: Any) -> int | float | str | bytes | datetime:
         value = datetime.fromisoformat(value)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    found: int | float | str | bytes | datetime = _typed(name, value, wanted)
+    found: int | float | str | bytes | datetime = typed(name, value, wanted)
     if isinstance(found, datetime) and found.tzinfo is not None:
         raise ValueError(f"{name!r} has a time zone")
     return found
 
 
 def _file(file: Any, roots: int, path: Callable[[str], str]) -> ExchangedFile:
-    values = _typed("files", file, dict)
-    root, size, mtime_ns = (_typed(name, values.get(name), int) for name in ("root", "size", "mtime_ns"))
-    relative = path(_typed("path", values.get("path"), str))
+    values = typed("files", file, dict)
+    root, size, mtime_ns = (typed(name, values.get(name), int) for name in ("root", "size", "mtime_ns"))
+    relative = path(typed("path", values.get("path"), str))
     parts = relative.split("/")
     if not 0 <= root < roots or size < 0:
         raise ValueError("a file is in no folder of the export")
@@ -109,11 +118,11 @@ def _file(file: Any, roots: int, path: Callable[[str], str]) -> ExchangedFile:
 def _tags(tags: Any) -> tuple[ExchangedTag, ...]:
     """One of each from a person and from the model at most: no catalog holds more."""
     found: dict[tuple[str, bool], ExchangedTag] = {}
-    for tag in _typed("tags", tags if tags is not None else [], list):
-        values = _typed("tags", tag, dict)
-        name, present = _typed("tags", values.get("tag"), str), _typed("tags", values.get("present"), bool)
+    for tag in typed("tags", tags if tags is not None else [], list):
+        values = typed("tags", tag, dict)
+        name, present = typed("tags", values.get("tag"), str), typed("tags", values.get("present"), bool)
         score = values.get("score")
-        if score is not None and not 0.0 <= (score := float(_typed("tags", score, float))) <= 1.0:
+        if score is not None and not 0.0 <= (score := float(typed("tags", score, float))) <= 1.0:
             raise ValueError("the score of a tag is no probability")
         if not name or (name, score is None) in found or not (present or score is None):
             raise ValueError("a tag is not as it should be")
@@ -121,7 +130,12 @@ def _tags(tags: Any) -> tuple[ExchangedTag, ...]:
     return tuple(found.values())
 
 
-def _typed(name: str, value: Any, wanted: type) -> Any:
+def typed(name: str, value: Any, wanted: type) -> Any:
+    """A value, if it is of the type that is wanted and a database takes it.
+
+    Raises:
+        ValueError: it is not.
+    """
     right = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
     if not right or (wanted is int and not -_LARGEST <= value < _LARGEST):
         raise ValueError(f"{name!r} is not as it should be")

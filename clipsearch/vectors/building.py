@@ -7,7 +7,7 @@ is held is the 8-bit codes, half of what the float16 vectors take, and a sample 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from clipsearch.vectors.approximate import Probing, Training, probe
 from clipsearch.vectors.exact import ExactIndex, nearest
 from clipsearch.vectors.files import IndexFile, IndexStamp, replacing
 from clipsearch.vectors.flat import Block, write_vectors
-from clipsearch.vectors.interface import Neighbors
+from clipsearch.vectors.interface import Neighbors, VectorIndex
 
 TUNED_FOR = (10, 100, 1000)
 """Numbers of neighbours that probing is measured for; searches for more are exact."""
@@ -98,29 +98,54 @@ def _filled(base: ExactIndex) -> Any:
 
 def tune(inverted: Any, base: ExactIndex) -> tuple[Probing, ...]:
     """How many lists to look into for `WANTED_RECALL`, for each of `TUNED_FOR`, compared with exact search."""
+    nothing = np.empty(0, np.int64)
+
+    def search(queries: NDArray[np.float32], k: int, lists: int) -> list[Neighbors]:
+        return probe(inverted, base, queries, k, lists=lists, removed=nothing)
+
+    def true_scores(queries: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+        return nearest(base.blocks(), queries, k)[0]
+
+    return tuned_lists(base, search, true_scores, lists=inverted.nlist)
+
+
+def tuned_lists(
+    base: VectorIndex,
+    search: Callable[[NDArray[np.float32], int, int], list[Neighbors]],
+    true_scores: Callable[[NDArray[np.float32], int], NDArray[np.float32]],
+    *,
+    lists: int,
+    step: float = _STEP,
+) -> tuple[Probing, ...]:
+    """How many lists of any inverted file to look into for `WANTED_RECALL`, for each of `TUNED_FOR`.
+
+    Args:
+        base: the vectors that are in it.
+        search: the neighbours of queries, float32 [n, dim], as many of each and found in as many lists.
+        true_scores: the scores of the true neighbours, float32 [n, k].
+        lists: how many there are.
+        step: from one number of lists that is tried to the next.
+    """
     kinds = tuning_queries(base, np.random.default_rng(_SEED + 1))
     most = [k for k in TUNED_FOR if _TIMES_AS_MANY * k <= len(base)]
     if not most:
         return ()
-    truths = [nearest(base.blocks(), queries, most[-1])[0] for queries in kinds]
+    truths = [true_scores(queries, most[-1]) for queries in kinds]
     found: list[Probing] = []
-    nothing = np.empty(0, np.int64)
-    lists = 1
+    tried = 1
     for k in most:
         while True:
-            searches = zip(kinds, truths, strict=True)
             recall = min(
-                _recall(probe(inverted, base, queries, k, lists=lists, removed=nothing), truth[:, :k])
-                for queries, truth in searches
+                _recall(search(queries, k, tried), truth[:, :k]) for queries, truth in zip(kinds, truths, strict=True)
             )
-            if recall >= WANTED_RECALL or lists == inverted.nlist:
+            if recall >= WANTED_RECALL or tried == lists:
                 break
-            lists = min(max(lists + 1, round(_STEP * lists)), inverted.nlist)
-        found.append(Probing(k, lists, round(recall, 4)))
+            tried = min(max(tried + 1, round(step * tried)), lists)
+        found.append(Probing(k, tried, round(recall, 4)))
     return tuple(found)
 
 
-def tuning_queries(base: ExactIndex, random: np.random.Generator) -> list[NDArray[np.float32]]:
+def tuning_queries(base: VectorIndex, random: np.random.Generator) -> list[NDArray[np.float32]]:
     """Queries like those that will be asked, of three kinds, float32 [queries, dim] each, unit rows.
 
     Pictures are near other pictures: vectors of the index, moved a little. Texts lie apart from all pictures in

@@ -24,17 +24,17 @@ from clipsearch.lock import writer_lock
 from clipsearch.store.records import ModelRecord
 from clipsearch.vectors.approximate import ApproximateIndex, without
 from clipsearch.vectors.building import write_approximate
+from clipsearch.vectors.engine import VECTORS_NAME, library_engine
 from clipsearch.vectors.exact import BLOCK, ExactIndex, write_exact
 from clipsearch.vectors.files import IndexFileError, IndexStamp
 from clipsearch.vectors.flat import Block
-from clipsearch.vectors.saved import open_index, recent_path, save_recent
+from clipsearch.vectors.saved import delete_index, open_index, recent_path, save_recent
 
 if TYPE_CHECKING:
     from clipsearch.store.image_store import ImageStore
+    from clipsearch.vectors.interface import VectorIndex
 
 logger = logging.getLogger(__name__)
-
-VECTORS_NAME = "vectors"
 
 APPROXIMATE_FROM = 200_000
 """Vectors from which on an inverted file is worth its training: a scan of so many takes 30 ms on two cores."""
@@ -51,11 +51,13 @@ def index_path(library: Path, model: ModelRecord) -> Path:
 
 def is_stamped_for(stamp: IndexStamp, model: ModelRecord) -> bool:
     """Whether a saved index is a model's."""
-    return (stamp.model, stamp.dim) == (_identity(model), model.dim)
+    return (stamp.model, stamp.dim) == (identity(model), model.dim)
 
 
 def saved_index(library: Path, model: ModelRecord, revision: int) -> ExactIndex | ApproximateIndex | None:
-    """The saved index, memory-mapped; ``None`` unless it is sound, the model's and of that revision of the catalog."""
+    """The saved file, memory-mapped; ``None`` unless it is sound, the model's and of that revision of the catalog."""
+    if library_engine(library) is not None:
+        return None
     try:
         index, stamp = open_index(index_path(library, model))
     except IndexFileError:  # missing, or `current_index` says what is wrong with it and mends that
@@ -70,8 +72,8 @@ def current_index(
     notify: Callable[[str], None],
     locked: bool = False,
     approximate_from: int = APPROXIMATE_FROM,
-) -> tuple[ExactIndex | ApproximateIndex, int]:
-    """The vector index as the catalog has it now.
+) -> tuple[VectorIndex, int]:
+    """The vector index as the catalog has it now, by whichever engine the library uses.
 
     Uses the saved one when it is of the catalog's revision, brings it up to date when it is behind, and makes
     it again when it is missing, damaged or of another model; then saves it, unless another process writes.
@@ -85,7 +87,38 @@ def current_index(
 
     Returns:
         The index, and the catalog's revision that it agrees with.
+
+    Raises:
+        ConfigError: what the engine needs is not installed.
+        LibraryError: the engine cannot be reached.
     """
+    engine = library_engine(store.directory)
+    if engine is None:
+        return current_file(store, model, notify=notify, locked=locked, approximate_from=approximate_from)
+    from clipsearch.vectors.milvus_cache import current_collection
+
+    return current_collection(store, model, engine, notify=notify, locked=locked, approximate_from=approximate_from)
+
+
+def delete_saved_index(library: Path, model: ModelRecord) -> None:
+    """Delete a model's saved vectors, if there are any.
+
+    Raises:
+        LibraryError: the engine that holds them cannot be reached.
+    """
+    engine = library_engine(library)
+    if engine is None:
+        delete_index(index_path(library, model))
+        return
+    from clipsearch.vectors.milvus_cache import delete_collections
+
+    delete_collections(library, engine, model)
+
+
+def current_file(
+    store: ImageStore, model: ModelRecord, *, notify: Callable[[str], None], locked: bool, approximate_from: int
+) -> tuple[ExactIndex | ApproximateIndex, int]:
+    """`current_index` where the vectors are in a file, or are to be."""
     path = index_path(store.directory, model)
     revision = store.revision()
     index: ExactIndex | ApproximateIndex | None = None
@@ -101,7 +134,7 @@ def current_index(
         index = None
     revision, live = store.live_embedding_ids(model.id)
     renewal = _Renewal(store, model, path, revision, live, notify)
-    with _right_to_write(store, path, locked=locked) as may_write:
+    with right_to_write(store, path.name, locked=locked) as may_write:
         if may_write:
             try:
                 return renewal.on_disk(index, approximate_from=approximate_from, may_train=locked), revision
@@ -134,7 +167,7 @@ class _Renewal:
         Raises:
             OSError: it cannot be written.
         """
-        stamp = IndexStamp(_identity(self.model), self.model.dim, self.revision, count=0)
+        stamp = IndexStamp(identity(self.model), self.model.dim, self.revision, count=0)
         outgrown = may_train and (index is None or _is_of_wrong_kind(index, len(self.live), approximate_from))
         if isinstance(index, ApproximateIndex) and not outgrown:
             self._catch_up(index)
@@ -186,24 +219,28 @@ class _Renewal:
 
 
 def _is_of_wrong_kind(index: ExactIndex | ApproximateIndex, count: int, approximate_from: int) -> bool:
-    if isinstance(index, ApproximateIndex):
-        return count < _KEPT_DOWN_TO * approximate_from
-    return count >= approximate_from
+    return is_outgrown(isinstance(index, ApproximateIndex), count, approximate_from)
+
+
+def is_outgrown(is_approximate: bool, count: int, approximate_from: int) -> bool:
+    """Whether so many vectors call for another kind of index than they have."""
+    return count < _KEPT_DOWN_TO * approximate_from if is_approximate else count >= approximate_from
 
 
 @contextlib.contextmanager
-def _right_to_write(store: ImageStore, path: Path, *, locked: bool) -> Iterator[bool]:
+def right_to_write(store: ImageStore, name: str, *, locked: bool) -> Iterator[bool]:
     """The writer's lock, if nobody holds it and the library can be written to: that it cannot is normal."""
     with contextlib.ExitStack() as stack:
         if not locked:
             try:
                 stack.enter_context(writer_lock(store.directory))
             except LibraryError as error:
-                logger.info("the vector cache %s is not saved: %s", path.name, error)
+                logger.info("the vector cache %s is not saved: %s", name, error)
                 yield False
                 return
         yield True
 
 
-def _identity(model: ModelRecord) -> str:
+def identity(model: ModelRecord) -> str:
+    """What a stamp says of the model."""
     return f"{model.spec}@{model.fingerprint}"

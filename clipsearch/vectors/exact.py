@@ -26,6 +26,10 @@ _FEW_QUERIES = 8
 """Up to so many queries are compared one by one with vectors as they are stored: converting those takes longer."""
 
 
+_EXTRA = 8
+"""Neighbours looked for beyond those wanted where equal ones may be cut off."""
+
+
 class ExactIndex:
     """A scan of float16 vectors, in memory or memory-mapped from a file.
 
@@ -87,8 +91,17 @@ class ExactIndex:
         k = min(k, count)
         if k <= 0:
             return Neighbors(np.empty(0, np.int64), np.empty(0, np.float32))
+        asked = k
+        while True:  # of equal ones, which FAISS cuts off is by chance
+            asked = min(asked + _EXTRA, count)
+            found = self._nearest(query, asked, rows)
+            if asked == count or found.scores[-1] < found.scores[k - 1]:
+                return best([found], k)
+            asked *= 2
+
+    def _nearest(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64] | None) -> Neighbors:
         wanted = np.ascontiguousarray(query[None], np.float32)
-        selections = self._selections(rows, count)
+        selections = self._selections(rows, len(self) if rows is None else len(rows))
         if len(selections) == 1:
             return best([self._scan(wanted, k, selections[0])], k)
         with ThreadPoolExecutor(len(selections)) as threads:

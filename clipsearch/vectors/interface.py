@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from clipsearch.query import Filter
+    from clipsearch.store.records import RootPlace
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,32 @@ class VectorIndex(Protocol):
 
     def search_batch(self, queries: NDArray[np.float32], k: int) -> list[Neighbors]:
         """The k vectors nearest to each of several queries, float32 [n, dim], in one pass."""
+        ...
+
+
+class Selection(Protocol):
+    """The vectors of an index that pass a filter which it answers itself."""
+
+    def __len__(self) -> int:
+        """How many pass."""
+        ...
+
+    def search(self, query: NDArray[np.float32], k: int) -> Neighbors:
+        """The k nearest to a query, float32 [dim], among them; exact, as every search inside a filter."""
+        ...
+
+
+@runtime_checkable
+class SelectingIndex(Protocol):
+    """A `VectorIndex` that answers some filters itself."""
+
+    def select(self, filter_: Filter, roots: Sequence[RootPlace]) -> Selection | None:
+        """What passes a filter; ``None`` if only the catalog can tell.
+
+        Args:
+            filter_: of a query.
+            roots: of the catalog.
+        """
         ...
 
 

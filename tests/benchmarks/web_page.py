@@ -84,7 +84,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="clipsearch-web-") as folder:
         library = Path(folder) / "library"
         make_library(library, root=Path(folder) / "photos", count=options.pictures, searches=options.searches)
-        with _served(library) as (url, process):
+        with served(library) as (url, process):
             print(json.dumps(measure(url, process, searches=options.searches, chromium=options.chromium), indent=2))
 
 
@@ -154,7 +154,8 @@ def resident_mib(process: int) -> float:
 
 
 @contextmanager
-def _served(library: Path) -> Iterator[tuple[str, int]]:
+def served(library: Path) -> Iterator[tuple[str, int]]:
+    """The address of a page over a library, and the process that serves it."""
     command = [*clipsearch_command("--library", library), "ui", "--no-browser"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=offline())
     assert process.stdout is not None

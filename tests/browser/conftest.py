@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, Page, expect, sync_playwright
 
 from clipsearch.demo_photos import copy_photographs
 from clipsearch.library import Library
@@ -24,7 +24,10 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 _PROBE = re.compile(r"/[^/]+/_stcore/(?:health|host-config)")
 """Below a page's own path Streamlit looks for its server, does not find it, and says so on the console."""
 
-_START_LIMIT_MS = 30_000
+_STILL_FRAMES = 5
+"""For how many frames nothing may move until it is taken to be at rest."""
+
+_START_LIMIT_MS = 120_000
 """What a page may take to be there on a machine that has other things to do."""
 
 
@@ -138,13 +141,55 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 @pytest.fixture
 def settled() -> Callable[[Page], None]:
-    """Waits until Streamlit has run its script and drawn what came of it."""
+    """Waits until Streamlit has run its script, has drawn what came of it, and nothing moves any more."""
 
     def wait(page: Page) -> None:
         page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-        page.wait_for_selector("[data-stale=true]", state="detached")  # not by a function: the page forbids eval
+        page.wait_for_selector("[data-stale=true]", state="detached")
+        page.wait_for_selector("[data-testid=stSkeleton]", state="detached")  # in place of a script on its way
+        still_boxes(page.locator("[data-testid=stMainBlockContainer] [data-testid=stElementContainer]"))
 
     return wait
+
+
+def still_boxes(found: Locator) -> list[FloatRect]:
+    """Where elements are on the screen, all read at once when none of them has moved for a while."""
+    boxes: list[FloatRect] = found.evaluate_all(
+        """async (elements, [frames, limit]) => {
+            const read = () => elements.map((each) => {
+                const {x, y, width, height} = each.getBoundingClientRect()
+                return {x, y, width, height}
+            })
+            const end = performance.now() + limit
+            let boxes = read()
+            for (let still = 0; still < frames; ) {
+                if (performance.now() > end) throw new Error("it does not come to rest")
+                await new Promise(requestAnimationFrame)
+                const now = read()
+                still = JSON.stringify(now) === JSON.stringify(boxes) ? still + 1 : 0
+                boxes = now
+            }
+            return boxes
+        }""",
+        [_STILL_FRAMES, _START_LIMIT_MS],
+    )
+    return boxes
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait for a condition, a JavaScript expression, at every frame; by no string that the page would have to run."""
+    is_met: bool = page.evaluate(
+        """async (limit) => {
+            const end = performance.now() + limit
+            while (!(CONDITION)) {
+                if (performance.now() > end) return false
+                await new Promise(requestAnimationFrame)
+            }
+            return true
+        }""".replace("CONDITION", condition),
+        _START_LIMIT_MS,
+    )
+    assert is_met, condition
 
 
 @pytest.fixture

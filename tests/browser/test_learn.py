@@ -42,7 +42,6 @@ def test_a_concept_is_taught_and_searched(
     shot(page, "learn")
     page.get_by_role("button", name=strings.CONCEPT_SEARCH, exact=True).click()
     expect(page).to_have_url(re.compile("q=%40chelsea"))
-    settled(page)
     expect(page.locator(".grid a").first).to_contain_text("chelsea.png")
 
 

@@ -79,6 +79,7 @@ def test_failures_are_plain_text_and_duplicates_go_to_the_trash_when_confirmed(
     expect(page.get_by_text("copy *of* coffee.png", exact=True)).to_be_visible()
     expect(page.get_by_text(strings.CHOOSE, exact=True)).to_have_count(4)
     page.set_viewport_size({"width": 1280, "height": 1300})
+    settled(page)
     shot(page, "library-duplicates")
     button(page, strings.CHOOSE_OTHERS)
     button(page, "Move 2 files to the trash…")

@@ -20,7 +20,7 @@ from ui import explore_charts, shared
 from ui import strings_explore as strings
 from ui.explore_charts import COLOURS, drawn_rows, group_colours, map_data
 from ui.explore_sections.embedding_map import GROUP, region_line
-from ui.explore_sections.timeline import MONTHS, PERIOD, bars_of, selected_months
+from ui.explore_sections.timeline import MONTHS, PERIOD, bars_of, picked_months, timeline_data
 from ui.explore_sections.world import PLACE, selected_places
 from ui.pages.explore import VIEW
 
@@ -107,7 +107,7 @@ def test_months_that_are_chosen_are_counted_and_shown(app: AppTest) -> None:
     in_view(app, strings.TIMELINE)
     slider = app.select_slider(key=f"{MONTHS}_0")
     assert slider.value == ("2021-06", "2022-01")
-    assert strings.UNDATED.format(count=1) in [caption.value for caption in app.caption]
+    assert strings.UNDATED.format(files="1 file") in [caption.value for caption in app.caption]
     assert not app.subheader, "nothing is selected yet"
     well(slider.set_range("2021-06", "2021-07").run())
     assert strings.SHOW_SELECTED.format(count=2) in labels(app)
@@ -149,18 +149,36 @@ def test_a_selection_on_the_map_is_a_region(corners: object, line: str) -> None:
     assert region_line(corners, "pca1").replace('"', "") == line
 
 
-def test_selected_bars_are_months() -> None:
+def test_picked_bars_are_months() -> None:
     months = [f"2020-{month:02}" for month in range(3, 13)] + ["2021-01", "2021-02"]
-
-    def found(*starts: str, yearly: bool = False) -> tuple[str, str]:
-        return selected_months({"points": [{"x": start} for start in starts]}, months, yearly=yearly)
-
-    assert found("2020-06-01", "2020-05-01") == ("2020-05", "2020-06")
-    assert found("2020-01-01", yearly=True) == ("2020-03", "2020-12")
-    assert found() == ("2020-03", "2021-02")
     values = [FacetValue("2020-03", 2), FacetValue("2021-02", 5)]
-    assert bars_of(values, months, yearly=True) == [("2020-01", "2020-12", 2), ("2021-01", "2021-12", 5)]
-    assert [count for _, _, count in bars_of(values, months, yearly=False)] == [2, *[0] * 10, 5]
+    by_month, by_year = (bars_of(values, months, yearly=yearly) for yearly in (False, True))
+    assert by_year == [("2020-01", "2020-12", 2), ("2021-01", "2021-12", 5)]
+    assert [count for _, _, count in by_month] == [2, *[0] * 10, 5]
+    assert picked_months([2, 3], by_month, months) == ("2020-05", "2020-06")
+    assert picked_months([3, 3], by_month, months) == ("2020-06", "2020-06")
+    assert picked_months([0, 0], by_year, months) == ("2020-03", "2020-12")
+    assert picked_months([1, 1], by_year, months) == ("2021-01", "2021-02")
+
+
+@pytest.mark.parametrize("sent", [None, [], [1], [1, 2, 3], [3, 2], [0, 12], [-1, 2], ["0", "1"], "0,1", {"0": 1}])
+def test_what_no_timeline_sends_chooses_all(sent: object) -> None:
+    months = [f"2020-{month:02}" for month in range(1, 13)]
+    assert picked_months(sent, bars_of([], months, yearly=False), months) == ("2020-01", "2020-12")
+
+
+def test_the_timeline_is_sent_bar_by_bar() -> None:
+    bars = [("2020-11", "2020-11", 2), ("2020-12", "2020-12", 0), ("2021-01", "2021-01", 1500)]
+    data = timeline_data(bars, ("2020-12", "2021-01"), yearly=False)
+    assert [bar["label"] for bar in data["bars"]] == [
+        "November 2020: 2 files",
+        "December 2020: 0 files",
+        "January 2021: 1,500 files",
+    ]
+    assert (data["first"], data["last"]) == (1, 2)
+    years = timeline_data([("2020-01", "2020-12", 2), ("2021-01", "2021-12", 3)], ("2021-03", "2021-03"), yearly=True)
+    assert [bar["label"] for bar in years["bars"]] == ["2020: 2 files", "2021: 3 files"]
+    assert (years["first"], years["last"]) == (1, 1)
 
 
 def test_selected_spots_are_a_circle(travels: Path) -> None:

@@ -126,3 +126,17 @@ def test_what_is_no_training_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "training" / "progress.json").write_text(content)
     assert read_progress(tmp_path) is None
     assert read_progress(save_photo(tmp_path / "a.png", "red")) is None
+
+
+def test_others_cannot_have_a_concept_taught_by_any_file_of_the_server(
+    indexed: Library, photos: Path, tmp_path: Path
+) -> None:
+    shared.configure(indexed.path, encoder=ColourEncoder(), reads_any_picture=False)
+    app = AppTest.from_function(script, default_timeout=LIMIT_S)
+    well(app.run())
+    elsewhere = save_photo(tmp_path / "elsewhere.png", "red")
+    add_concept(app, "redness", str(elsewhere))
+    assert "is not in the library" in texts(app) and not indexed.concepts()
+    add_concept(app, "redness", f"{photos / 'red.png'}")
+    assert [concept.name for concept in indexed.concepts()] == ["redness"]
+    shared.configure()

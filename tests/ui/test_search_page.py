@@ -15,10 +15,14 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from clipsearch.cli.display import display_text
 from clipsearch.images import content_hash
 from clipsearch.library import Library
+from clipsearch.results import SearchResult, Sort
 from tests.conftest import ColourEncoder, save_photo
+from tests.test_duplicates import scene
 from ui import answers, query_box, shared, uploads
+from ui import strings as ui_strings
 from ui import strings_search as strings
 from ui.plain import plain
 
@@ -170,7 +174,7 @@ def test_a_link_restores_line_filters_order_and_page(app: AppTest, monkeypatch: 
     assert app.text_input(key="search_line").value == "blue"
     assert app.multiselect(key="search_filter_camera").value == ["leica"]
     assert app.selectbox(key="search_sort").value == "path"
-    assert names(app) == ["yellow.jpg", "blue.jpg"]
+    assert names(app) == ["blue.jpg"]
 
 
 def test_an_error_is_marked_at_its_place(app: AppTest) -> None:
@@ -319,6 +323,15 @@ def test_a_part_of_a_picture(app: AppTest, place: Path) -> None:
     assert params(app) == {"q": f"~#{found[:12]}"}
 
 
+def test_a_part_of_a_picture_is_looked_for_among_what_passes_both_kinds_of_filters(app: AppTest, place: Path) -> None:
+    found = hash_of(place, "red.jpg")
+    at(app, q=f"~#{found[:12]} camera:leica", box="10%,10%,50%,50%", f="date:2021-01..2021-12")
+    assert names(app) == ["blue.jpg"]
+    at(app, q=f"~#{found[:12]} ext:png", box="10%,10%,50%,50%", f="folder:Crete")
+    assert names(app) == ["white.png"]
+    assert app.button(key="search_save").disabled
+
+
 @pytest.mark.parametrize("box", ["90%,90%,50%,50%", "nonsense", "1,2,3"])
 def test_a_box_that_is_none_is_an_error_in_one_line(app: AppTest, place: Path, box: str) -> None:
     at(app, q=f"~#{hash_of(place, 'red.jpg')[:12]}", box=box)
@@ -408,14 +421,151 @@ def test_a_session_holds_no_more_after_many_searches(app: AppTest) -> None:
     assert {key for key in app.session_state.keys() if key.startswith("search_")} == before  # noqa: SIM118
 
 
-def test_files_of_the_same_content_are_one_result(place: Path, tmp_path: Path) -> None:
-    shutil.copytree(place / "photos" / "Crete", tmp_path / "photos")
-    shutil.copy(tmp_path / "photos" / "yellow.jpg", tmp_path / "photos" / "again.jpg")
+def test_files_of_the_same_content_are_one_result_on_every_page(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "PAGE_SIZE", 2)
+    for name in ("yellow.jpg", "white.png"):
+        for copy in ("", "again ", "once more "):
+            (tmp_path / "photos").mkdir(exist_ok=True)
+            shutil.copy(place / "photos" / "Crete" / name, tmp_path / "photos" / f"{copy}{name}")
+    save_photo(tmp_path / "photos" / "red.png", "red")
     with Library.open(tmp_path / "library", create=True, encoder=ColourEncoder()) as library:
         library.index(tmp_path / "photos")
     app = at(over(tmp_path / "library"), q="yellow")
     first, second = data_of(app, "grid")["items"]
-    assert (first["name"], second["name"]) == ("again.jpg", "white.png")
-    assert {"kind": "copies", "text": strings.COPIES[0]} in first["badges"]
+    assert first["name"] == "again yellow.jpg"
+    assert {"kind": "copies", "text": strings.COPIES[1].format(count=2)} in first["badges"]
+    press(app, "search_next_page")
+    (third,) = data_of(app, "grid")["items"]
+    assert len({first["hash"], second["hash"], third["hash"]}) == 3
     at(app, q="yellow", view=first["hash"])
-    assert len(data_of(app, "paths")["files"]) == 2
+    assert len(data_of(app, "paths")["files"]) == 3
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Path:
+    """A scene in three sizes and another one."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for size in (400, 300, 200):
+        scene(1).resize((size, size * 3 // 4)).save(photos / f"scene {size}.png")
+    save_photo(photos / "white.png", "white")
+    with Library.open(tmp_path / "library", create=True, encoder=ColourEncoder()) as library:
+        library.index(photos)
+    return tmp_path / "library"
+
+
+def test_versions_are_folded_when_asked_for_and_the_address_says_so(versions: Path) -> None:
+    app = at(over(versions), q="white")
+    assert len(names(app)) == 4
+    well(app.toggle(key="search_fold").set_value(True).run())
+    assert params(app) == {"q": "white", "fold": "versions"}
+    white, folded = data_of(app, "grid")["items"]
+    assert white["name"] == "white.png"
+    assert {"kind": "versions", "text": strings.VERSIONS[1].format(count=2)} in folded["badges"]
+    assert folded["address"] == f"?q=white&fold=versions&view={folded['hash']}"
+    well(app.text_input(key="search_line").set_value("scene").run())
+    assert params(app) == {"q": "scene", "fold": "versions"}, "it stays for the next search"
+    at(app)
+    assert not app.toggle(key="search_fold").value and len(names(app)) == 4
+
+
+@pytest.mark.parametrize("sort", ["date", "path"])
+def test_an_order_goes_on_from_page_to_page(
+    app: AppTest, place: Path, monkeypatch: pytest.MonkeyPatch, sort: Sort
+) -> None:
+    monkeypatch.setattr(answers, "PAGE_SIZE", 2)
+    line = f"~#{hash_of(place, 'red.jpg')[:12]}"
+    with Library.open(place / "library", encoder=ColourEncoder()) as library:
+        whole = [result.path.name for result in library.search(line, k=5, sort=sort)]
+        best = {result.path.name for result in library.search(line, k=3)}
+    at(app, q=line, sort=sort)
+    assert strings.ORDERED["nearest"].format(count=600) in [caption.value for caption in app.caption]
+    found = names(app)
+    for _ in range(2):
+        press(app, "search_next_page")
+        found += names(app)
+    assert [name for name in found if "script" not in name] == [name for name in whole if "script" not in name]
+    assert app.button(key="search_next_page").disabled
+    monkeypatch.setattr(answers, "MOST_ORDERED", 3)
+    at(app, q=line, sort=sort)
+    few = names(app)
+    press(app, "search_next_page")
+    assert [*few, *names(app)] == [display_text(name) for name in whole if name in best]
+    assert app.button(key="search_next_page").disabled
+
+
+def test_of_words_only_what_matches_is_put_in_order(app: AppTest, place: Path) -> None:
+    with Library.open(place / "library", encoder=ColourEncoder()) as library:
+        matching = library.search("red", k=10, sort="date", min_match="possible")
+    assert 0 < len(matching) < 6
+    at(app, q="red", sort="date")
+    assert names(app) == [display_text(result.path.name) for result in matching]
+    assert strings.ORDERED["matches"].format(count=600) in [caption.value for caption in app.caption]
+
+
+def test_where_nothing_matches_the_nearest_are_put_in_order(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = Library.search
+
+    def none_matching(self: Library, query: str, **options: Any) -> list[SearchResult]:
+        return [] if options.get("min_match") == "possible" else searched(self, query, **options)
+
+    monkeypatch.setattr(Library, "search", none_matching)
+    at(app, q="red", sort="path")
+    assert len(names(app)) == 6
+    assert strings.ORDERED["nearest"].format(count=600) in [caption.value for caption in app.caption]
+    assert [info.value for info in app.info] == [strings.NO_STRONG]
+
+
+def test_a_search_is_saved_with_its_filters(app: AppTest) -> None:
+    """What comes of it is tested in a browser: `streamlit.testing` closes a dialog at the next run."""
+    at(app, q="red rating:5", f="camera:fuji or camera:leica")
+    press(app, "search_save")
+    assert app.text_input(key="search_save_line").value == "red rating:5 camera:fuji or camera:leica"
+    assert app.text_input(key="search_save_name").value == ""
+
+
+def test_there_is_nothing_to_save_of_an_empty_search_and_not_what_does_not_last(app: AppTest) -> None:
+    at(app)
+    assert "search_save" not in [button.key for button in app.button]
+    hand_over(at(app), ("mine.png", jpeg_bytes("blue")))
+    assert app.button(key="search_save").disabled
+
+
+@pytest.fixture
+def guarded(place: Path) -> AppTest:
+    """The page as it is served to others."""
+    shared.configure(place / "library", encoder=ColourEncoder(), reads_any_picture=False)  # type: ignore[arg-type]
+    return AppTest.from_function(script, default_timeout=LIMIT_S)
+
+
+@pytest.mark.parametrize("address", ["q", "f"])
+@pytest.mark.parametrize("name", ["elsewhere.png", "nowhere.png", "~nobody/x.png"])
+def test_others_cannot_have_any_picture_of_the_server_read(
+    guarded: AppTest, tmp_path: Path, address: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_photo(tmp_path / "elsewhere.png", "red")
+    monkeypatch.setattr("clipsearch.query_embedding.read_image_bytes", lambda path: pytest.fail(f"{path} was read"))
+    path = name if name.startswith("~") else str(tmp_path / name)
+    at(guarded, **{address: f'~"{path}"'})
+    assert [error.value for error in guarded.error] == [
+        plain(ui_strings.NOT_A_PICTURE_OF_THE_LIBRARY.format(path=path))
+    ]
+    assert not guarded.get("bidi_component") or "clipsearch_grid" not in str(guarded.get("bidi_component"))
+
+
+def test_others_can_name_pictures_of_the_library_which_are_not_read(
+    guarded: AppTest, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipsearch.query_embedding.read_image_bytes", lambda path: pytest.fail(f"{path} was read"))
+    at(guarded, q=f"~{place / 'photos' / 'red.jpg'}")
+    by_path = names(guarded)
+    assert "red.jpg" not in by_path and len(by_path) == 5
+    at(guarded, q=f"~#{hash_of(place, 'red.jpg')[:12]}")
+    assert names(guarded) == by_path
+
+
+def test_whoever_sits_here_may_name_any_picture(app: AppTest, tmp_path: Path) -> None:
+    at(app, q=f"~{save_photo(tmp_path / 'elsewhere.png', 'blue')}")
+    assert names(app)[0] == "blue.jpg"

@@ -13,7 +13,9 @@ _HASH = "0123456789abcdef" * 2
     "state",
     [
         SearchState(),
-        SearchState(line='"red bicycle" -people', filters="camera:fuji or camera:leica", sort="date", page=3),
+        SearchState(
+            line='"red bicycle" -people', filters="camera:fuji or camera:leica", sort="date", page=3, fold=True
+        ),
         SearchState(line="~#0123456789ab", box="10%,10%,20%,20%", view=_HASH),
     ],
 )
@@ -36,3 +38,18 @@ def test_going_on_from_a_picture() -> None:
     assert state.with_picture(_HASH).line == "beach ~#0123456789ab"
     assert state.with_picture(_HASH, sign="-").line == "beach -~#0123456789ab"
     assert SearchState().with_picture(_HASH).line == "~#0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("line", "like"),
+    [
+        ("", "~#0123456789ab"),
+        ("a cat", "~#0123456789ab"),
+        ("a cat date:2021 -dog", "~#0123456789ab date:2021"),
+        ("camera:fuji or camera:leica", "~#0123456789ab camera:fuji or camera:leica"),
+        ("a cat camra:fuji", "~#0123456789ab"),
+    ],
+)
+def test_what_is_like_a_picture_is_looked_for_under_the_same_filters(line: str, like: str) -> None:
+    state = SearchState(line=line, filters="rating:>=3", page=3, view="0123456789abcdef").like("0123456789abcdef")
+    assert state == SearchState(line=like, filters="rating:>=3")

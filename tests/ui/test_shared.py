@@ -7,11 +7,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clipsearch.errors import LibraryError
 from clipsearch.library import Library
+from clipsearch.store.catalog import CATALOG_NAME
 from tests.conftest import COLOURS, ColourEncoder, save_photo
 from ui import shared
 
@@ -97,3 +99,45 @@ def test_the_demo_and_the_own_library_stand_side_by_side(
     assert own.search("red", k=1), "a session that is at work with it goes on"
     shared.show_demo(False)
     assert shared.library() is own
+
+
+def test_the_model_is_loaded_once_for_searches_and_for_work_in_the_background(
+    indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[ColourEncoder] = []
+
+    def load(spec: str, **options: object) -> ColourEncoder:
+        loaded.append(ColourEncoder())
+        return loaded[-1]
+
+    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", load)
+    shared.configure(indexed.path)
+    assert shared.library().search("red", k=1)
+    save_photo(photos / "new.png", "purple")
+    with shared.open_library(notify=lambda line: None) as library:
+        assert library.index().indexed == 1
+    assert shared.library().search("purple", k=1)
+    assert len(loaded) == 1
+
+
+def test_a_library_that_is_being_made_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared.configure(tmp_path / "library", encoder=ColourEncoder())
+    half_made, goes_on = threading.Event(), threading.Event()
+    opened = Library.open
+
+    def slowly(path: Path, *, create: bool, **options: Any) -> Library:
+        if create:
+            path.mkdir()
+            (path / CATALOG_NAME).touch()
+            half_made.set()
+            goes_on.wait()
+        return opened(path, create=create, **options)
+
+    monkeypatch.setattr(Library, "open", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.submit(lambda: shared.open_library(notify=lambda line: None, create=True))
+        half_made.wait()
+        looked_at = pool.submit(shared.has_pictures)
+        goes_on.set()
+        made.result().close()
+        assert not looked_at.result()

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from clipsearch.library import Library
-from tests.conftest import ColourEncoder
+from tests.conftest import ColourEncoder, save_photo
 from ui import indexing, server, shared, strings
 from ui.pages import first_run
 
@@ -92,6 +92,44 @@ def test_a_folder_without_pictures_leads_back_to_the_beginning(empty: AppTest, t
     run(empty)
     assert [warning.value for warning in empty.warning] == [strings.NOTHING_FOUND]
     assert strings.INDEX_BUTTON in labels(empty)
+
+
+def test_files_that_could_not_be_read_are_told_with_their_reasons(
+    empty: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for name in ("one.jpg", "two *bold*.png"):
+        (folder / name).write_bytes(b"no picture")
+    index(run(empty), str(folder))
+    indexing._work.wait(LIMIT_S)
+
+    def told(app: AppTest) -> None:
+        assert [warning.value for warning in app.warning] == [strings.NOTHING_READABLE.format(count="2 files")]
+        (table,) = app.dataframe
+        assert table.value.iloc[:, 0].tolist() == ["one.jpg", "two *bold*.png"]
+        assert all(table.value.iloc[:, 1])
+        assert strings.INDEX_BUTTON in labels(app)
+
+    told(run(empty))
+    monkeypatch.setattr("ui.indexing._work", indexing.BackgroundWork(lambda _: shared.library()))
+    told(run(_app(tmp_path / "library")))  # also whoever comes after the server was started again
+
+
+def test_files_that_can_be_read_by_now_are_tried_again(empty: AppTest, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    picture = tmp_path / "photos" / "red.png"
+    picture.write_bytes(b"no picture")
+    index(run(empty), str(tmp_path / "photos"))
+    indexing._work.wait(LIMIT_S)
+    run(empty)
+    save_photo(picture, "red")
+    empty.button(key="first_run_retry").click()
+    run(empty)
+    indexing._work.wait(LIMIT_S)
+    run(empty)
+    assert shared.library().facets().total == 1
+    assert strings.WELCOME not in [title.value for title in empty.title]
 
 
 def test_progress_is_shown_to_whoever_comes_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

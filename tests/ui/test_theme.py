@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from ui.theme import DARK, LIGHT, Theme, theme_options
+from ui import components
+from ui.theme import DARK, FILLED, FILLED_HOVERED, LIGHT, Theme, page_style, theme_options
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 
 WHITE = "#ffffff"
+
+TINTS = (0.1, 0.2)
+"""Shares of the primary colour under the letters of what is chosen, as it is and with the pointer over it."""
 
 CAPTION_OPACITY = 0.6
 """With which Streamlit draws captions over the background."""
@@ -37,7 +44,7 @@ def test_the_measure_is_that_of_the_standard() -> None:
 
 @THEMES
 @pytest.mark.parametrize("ground", ["background", "secondary"])
-@pytest.mark.parametrize("letters", ["text", "link", "danger", "success", "muted"])
+@pytest.mark.parametrize("letters", ["text", "link", "danger", "success", "muted", "primary"])
 def test_letters_can_be_read(theme: Theme, letters: str, ground: str) -> None:
     assert contrast(_channels(getattr(theme, letters)), _channels(getattr(theme, ground))) >= 4.5
 
@@ -51,9 +58,27 @@ def test_captions_can_be_read(theme: Theme, ground: str) -> None:
 
 
 @THEMES
-def test_the_main_button_can_be_read_and_seen(theme: Theme) -> None:
-    assert contrast(_channels(theme.primary), _channels(WHITE)) >= 4.5
-    assert contrast(_channels(theme.primary), _channels(theme.background)) >= 3
+@pytest.mark.parametrize("ground", ["background", "secondary"])
+@pytest.mark.parametrize("share", TINTS)
+def test_what_is_chosen_can_be_read(theme: Theme, ground: str, share: float) -> None:
+    letters, under = _channels(theme.primary), _channels(getattr(theme, ground))
+    tinted = [share * a + (1 - share) * b for a, b in zip(letters, under, strict=True)]
+    assert contrast(letters, tinted) >= 4.5
+
+
+@THEMES
+@pytest.mark.parametrize("filled", [FILLED, FILLED_HOVERED])
+def test_the_main_button_can_be_read_and_seen(theme: Theme, filled: str) -> None:
+    assert contrast(_channels(filled), _channels(WHITE)) >= 4.5
+    assert contrast(_channels(filled), _channels(theme.background)) >= 3
+
+
+def test_white_letters_stand_on_that_colour_alone() -> None:
+    assert f"--filled: {FILLED}" in page_style() and f"--filled-hovered: {FILLED_HOVERED}" in page_style()
+    for sheet in Path(components.__file__).parent.glob("*.css"):
+        for rule in sheet.read_text().split("}"):
+            if re.search(r"color: #fff(fff)?;", rule.replace("background-color", "")):
+                assert "--st-primary-color" not in rule, f"{sheet.name}: {rule}"
 
 
 @THEMES

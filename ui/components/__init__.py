@@ -15,15 +15,16 @@ def component(name: str, *, isolate_styles: bool = True) -> ComponentRenderer:
     """A component by the name of its files; every text in its data is shown as text, never as HTML.
 
     Args:
-        name: of its ``.js`` and ``.css``.
+        name: of its ``.js``, and of its ``.css`` if it has one.
         isolate_styles: whether its style stays inside of it.
     """
     import streamlit as st
 
     folder = files(__name__)
+    style = folder / f"{name}.css"
     return st.components.v2.component(
         f"clipsearch_{name}",
         js=(folder / f"{name}.js").read_text(encoding="utf-8"),
-        css=(folder / f"{name}.css").read_text(encoding="utf-8"),
+        css=style.read_text(encoding="utf-8") if style.is_file() else None,
         isolate_styles=isolate_styles,
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
+from clipsearch.cli.display import format_count
 from clipsearch.facets import FacetValue
 from ui import strings_explore as strings
-from ui.explore_charts import chart_config, timeline_figure
+from ui.answers import facets_holder
+from ui.components import component
 from ui.explore_sections.selected import selected
-from ui.shared import library
 
 CHART, MONTHS, PERIOD = "explore_timeline", "explore_months", "explore_period"
 _PICKED = "explore_months_picked"
@@ -22,7 +24,7 @@ _MANY_MONTHS = 120
 
 def timeline_section() -> None:
     """Show it, and what is selected on it."""
-    facets = library().facets()
+    facets = facets_holder.facets()
     if not facets.months:
         st.info(strings.NO_DATES, icon=":material/info:")
         return
@@ -32,23 +34,19 @@ def timeline_section() -> None:
     yearly = _is_yearly(months)
     chosen = _chosen(months)
     bars = bars_of(facets.months, months, yearly=yearly)
-    st.plotly_chart(
-        timeline_figure(
-            [f"{start}-01" for start, _, _ in bars],
-            [count for _, _, count in bars],
-            [start <= chosen[1] and end >= chosen[0] for start, end, _ in bars],
-            yearly=yearly,
-        ),
-        key=f"{CHART}_{'years' if yearly else 'months'}",
-        on_select=lambda: _select(yearly, months),
-        selection_mode=("points", "box"),
-        config=chart_config() | {"scrollZoom": False},
-        alt=timeline_alt(facets.months),
+
+    def picked() -> None:
+        _pick(picked_months(st.session_state[CHART].picked, bars, months))
+
+    component("timeline")(
+        key=CHART,
+        data=timeline_data(bars, chosen, yearly=yearly) | {"label": timeline_alt(facets.months)},
+        on_picked_change=picked,
     )
     if len(months) > 1:
         st.select_slider(strings.MONTHS, months, value=_picked(months), key=_slider_key())
     if facets.undated:
-        st.caption(strings.UNDATED.format(count=f"{facets.undated:,}"))
+        st.caption(strings.UNDATED.format(files=format_count(facets.undated, "file")))
     if chosen != (months[0], months[-1]) or len(months) == 1:
         st.caption(f"{_period(*chosen)}: {sum(counts.get(month, 0) for month in _between(months, *chosen)):,}")
         selected(date_line(*chosen), key="explore_timeline_selected")
@@ -82,15 +80,43 @@ def bars_of(found: Sequence[FacetValue], months: Sequence[str], *, yearly: bool)
     ]
 
 
-def selected_months(selection: Mapping[str, Any], months: Sequence[str], *, yearly: bool) -> tuple[str, str]:
-    """The first and the last month that are selected on the chart; all for nothing."""
-    starts = sorted(str(point["x"])[:7] for point in selection["points"])
-    if not starts:
+def picked_months(picked: Any, bars: Sequence[tuple[str, str, int]], months: Sequence[str]) -> tuple[str, str]:
+    """The first and the last month of the bars that are picked on the chart; all for what no chart sends.
+
+    Args:
+        picked: the number of the first bar and of the last one, from 0.
+        bars: as `bars_of` gives them.
+        months: all of them.
+    """
+    is_range = isinstance(picked, list) and len(picked) == 2 and all(isinstance(number, int) for number in picked)
+    if not is_range or not 0 <= picked[0] <= picked[1] < len(bars):
         return months[0], months[-1]
-    first, last = starts[0], starts[-1]
-    if yearly:
-        first, last = f"{first[:4]}-01", f"{last[:4]}-12"
-    return max(first, months[0]), min(last, months[-1])
+    return max(bars[picked[0]][0], months[0]), min(bars[picked[1]][1], months[-1])
+
+
+def timeline_data(bars: Sequence[tuple[str, str, int]], chosen: tuple[str, str], *, yearly: bool) -> dict[str, Any]:
+    """What the script that draws the timeline is given.
+
+    Args:
+        bars: as `bars_of` gives them.
+        chosen: the first and the last month that are selected.
+        yearly: whether a bar is a year.
+    """
+    inside = [number for number, (start, end, _) in enumerate(bars) if start <= chosen[1] and end >= chosen[0]]
+    names = [start[:4] if yearly else f"{datetime.strptime(start, '%Y-%m'):%B %Y}" for start, _, _ in bars]
+    return {
+        "bars": [
+            {
+                "label": strings.BAR.format(period=name, files=format_count(count, "file")),
+                "mark": start[: 4 if yearly else 7],
+                "count": count,
+            }
+            for name, (start, _, count) in zip(names, bars, strict=True)
+        ],
+        "first": inside[0],
+        "last": inside[-1],
+        "most": strings.MOST.format(files=format_count(max(count for _, _, count in bars), "file")),
+    }
 
 
 def date_line(first: str, last: str) -> str:
@@ -138,10 +164,9 @@ def _slider_key() -> str:
     return f"{MONTHS}_{st.session_state.get(_PICKED, (0,))[0]}"
 
 
-def _select(yearly: bool, months: Sequence[str]) -> None:
-    chart = st.session_state[f"{CHART}_{'years' if yearly else 'months'}"]
+def _pick(months: tuple[str, str]) -> None:
     times = st.session_state.get(_PICKED, (0,))[0] + 1
-    st.session_state[_PICKED] = (times, *selected_months(chart.selection, months, yearly=yearly))
+    st.session_state[_PICKED] = (times, *months)
 
 
 def _between(months: Sequence[str], first: str, last: str) -> list[str]:

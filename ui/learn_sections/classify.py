@@ -13,6 +13,7 @@ from clipsearch.results import SearchResult
 from ui import strings_learn as strings
 from ui.answers import EVERYTHING
 from ui.library_sections.telling import tell_error
+from ui.named_pictures import admitted_line
 from ui.plain import plain
 from ui.shared import library
 
@@ -34,7 +35,7 @@ def classify() -> None:
     names = [name for part in labels.split(",") if (name := part.strip())]
     if names:
         try:
-            _sorted(line.strip() or EVERYTHING, names, limit)
+            _sorted(admitted_line(line.strip()) or EVERYTHING, names, limit)
         except ClipSearchError as error:
             tell_error(error)
 

@@ -10,6 +10,7 @@ from clipsearch.errors import ClipSearchError
 from ui import strings_learn as strings
 from ui.addresses import open_search
 from ui.library_sections.telling import tell_error, tell_next
+from ui.named_pictures import admitted_picture
 from ui.plain import plain
 from ui.shared import library
 
@@ -105,7 +106,10 @@ def _add() -> None:
     if add:
         try:
             concept = library().add_concept(
-                (name or "").strip(), _lines(positives), negatives=_lines(negatives), text=(text or "").strip() or None
+                (name or "").strip(),
+                _pictures(positives),
+                negatives=_pictures(negatives),
+                text=(text or "").strip() or None,
             )
         except ClipSearchError as error:
             tell_error(error)
@@ -114,5 +118,6 @@ def _add() -> None:
             st.rerun()
 
 
-def _lines(text: str | None) -> list[str]:
-    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+def _pictures(text: str | None) -> list[str]:
+    """The pictures that are named, one a line."""
+    return [admitted_picture(line.strip()) for line in (text or "").splitlines() if line.strip()]

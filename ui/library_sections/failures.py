@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from clipsearch.cli.display import display_text
@@ -26,11 +28,16 @@ def failures(status: LibraryStatus) -> None:
 @st.fragment
 def _table() -> None:
     wanted = st.text_input(strings.FAILURES_FILTER, key="library_failures_filter", type="search", live=True)
-    rows = [_row(failure) for failure in library().failures()]
-    shown = [row for row in rows if (wanted or "").casefold() in "\n".join(row.values()).casefold()]
-    st.caption(strings.FAILURES_SHOWN.format(shown=f"{len(shown):,}", count=f"{len(rows):,}"))
+    every = library().failures()
+    shown = [failure for failure in every if (wanted or "").casefold() in "\n".join(_row(failure).values()).casefold()]
+    st.caption(strings.FAILURES_SHOWN.format(shown=f"{len(shown):,}", count=f"{len(every):,}"))
+    failures_table(shown, key="library_failures_table")
+
+
+def failures_table(shown: Sequence[FileFailure], *, key: str) -> None:
+    """Files with the reasons why they could not be read."""
     # a canvas: nothing in a cell is taken for markup
-    st.dataframe(shown, hide_index=True, alt=strings.FAILURES_TABLE, key="library_failures_table")
+    st.dataframe([_row(failure) for failure in shown], hide_index=True, alt=strings.FAILURES_TABLE, key=key)
 
 
 def _row(failure: FileFailure) -> dict[str, str]:

@@ -12,6 +12,7 @@ from ui import strings_library as strings
 from ui.addresses import open_search
 from ui.library_sections.telling import tell_error, tell_next
 from ui.plain import plain
+from ui.save_form import save_form
 from ui.shared import library
 
 _SHOWN_NEW = "library_shown_new"
@@ -28,7 +29,8 @@ def saved_searches() -> None:
     for number, record in enumerate(saved):
         _saved(number, record, new.get(record.name, 0))
     _new_results()
-    _save()
+    st.subheader(strings.SAVE_SEARCH)
+    save_form(st.session_state.get("search_line", ""), key="library_save")
 
 
 def _saved(number: int, record: SavedSearchRecord, new: int) -> None:
@@ -92,26 +94,3 @@ def _forget(name: str) -> None:
     else:
         tell_next(strings.SAVED_REMOVED.format(name=name))
         st.rerun()
-
-
-def _save() -> None:
-    st.subheader(strings.SAVE_SEARCH)
-    with st.form("library_save_search", border=False, enter_to_submit=True):
-        name = st.text_input(strings.SAVE_NAME, key="library_save_name", autocomplete="off")
-        line = st.text_input(
-            strings.SAVE_QUERY,
-            value=st.session_state.get("search_line", ""),
-            key="library_save_line",
-            help=strings.SAVE_QUERY_HELP,
-            autocomplete="off",
-        )
-        replace = st.checkbox(strings.SAVE_REPLACE, key="library_save_replace")
-        save = st.form_submit_button(strings.SAVE_BUTTON, icon=":material/bookmark_add:")
-    if save:
-        try:
-            record = library().save_search(name or "", line or "", replace=replace)
-        except ClipSearchError as error:
-            tell_error(error)
-        else:
-            tell_next(strings.SAVE_DONE.format(name=record.name))
-            st.rerun()

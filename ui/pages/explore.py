@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import strings, strings_explore
+from ui.answers import facets_holder
 from ui.explore_sections.embedding_map import map_section
 from ui.explore_sections.timeline import timeline_section
 from ui.explore_sections.world import world_section
-from ui.shared import library
 
 VIEW = "explore_view"
 SECTIONS = {
@@ -21,7 +21,7 @@ SECTIONS = {
 def page() -> None:
     """Draw it."""
     st.header(strings.EXPLORE_PAGE, anchor=False)
-    if not library().facets().total:
+    if not facets_holder.facets().total:
         st.info(strings_explore.EMPTY, icon=":material/info:")
         return
     picked = st.segmented_control(

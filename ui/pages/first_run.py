@@ -6,10 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
+from clipsearch.cli.display import format_count
 from clipsearch.demo_photos import copy_photographs
 from clipsearch.errors import ClipSearchError, ConfigError
 from ui import shared, strings
 from ui.indexing import WorkState, indexing_state, start_indexing, stop
+from ui.library_sections.failures import failures_table
 from ui.plain import plain
 
 _WATCHING = "first_run_watching"
@@ -70,8 +72,8 @@ def _offer_demo() -> None:
         _start([photos])
 
 
-def _start(folders: list[Path]) -> None:
-    start_indexing(folders)  # if there is work already, that is what is shown
+def _start(folders: list[Path], *, retry_failed: bool = False) -> None:
+    start_indexing(folders, retry_failed=retry_failed)  # if there is work already, that is what is shown
     st.session_state[_WATCHING] = True
     st.rerun()
 
@@ -99,10 +101,17 @@ def _watch() -> None:
 
 
 def _tell_end(state: WorkState) -> None:
-    """What became of the last indexing, where it left nothing to search."""
+    """What became of indexing, where it left nothing to search: what went wrong, and with which files."""
     if state.error is not None:
         st.error(plain(str(state.error)), icon=":material/error:")
-    elif state.report is not None and not shared.has_pictures():
+    unreadable = shared.library().failures() if shared.library_exists() else []
+    if unreadable:
+        count = format_count(len(unreadable), "file")
+        st.warning(strings.NOTHING_READABLE.format(count=count), icon=":material/broken_image:")
+        failures_table(unreadable, key="first_run_failures")
+        if st.button(strings.RETRY, key="first_run_retry", help=strings.RETRY_HELP):
+            _start([], retry_failed=True)
+    elif state.report is not None:
         st.warning(strings.NOTHING_FOUND, icon=":material/info:")
 
 

@@ -6,19 +6,24 @@ from dataclasses import replace
 
 import streamlit as st
 
+from clipsearch.cli.display import format_count
 from clipsearch.errors import ClipSearchError, QueryError
 from clipsearch.query import Query
 from clipsearch.results import Sort
 from ui import strings_search as strings
 from ui.addresses import library_page
-from ui.answers import Answer, answer, facets_holder, filters_to_drop
+from ui.answers import MOST_ORDERED, Answer, answer, facets_holder, filters_to_drop, line_to_save
 from ui.filter_line import PickedFilters, read_filters
 from ui.filters import filter_chips, filters, set_filters
+from ui.library_sections.telling import tell_last_word
 from ui.picture_view import picture_view
 from ui.plain import plain
 from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
 from ui.result_grid import pager, result_grid
+from ui.save_form import save_form
 from ui.search_state import SearchState, current_state, go
+
+_FOLD_KEY = "search_fold"
 
 _SORT_KEYS = {True: "search_sort", False: "search_sort_filters"}
 """Of the order of ranked results and of others: browsers know options by their labels, which mean different things."""
@@ -26,6 +31,7 @@ _SORT_KEYS = {True: "search_sort", False: "search_sort_filters"}
 
 def page() -> None:
     """Draw it as the address says."""
+    tell_last_word()
     if not facets_holder.facets().total:
         _empty_library()
         return
@@ -78,12 +84,44 @@ def _heading(state: SearchState, given: Answer) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(strings.RESULTS if given.query != Query() else strings.NEWEST, width="content", anchor=False)
         if given.query.filter is None:  # with one it would have to be counted every time
-            st.caption(strings.AMONG.format(count=f"{facets_holder.facets().total:,}"))
+            st.caption(strings.AMONG.format(files=format_count(facets_holder.facets().total, "file")))
         _sort(state, is_ranked=bool(given.query.terms))
+        _fold(state)
+        if given.query != Query():
+            _save(state)
+    if given.ordered:
+        st.caption(strings.ORDERED[given.ordered].format(count=f"{MOST_ORDERED:,}"))
     if given.best_match in ("possible", "none") and state.page == 1:
         st.info(strings.NO_STRONG, icon=":material/info:")
     if not all(result.online for result in given.results):
         st.warning(strings.SOME_OFFLINE, icon=":material/cloud_off:")
+
+
+def _fold(state: SearchState) -> None:
+    if st.session_state.get(_FOLD_KEY) != state.fold:
+        st.session_state[_FOLD_KEY] = state.fold
+    st.toggle(strings.FOLD, key=_FOLD_KEY, help=strings.FOLD_HELP, on_change=_fold_as_set, width="content")
+
+
+def _fold_as_set() -> None:
+    go(replace(current_state(), fold=bool(st.session_state[_FOLD_KEY]), page=1))
+
+
+def _save(state: SearchState) -> None:
+    lasts = not upload_paths() and not state.box
+    if st.button(
+        strings.SAVE_THIS,
+        key="search_save",
+        icon=":material/bookmark_add:",
+        disabled=not lasts,
+        help=None if lasts else strings.SAVE_NOT_THIS,
+    ):
+        _save_dialog(line_to_save(state))
+
+
+@st.dialog(strings.SAVE_THIS)
+def _save_dialog(line: str) -> None:
+    save_form(line, key="search_save")
 
 
 def _sort(state: SearchState, *, is_ranked: bool) -> None:

@@ -1,13 +1,12 @@
-"""The socket on which the page is served."""
+"""The socket on which something is served."""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 
 from clipsearch.errors import ConfigError
-
-DEFAULT_PORT = 8501
 
 _PORTS_TRIED = 50
 
@@ -17,19 +16,39 @@ _TAKEN = {errno.EADDRINUSE, errno.EACCES}
 """The second is what Windows says of a port that another program has for itself."""
 
 
-def listen(address: str, port: int | None) -> socket.socket:
-    """A socket that nobody else can take any more, on the port that is named or the first that is free.
+def is_loopback(address: str) -> bool:
+    """Whether only this machine can reach a server that is bound to an address."""
+    if address.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name: it may stand for anything
+        return False
+
+
+def listen(address: str, port: int | None, *, first: int) -> socket.socket:
+    """A socket that nobody else can take any more.
+
+    Args:
+        address: to bind to.
+        port: the port that is named; ``None`` for the first that is free.
+        first: the first that is tried then.
 
     Raises:
         ConfigError: the port is taken or not allowed, or the address is not one of this machine's.
     """
-    for candidate in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED) if port is None else (port,):
+    for candidate in range(first, first + _PORTS_TRIED) if port is None else (port,):
         listening = _listen_on(address, candidate)
         if listening is not None:
             return listening
     if port is not None:
         raise ConfigError(f"port {port} is taken by another program; name another one, or leave out --port")
-    raise ConfigError(f"no port from {DEFAULT_PORT} to {DEFAULT_PORT + _PORTS_TRIED - 1} is free; name one with --port")
+    raise ConfigError(f"no port from {first} to {first + _PORTS_TRIED - 1} is free; name one with --port")
+
+
+def in_url(address: str) -> str:
+    """An address as it stands in a URL."""
+    return f"[{address}]" if ":" in address else address
 
 
 def _listen_on(address: str, port: int) -> socket.socket | None:

@@ -1,0 +1,106 @@
+"""The routes that deliver pictures: by content hash, never by a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path
+from starlette.responses import Response
+
+from clipsearch.errors import ImageReadError
+from clipsearch.originals import ContentFile, read_original
+from clipsearch.renditions import large_view, preview
+from clipsearch.serve.answers import NOT_FOUND, PROBLEMS, AsciiJson, picture_to_json
+from clipsearch.serve.lookup import details, not_found
+from clipsearch.serve.records import Hash, Picture
+from clipsearch.serve.service import Needs, Service, Shared
+from clipsearch.serve.tokens import Scope
+from clipsearch.web.pictures import cache_control
+
+if TYPE_CHECKING:
+    from clipsearch.details import PictureDetails
+    from clipsearch.renditions import Rendition
+
+_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
+_ANY_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "The file as it is."}
+}
+
+router = APIRouter(prefix="/v1", tags=["pictures"], responses={**PROBLEMS, **NOT_FOUND})
+
+
+@router.get("/pictures/{content_hash}", response_model=Picture, dependencies=[Depends(Needs(Scope.READ))])
+async def picture(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """All that the library knows of a picture."""
+    return await service.pictures.run(lambda: AsciiJson(picture_to_json(details(service.library, content_hash))))
+
+
+@router.get(
+    "/thumbnails/{content_hash}",
+    response_class=Response,
+    responses=_JPEG,
+    dependencies=[Depends(Needs(Scope.READ))],
+)
+async def thumbnail(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """A small preview, without metadata."""
+    return await service.pictures.run(lambda: _rendered(service, content_hash, preview, may_change=False))
+
+
+@router.get(
+    "/images/{content_hash}",
+    response_class=Response,
+    responses=_JPEG,
+    dependencies=[Depends(Needs(Scope.IMAGES))],
+)
+async def image(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """A picture at the size of a screen, without metadata; its preview while its drive is not there."""
+    return await service.decodings.run(lambda: _rendered(service, content_hash, large_view, may_change=True))
+
+
+@router.get(
+    "/originals/{content_hash}",
+    response_class=Response,
+    responses=_ANY_FILE,
+    dependencies=[Depends(Needs(Scope.ORIGINALS))],
+)
+async def original(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """A file as it is, with its metadata; checked to be the one that was indexed."""
+
+    def work() -> Response:
+        files = [
+            ContentFile(file.path, content_hash, file.online) for file in details(service.library, content_hash).files
+        ]
+        try:
+            content, path = read_original(files)
+        except ImageReadError as error:
+            raise not_found() from error
+        headers = {
+            "cache-control": cache_control(may_change=False),
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(_name(path))}",
+        }
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+    return await service.decodings.run(work)
+
+
+def _rendered(
+    service: Service,
+    content_hash: str,
+    render: Callable[[FilePath, PictureDetails], Rendition],
+    *,
+    may_change: bool,
+) -> Response:
+    try:
+        found = render(service.library.path, details(service.library, content_hash))
+    except ImageReadError as error:  # its drive is not there, and there is no preview
+        raise not_found() from error
+    headers = {"cache-control": cache_control(may_change=found.is_preview and may_change)}
+    return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+
+
+def _name(path: FilePath) -> bytes:
+    """A file's name, in UTF-8; what is not, is left as it is."""
+    return path.name.encode("utf-8", "surrogateescape")

@@ -1,0 +1,89 @@
+"""The routes that find pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, File, Path, Query, UploadFile
+from starlette.responses import Response
+
+from clipsearch.errors import ConfigError
+from clipsearch.serve.answers import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, results_to_json, saved_to_json
+from clipsearch.serve.lookup import details, not_found
+from clipsearch.serve.records import Hash, LikenessRequest, Results, SavedSearches, SearchRequest, Wanted
+from clipsearch.serve.service import Needs, Service, Shared
+from clipsearch.serve.tokens import Scope
+from clipsearch.serve.uploads import picture_of_upload
+from clipsearch.web.queries import without_paths
+
+router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(Needs(Scope.READ))], responses=PROBLEMS)
+
+
+@router.get("/search", response_model=Results)
+async def search_by_address(service: Shared, wanted: Annotated[SearchRequest, Query()]) -> Response:
+    """Find pictures by words, pictures and filters."""
+    return await service.searches.run(lambda: _found(service, wanted))
+
+
+@router.post("/search", response_model=Results, responses=WITH_BODY)
+async def search_by_body(service: Shared, wanted: SearchRequest) -> Response:
+    """Find pictures by words, pictures and filters; what is looked for is in no address, and so in no log."""
+    return await service.searches.run(lambda: _found(service, wanted))
+
+
+@router.get("/pictures/{content_hash}/similar", response_model=Results, responses=NOT_FOUND)
+async def similar_to_picture(
+    service: Shared, content_hash: Annotated[Hash, Path()], wanted: Annotated[LikenessRequest, Query()]
+) -> Response:
+    """Find pictures like one of the library, without itself and its copies."""
+
+    def work() -> Response:
+        details(service.library, content_hash)
+        return AsciiJson(results_to_json(service.library.similar(f"~#{content_hash}", **wanted.model_dump())))
+
+    return await service.searches.run(work)
+
+
+@router.post("/similar", response_model=Results, responses=WITH_BODY)
+async def similar_to_sent(
+    service: Shared,
+    image: Annotated[UploadFile, File(description="A picture in any format that is indexed.")],
+    wanted: Annotated[LikenessRequest, Query()],
+) -> Response:
+    """Find pictures like one that is sent along, which is not kept."""
+    content, name = await image.read(), image.filename or ""
+
+    def work() -> Response:
+        picture = picture_of_upload(service.library, service.uploads, content, name=name)
+        return AsciiJson(results_to_json(service.library.similar(picture, **wanted.model_dump())))
+
+    return await service.decodings.run(work)
+
+
+@router.get("/saved", response_model=SavedSearches)
+async def saved_searches(service: Shared) -> Response:
+    """The searches that are kept by name."""
+    return await service.pictures.run(lambda: AsciiJson(saved_to_json(service.library.saved_searches())))
+
+
+@router.get("/saved/{name:path}", response_model=Results, responses=NOT_FOUND)
+async def saved_search(
+    service: Shared,
+    name: Annotated[str, Path(min_length=1, max_length=100)],
+    wanted: Annotated[Wanted, Query()],
+) -> Response:
+    """Run a search that is kept by name."""
+
+    def work() -> Response:
+        try:
+            line = service.library.saved_search(name).line
+        except ConfigError as error:
+            raise not_found() from error
+        return _found(service, SearchRequest.model_construct(query=line, min_match="any", **wanted.model_dump()))
+
+    return await service.searches.run(work)
+
+
+def _found(service: Service, wanted: SearchRequest) -> Response:
+    without_paths(wanted.query)
+    return AsciiJson(results_to_json(service.library.search(**wanted.model_dump())))

@@ -1,0 +1,200 @@
+"""A library in PostgreSQL: named by an address, the same to search, and its errors in one line without secrets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from clipsearch.cli import cli
+from clipsearch.config import LIBRARY_VARIABLE, library_place
+from clipsearch.database_url import DatabaseUrl
+from clipsearch.errors import ConfigError, LibraryError, SchemaVersionError
+from clipsearch.library import Library
+from clipsearch.store.catalog import Catalog
+from clipsearch.store.image_store import ImageStore
+from tests.conftest import ColourEncoder
+from tests.postgres.server import PostgresServer
+
+
+@pytest.fixture
+def place(postgres_server: PostgresServer) -> DatabaseUrl:
+    return postgres_server.catalog()
+
+
+@pytest.fixture
+def filled(place: DatabaseUrl, photos: Path) -> Iterator[Library]:
+    """A library that has indexed `photos`."""
+    with Library.open(place, create=True, encoder=ColourEncoder()) as library:
+        library.index(photos)
+        yield library
+
+
+def test_it_finds_what_a_directory_finds(filled: Library, library: Library, photos: Path) -> None:
+    library.index(photos)
+    for line in ("red", "white grey", "red path:*.png", "ext:jpg", "-ext:png", "blue -red folder:grey"):
+        expected = [(result.path, pytest.approx(result.score, abs=1e-6)) for result in library.search(line, k=6)]
+        assert [(result.path, result.score) for result in filled.search(line, k=6)] == expected != []
+    assert filled.status().roots == library.status().roots
+    assert filled.check(full=True).findings == []
+    assert filled.compact().images == 0
+
+
+def test_an_address_is_a_library_to_every_command(
+    filled: Library, place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = CliRunner().invoke(cli, ["--library", place.text, "status", "--json"])
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.output)["library"] == str(place)
+    monkeypatch.setenv(LIBRARY_VARIABLE, place.text)
+    shown = CliRunner().invoke(cli, ["status"])
+    assert f"library    {place}\n" in shown.output
+    assert f"cache      {filled.path}\n" in shown.output
+    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: ColourEncoder())
+    assert CliRunner().invoke(cli, ["search", "ext:jpg", "--paths"]).stdout.endswith("white.jpg\n")
+
+
+def test_what_is_computed_is_kept_in_a_folder_of_this_machine(filled: Library, place: DatabaseUrl) -> None:
+    assert list((filled.path / "vectors").glob("*.faiss"))
+    with Library.open(place, encoder=ColourEncoder()) as again:
+        assert again.path == filled.path
+    catalog = Catalog(place)
+    assert catalog.directory == filled.path
+    catalog.close()
+
+
+def test_another_catalog_at_the_same_address_gets_another_folder(place: DatabaseUrl) -> None:
+    store = ImageStore(place)
+    before = store.directory
+    with store._database.writing() as connection:
+        connection.execute(text("UPDATE catalog_state SET library_id = 'another'"))
+    store.close()
+    store = ImageStore(place)
+    assert store.directory != before
+    store.close()
+
+
+def test_the_tables_are_made_once_however_many_ask(postgres_server: PostgresServer) -> None:
+    place = postgres_server.empty_database()
+    with pytest.raises(LibraryError, match=r"no library in postgresql:///.*; make one with: clipsearch index FOLDER"):
+        ImageStore(place)
+    opened: list[ImageStore] = []
+    threads = [threading.Thread(target=lambda: opened.append(ImageStore(place, create=True))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({store.directory for store in opened}) == 1 and len(opened) == 4
+    for store in opened:
+        store.close()
+
+
+def test_two_libraries_share_a_database_in_schemas_of_their_own(postgres_server: PostgresServer) -> None:
+    name = str(postgres_server.empty_database()).rpartition("/")[2]
+    stores = []
+    for schema in ("one", "two"):
+        postgres_server.execute(f"CREATE SCHEMA {schema}", name)
+        address = postgres_server.address(name, options=f"&options=-csearch_path%3D{schema}")
+        stores.append(ImageStore(library_place(address), create=True))
+    one, two = stores
+    one.roots.add(Path("/photos"))
+    assert (len(one.roots.all()), len(two.roots.all())) == (1, 0)
+    with one.writer_lock(), two.writer_lock():
+        pass
+    for store in stores:
+        store.close()
+
+
+def test_text_is_compared_byte_by_byte(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
+    others = postgres_server.execute(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
+        "AND table_name <> 'alembic_version' AND data_type IN ('text', 'character varying') "
+        "AND collation_name IS DISTINCT FROM 'C'",
+        str(place).rpartition("/")[2],
+    )
+    assert others == []
+
+
+def test_who_may_only_read_can_search(
+    postgres_server: PostgresServer, filled: Library, place: DatabaseUrl, photos: Path
+) -> None:
+    name = str(place).rpartition("/")[2]
+    postgres_server.execute("CREATE ROLE reader LOGIN", name)
+    postgres_server.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", name)
+    reader = DatabaseUrl.parse(place.text.replace("clipsearch@", "reader@"))
+    with Library.open(reader, encoder=ColourEncoder()) as library:
+        assert library.search("red", k=1)[0].path.name == "red.png"
+        with pytest.raises(LibraryError, match=r"cannot be written to .*; check the permissions"):
+            library.index(photos)
+    postgres_server.execute("DROP OWNED BY reader", name)
+    postgres_server.execute("DROP ROLE reader", name)
+
+
+# --- errors -----------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_not_there_is_one_line_without_the_password() -> None:
+    address = "postgresql://anna:s3cret@127.0.0.1:9/photos"  # the port of a service that nobody runs
+    said = CliRunner().invoke(cli, ["--debug", "--library", address, "status"])
+    assert said.exit_code == 1
+    assert "cannot reach postgresql://127.0.0.1:9/photos" in said.stderr.splitlines()[-1]
+    assert "s3cret" not in said.output + said.stderr
+
+
+def test_a_database_that_is_not_there_is_told(postgres_server: PostgresServer) -> None:
+    with pytest.raises(LibraryError, match='database "nowhere" does not exist'):
+        ImageStore(library_place(postgres_server.address("nowhere")))
+
+
+def test_other_catalogs_are_refused_and_left_alone(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
+    name = str(place).rpartition("/")[2]
+    postgres_server.execute("UPDATE alembic_version SET version_num = '9999'", name)
+    with pytest.raises(SchemaVersionError, match="newer clipsearch"):
+        ImageStore(place)
+    other = postgres_server.empty_database()
+    postgres_server.execute("CREATE TABLE recipes (id INTEGER)", str(other).rpartition("/")[2])
+    with pytest.raises(LibraryError, match="another program"):
+        ImageStore(other, create=True)
+
+
+def test_connections_that_were_cut_are_made_again(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
+    store = ImageStore(place)
+    name = str(place).rpartition("/")[2]
+    cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    with pytest.raises(LibraryError, match="cannot reach"), store._database.reading() as connection:
+        postgres_server.execute(cut)
+        connection.execute(text("SELECT 1"))
+    assert store.counts().files == 0
+    with store.writer_lock():  # a lock that is lost with its connection keeps nobody out afterwards
+        postgres_server.execute(cut)
+    with store.writer_lock():
+        pass
+    store.close()
+
+
+def test_without_its_driver_it_says_what_to_install(place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clipsearch.extras.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'clipsearch\[scale\]'"):
+        ImageStore(place)
+
+
+def test_a_directory_needs_no_driver(indexed: Library) -> None:
+    """A search of a library in a directory loads neither the driver nor SQLAlchemy's part for it."""
+    code = (
+        "import sys; from pathlib import Path; from clipsearch.library import Library;"
+        "from tests.conftest import ColourEncoder;"
+        "found = Library.open(Path(sys.argv[1]), encoder=ColourEncoder()).search('red ext:png', k=1);"
+        "assert found[0].path.name == 'red.png';"
+        "print([name for name in ('psycopg', 'sqlalchemy.dialects.postgresql.psycopg') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(indexed.path)], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
+    assert done.stdout == "[]\n", done.stderr

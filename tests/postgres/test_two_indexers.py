@@ -1,0 +1,180 @@
+"""Several indexers of one catalog in PostgreSQL: every picture is embedded once, whoever dies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from clipsearch.database_url import DatabaseUrl
+from clipsearch.errors import LibraryError, LibraryLockedError
+from clipsearch.library import Library
+from clipsearch.store.batch import Batch
+from clipsearch.store.image_store import ImageStore
+from clipsearch.store.leases import LeasedFile
+from clipsearch.store.records import FailureRecord, FileRecord, NewEmbedding, NewImage
+from tests.conftest import ColourEncoder, save_photo
+from tests.postgres.server import PostgresServer
+
+PHOTOS = 160
+
+INDEXER = """
+import json, sys, time
+
+import indexer.sharing
+from clipsearch.library import Library
+from indexer.batches import CPU_BATCH_SIZE
+from tests.conftest import ColourEncoder
+
+indexer.sharing.LEASE_S = float(sys.argv[4])
+
+class Waiting(ColourEncoder):
+    def encode_pixels(self, pixels):
+        print("embedding", flush=True)
+        if sys.argv[3] == "for ever" and self.embedded >= CPU_BATCH_SIZE:
+            time.sleep(3600)
+        time.sleep(0.05)
+        return super().encode_pixels(pixels)
+
+encoder = Waiting()
+with Library.open(sys.argv[1], create=True, encoder=encoder) as library:
+    report = library.index(sys.argv[2])
+print(json.dumps([report.embedded, encoder.embedded, len(report.failures)]))
+"""
+
+
+def start(place: DatabaseUrl, photos: Path, wait: str = "", *, lease_s: float = 60) -> subprocess.Popen[str]:
+    """An indexer; ``for ever``: that embeds one batch, and no other."""
+    command = [sys.executable, "-c", INDEXER, place.text, str(photos), wait, str(lease_s)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+
+
+def result(process: subprocess.Popen[str]) -> tuple[int, int, int]:
+    """How many pictures it committed, how many it embedded, and how many failed."""
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    embedded, asked, failures = json.loads(said.splitlines()[-1])
+    return embedded, asked, failures
+
+
+@pytest.fixture
+def place(postgres_server: PostgresServer) -> DatabaseUrl:
+    return postgres_server.catalog()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(PHOTOS):
+        save_photo(tmp_path / "photos" / f"{number}.png", (number, 1, 2))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def store(place: DatabaseUrl) -> Iterator[ImageStore]:
+    store = ImageStore(place)
+    yield store
+    store.close()
+
+
+def embeddings(store: ImageStore) -> int:
+    """How many the catalog holds; every file has one."""
+    assert store.counts().files == store.counts().images == PHOTOS
+    (space,) = store.models.spaces()
+    assert (space.embedded, space.missing) == (PHOTOS, 0)
+    return store.upkeep.count_embeddings()
+
+
+def jobs(store: ImageStore) -> int:
+    """How many were begun."""
+    with store._database.reading() as connection:
+        return connection.execute(text("SELECT count(*) FROM jobs")).scalar_one()
+
+
+def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: ImageStore) -> None:
+    both = [result(process) for process in [start(place, folder), start(place, folder)]]
+    assert embeddings(store) == PHOTOS
+    assert sum(embedded for embedded, _, _ in both) == sum(asked for _, asked, _ in both) == PHOTOS
+    assert all(failures == 0 for _, _, failures in both)
+    assert store.jobs.interrupted("index") is None
+
+
+def test_what_a_killed_one_left_the_other_finishes_and_the_next_says_so(
+    place: DatabaseUrl, folder: Path, store: ImageStore
+) -> None:
+    killed = start(place, folder, "for ever", lease_s=3)
+    assert killed.stdout is not None
+    for _ in range(3):  # two steps make a batch, which is committed by the time that the next is embedded
+        killed.stdout.readline()
+    other = start(place, folder, lease_s=3)
+    while jobs(store) < 2:
+        assert other.poll() is None
+        time.sleep(0.1)
+    killed.kill()
+    killed.communicate()
+    assert 0 < result(other)[0] < PHOTOS
+    assert embeddings(store) == PHOTOS
+    interrupted = store.jobs.interrupted("index")
+    assert interrupted is not None and 0 < interrupted.done < PHOTOS
+    with Library.open(place, encoder=ColourEncoder()) as library:
+        report = library.index(folder)
+    assert (report.embedded, report.unchanged) == (0, PHOTOS)
+    assert store.jobs.interrupted("index") is None
+
+
+def test_what_is_changed_alone_waits_for_indexers(place: DatabaseUrl, store: ImageStore) -> None:
+    who = r"process \d+ on .* is writing to the library postgresql:///"
+    with store.indexer_lock(), store.indexer_lock(), pytest.raises(LibraryLockedError, match=who):
+        store.writer_lock().__enter__()
+    with store.writer_lock(), pytest.raises(LibraryLockedError):
+        store.indexer_lock().__enter__()
+    with store.writer_lock(wait_s=5):
+        pass
+
+
+# --- leases -----------------------------------------------------------------------------------------
+
+
+def found(*names: str) -> list[LeasedFile]:
+    return [LeasedFile(name, 1, 2) for name in names]
+
+
+def test_a_file_is_leased_once_until_its_job_expires(store: ImageStore) -> None:
+    root = store.roots.add(Path("/photos"))
+    first, second = (store.jobs.begin("index", lease_s=60) for _ in range(2))
+    assert store.leases.claim(first, root, found("a", "b"), model_id=None).granted == {"a", "b"}
+    assert store.leases.claim(second, root, found("b", "c"), model_id=None).granted == {"c"}
+    assert store.jobs.extend(first, -1)
+    assert store.leases.claim(second, root, found("a", "b"), model_id=None).granted == {"a", "b"}
+    third = store.jobs.begin("index", lease_s=60)  # which gives up what has expired
+    assert not store.jobs.extend(first, 60)
+    with pytest.raises(LibraryError, match="stood still"):
+        store.leases.claim(first, root, found("d"), model_id=None)
+    store.leases.release(second)
+    assert store.leases.claim(third, root, found("a", "b", "c"), model_id=None).granted == {"a", "b", "c"}
+
+
+def test_what_another_has_committed_is_done_and_a_commit_ends_its_leases(store: ImageStore) -> None:
+    model = store.models.activate(spec="colours", fingerprint="ff", dim=4, precision="fp32")
+    root = store.roots.add(Path("/photos"))
+    first, second = (store.jobs.begin("index", lease_s=60) for _ in range(2))
+    assert store.leases.claim(first, root, found("good", "bad", "left"), model_id=model.id).granted
+    vector = ColourEncoder(dim=4).encode_texts(["red"])[0]
+    files, failures = [FileRecord("good", 1, 2, "aa")], [FailureRecord("bad", 1, 2, "damaged")]
+    image, embedding = NewImage("aa", 6, 4, "JPEG"), NewEmbedding("aa", vector)
+    store.commit(Batch(root, [image], [embedding], files, failures, job_id=first, leased=True), model.id)
+    claim = store.leases.claim(second, root, found("good", "bad", "left"), model_id=model.id)
+    assert (claim.granted, claim.done) == (frozenset(), {"good", "bad"})
+    changed = [LeasedFile("good", 1, 3)]
+    assert store.leases.claim(second, root, changed, model_id=model.id).granted == {"good"}
+    assert store.leases.claim(second, root, found("bad"), model_id=None).granted == {"bad"}
+    store.jobs.finish(first)
+    assert store.leases.claim(second, root, found("left"), model_id=model.id).granted == {"left"}
+    store.jobs.finish(second)
+    with store._database.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM leases")).scalar_one() == 0
