@@ -6,6 +6,7 @@ import http.client
 import io
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +34,15 @@ from tests.conftest import ColourEncoder, save_photo
 from ui import shared
 from ui.pictures import picture_routes
 from ui.security import TOKEN_COOKIE
-from ui.server import DEFAULT_PORT, ServerSettings, check_token, security, streamlit_options
+from ui.server import (
+    _SCRIPT,
+    DEFAULT_PORT,
+    ServerSettings,
+    check_token,
+    keep_script_folder,
+    security,
+    streamlit_options,
+)
 
 TOKEN = "correct horse battery staple"
 MAKE, ORIENTATION, GPS = 0x010F, 0x0112, 0x8825
@@ -381,3 +390,14 @@ def test_streamlit_reports_nothing_and_watches_nothing() -> None:
     assert options["server.address"] == "127.0.0.1" and 0 < options["server.maxUploadSize"] <= 100
     config.get_config_options()
     assert set(options) <= set(config._config_options_template)
+
+
+def test_runs_of_the_script_leave_the_folders_of_modules_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamlit.runtime.scriptrunner.exec_code import modified_sys_path
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    keep_script_folder()
+    before = list(sys.path)
+    with modified_sys_path(_SCRIPT):
+        assert sys.path == before
+    assert sys.path == before

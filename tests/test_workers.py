@@ -259,13 +259,14 @@ def test_an_interrupt_ends_all_processes(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from clipsearch.encoders.manifest import ImageSpec
 from clipsearch.images import ImageTransform
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 files = [ScannedFile(path.parent, path.name, 0, 0) for path in map(Path, sys.argv[2:])]
 with DecodingPool(ImageTransform(ImageSpec(size=(32, 32))), thumbnails=None, workers=1) as pool:
     for result in pool.read(files, is_embedded=lambda digest: False, look_ahead=int(sys.argv[1])):

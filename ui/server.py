@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         ConfigError: there is no token where one is needed, or the address or port cannot be used.
     """
     check_token(settings)
+    keep_script_folder()
     shared.configure(settings.library, reads_any_picture=settings.token is None)
     # what a service manager sends ends it as Ctrl-C does
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -89,6 +91,17 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
     finally:
         signal.signal(signal.SIGTERM, previous)
         shared.close()
+
+
+def keep_script_folder() -> None:
+    """Let the folder of the page's script stay among those that modules are looked for in.
+
+    Streamlit would put it first for every run of the script and take it away again, and a thread that imports something
+    at that moment passes over a folder: modules that are installed are then not found. What is there it leaves alone.
+    """
+    folder = str(_SCRIPT.absolute().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _run(app: App, listening: socket.socket, options: dict[str, Any]) -> None:

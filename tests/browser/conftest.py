@@ -38,7 +38,7 @@ def _chromium() -> str:
     return named
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not session: until it ends no other test may run an event loop
 def browser() -> Iterator[Browser]:
     """Chromium without a window, for which no name but this machine's leads anywhere."""
     executable = _chromium()
@@ -71,7 +71,7 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library of the demo's photographs, embedded with the bundled model; to be read only."""
     folder = tmp_path_factory.mktemp("demo")
@@ -81,7 +81,7 @@ def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "library"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(demo_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server over `demo_library` for all tests that only look."""
     place = tmp_path_factory.mktemp("server")
