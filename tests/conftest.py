@@ -63,6 +63,16 @@ class ColourEncoder:
         return l2_normalise(centred @ self._projection)
 
 
+class OtherEncoder(ColourEncoder):
+    """Another model: other weights and another dimension."""
+
+    spec = "other colours"
+    fingerprint = "fedcba9876543210"
+
+    def __init__(self) -> None:
+        super().__init__(dim=24)
+
+
 def _colour_of(word: str) -> tuple[int, ...]:
     """The colour of that name; of any other word a colour of its own."""
     try:

@@ -263,6 +263,29 @@ class Catalog:
         assert revision == self.store.revision()
         return index
 
+    def lose(self) -> None:
+        """The saved index is gone."""
+        self.path.unlink(missing_ok=True)
+
+    def live_through(self, steps: list[tuple[str, int, int]]) -> None:
+        """Make changes, drawn from `STEPS`, and check the index after each that asks for it, and at the end."""
+        there: set[int] = set()
+        for what, start, count in steps:
+            numbers = set(range(start, start + count))
+            if what == "add":
+                self.add(sorted(numbers - there))
+                there |= numbers
+            elif what == "remove":
+                self.remove(sorted(numbers & there))
+                there -= numbers
+            elif what == "lose":
+                self.lose()
+            else:
+                self.check(self.index(locked=what == "index"))
+        index = self.index(locked=True)
+        self.check(index)
+        assert len(index) == len(there)
+
     def check(self, index: ExactIndex | ApproximateIndex) -> None:
         """It holds what the catalog holds, and finds it."""
         _, live = self.store.live_embedding_ids(self.model.id)
@@ -378,20 +401,5 @@ def test_whatever_happens_the_index_is_what_the_catalog_is(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
 ) -> None:
     catalog = Catalog(tmp_path_factory.mktemp("catalog"))
-    there: set[int] = set()
-    for what, start, count in steps:
-        numbers = set(range(start, start + count))
-        if what == "add":
-            catalog.add(sorted(numbers - there))
-            there |= numbers
-        elif what == "remove":
-            catalog.remove(sorted(numbers & there))
-            there -= numbers
-        elif what == "lose":
-            catalog.path.unlink(missing_ok=True)
-        else:
-            catalog.check(catalog.index(locked=what == "index"))
-    index = catalog.index(locked=True)
-    catalog.check(index)
-    assert len(index) == len(there)
+    catalog.live_through(steps)
     catalog.store.close()

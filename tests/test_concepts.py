@@ -21,20 +21,10 @@ from clipsearch.library import IndexProgress, Library
 from clipsearch.lock import writer_lock
 from clipsearch.store.models import ModelTable
 from clipsearch.store.records import ModelRecord
-from tests.conftest import ColourEncoder, Notes, save_photo
+from tests.conftest import ColourEncoder, Notes, OtherEncoder, save_photo
 
 NONE = np.empty((0, 16), np.float32)
 SHADES = {"red": (230, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 220), "grey": (128, 128, 128)}
-
-
-class OtherEncoder(ColourEncoder):
-    """Another model: other weights and another dimension."""
-
-    spec = "other colours"
-    fingerprint = "fedcba9876543210"
-
-    def __init__(self) -> None:
-        super().__init__(dim=24)
 
 
 @pytest.fixture(scope="session")

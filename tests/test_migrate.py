@@ -18,17 +18,7 @@ from clipsearch.lock import writer_lock
 from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.thumbnails import thumbnail_path
 from clipsearch.vectors.cache import index_path
-from tests.conftest import ColourEncoder, Notes, save_photo
-
-
-class OtherEncoder(ColourEncoder):
-    """Another model: other weights and another dimension."""
-
-    spec = "other colours"
-    fingerprint = "fedcba9876543210"
-
-    def __init__(self) -> None:
-        super().__init__(dim=24)
+from tests.conftest import ColourEncoder, Notes, OtherEncoder, save_photo
 
 
 @pytest.fixture(autouse=True)

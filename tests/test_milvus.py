@@ -52,6 +52,9 @@ class MilvusCatalog(Catalog):
         assert found is not None
         return found
 
+    def lose(self) -> None:
+        self.collections.drop()
+
     def index(self, *, locked: bool) -> VectorIndex:
         index, revision = current_index(
             self.store, self.model, notify=self.notes, locked=locked, approximate_from=THRESHOLD
@@ -334,20 +337,7 @@ def test_whatever_happens_the_collection_is_what_the_catalog_is(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
 ) -> None:
     catalog = MilvusCatalog(tmp_path_factory.mktemp("catalog"))
-    there: set[int] = set()
-    for what, start, count in steps:
-        numbers = set(range(start, start + count))
-        if what == "add":
-            catalog.add(sorted(numbers - there))
-            there |= numbers
-        elif what == "remove":
-            catalog.remove(sorted(numbers & there))
-            there -= numbers
-        elif what == "lose":
-            catalog.collections.drop()
-        else:
-            catalog.check(catalog.index(locked=what == "index"))
-    catalog.check(catalog.index(locked=True))
+    catalog.live_through(steps)
     catalog.check_stored()
     catalog.store.close()
     catalog.connection.close()

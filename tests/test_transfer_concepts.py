@@ -19,19 +19,9 @@ from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 from clipsearch.transfer.concepts import CONCEPTS_NAME
 from clipsearch.transfer.manifest import FORMATS, MANIFEST_NAME, file_checksum
-from tests.conftest import COLOURS, ColourEncoder, save_photo
+from tests.conftest import COLOURS, ColourEncoder, OtherEncoder, save_photo
 
 forms = pytest.mark.parametrize("form", FORMATS)
-
-
-class OtherEncoder(ColourEncoder):
-    """Another model: other weights and another dimension."""
-
-    spec = "other colours"
-    fingerprint = "fedcba9876543210"
-
-    def __init__(self) -> None:
-        super().__init__(dim=24)
 
 
 @pytest.fixture(autouse=True)

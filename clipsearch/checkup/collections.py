@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from clipsearch.checkup.findings import Checkup, Finding
+from clipsearch.checkup.vector_contents import damaged_cache, differing_vectors, stray_caches
 from clipsearch.errors import LibraryError
 from clipsearch.store.records import ModelRecord
 from clipsearch.vectors.engine import MilvusEngine
@@ -34,27 +35,9 @@ def check_collections(checkup: Checkup, engine: MilvusEngine) -> Iterator[Findin
         )
         return
     for collections, fault in faults:
-        yield Finding(
-            "cache-damaged",
-            1,
-            "vector cache",
-            f"({fault})",
-            collections.model.spec,
-            "repairing makes it again from the catalog",
-            is_damage=True,
-            repairable=True,
-        )
+        yield damaged_cache(fault, collections.model.spec, remedy="repairing makes it again from the catalog")
     if stray:
-        yield Finding(
-            "cache-stray",
-            len(stray),
-            "vector cache",
-            "of no model of this library",
-            stray[0],
-            "repairing deletes it",
-            is_damage=False,
-            repairable=True,
-        )
+        yield stray_caches(len(stray), stray[0])
 
 
 def mend_collections(checkup: Checkup, engine: MilvusEngine) -> None:
@@ -82,14 +65,7 @@ def _fault(checkup: Checkup, collections: ModelCollections) -> str | None:
         return None  # the next search brings it up to date
     if not np.array_equal(collections.connection.ids(saved.name), live):
         return "it does not hold what the catalog holds"
-    index, ids = collections.opened(saved, live), live
-    if checkup.sample is not None and checkup.sample < len(ids):
-        ids = np.sort(checkup.random.choice(ids, checkup.sample, replace=False))
-    well_formed, _ = checkup.store.upkeep.embedding_ids(model)
-    for block, vectors in checkup.store.embeddings(np.intersect1d(ids, well_formed), dim=model.dim):
-        if not np.array_equal(index.vectors(block).astype(np.float16), vectors, equal_nan=True):
-            return "its vectors are not the catalog's"
-    return None
+    return differing_vectors(checkup, model, collections.opened(saved, live), live)
 
 
 def _stray(checkup: Checkup, engine: MilvusEngine, connection: MilvusConnection) -> list[str]:

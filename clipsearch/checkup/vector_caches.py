@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from clipsearch.checkup.findings import Checkup, Finding
+from clipsearch.checkup.vector_contents import damaged_cache, differing_vectors, stray_caches
 from clipsearch.store.records import ModelRecord
 from clipsearch.vectors.cache import current_index, index_path, is_stamped_for
 from clipsearch.vectors.engine import VECTORS_NAME, library_engine
@@ -28,28 +29,11 @@ def check_vector_caches(checkup: Checkup) -> Iterator[Finding]:
         path = index_path(checkup.store.directory, model)
         fault = _fault(checkup, model, path) if path.exists() else None
         if fault is not None:
-            yield Finding(
-                "cache-damaged",
-                1,
-                "vector cache",
-                f"({fault})",
-                _shown(path),
-                "repairing makes it again from the catalog; so does the next search, if its checksum is wrong",
-                is_damage=True,
-                repairable=True,
-            )
+            remedy = "repairing makes it again from the catalog; so does the next search, if its checksum is wrong"
+            yield damaged_cache(fault, _shown(path), remedy=remedy)
     stray = _stray_caches(checkup, models)
     if stray:
-        yield Finding(
-            "cache-stray",
-            len(stray),
-            "vector cache",
-            "of no model of this library",
-            _shown(stray[0]),
-            "repairing deletes it",
-            is_damage=False,
-            repairable=True,
-        )
+        yield stray_caches(len(stray), _shown(stray[0]))
 
 
 def mend_vector_caches(checkup: Checkup) -> None:
@@ -89,15 +73,7 @@ def _fault(checkup: Checkup, model: ModelRecord, path: Path) -> str | None:
         return None  # the next search brings it up to date
     if not np.array_equal(index.ids(), live):
         return "it does not hold what the catalog holds"
-    ids = live
-    if checkup.sample is not None and checkup.sample < len(ids):
-        ids = np.sort(checkup.random.choice(ids, checkup.sample, replace=False))
-    well_formed, _ = checkup.store.upkeep.embedding_ids(model)
-    for block, vectors in checkup.store.embeddings(np.intersect1d(ids, well_formed), dim=model.dim):
-        cached = index.vectors(block).astype(np.float16)
-        if not np.array_equal(cached, vectors, equal_nan=True):
-            return "its vectors are not the catalog's"
-    return None
+    return differing_vectors(checkup, model, index, live)
 
 
 def _stray_caches(checkup: Checkup, models: list[ModelRecord]) -> list[Path]:
