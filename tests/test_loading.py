@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clipsearch.config import CACHE_VARIABLE, data_dir
@@ -52,6 +53,17 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub_reachable.cache_clear()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 21])
+def test_pictures_are_embedded_side_by_side_as_each_on_its_own(count: int) -> None:
+    encoder = load_encoder("mini")
+    height, width = encoder.transform.spec.size
+    pixels = np.random.default_rng(count).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+    together = encoder.encode_pixels(pixels)
+    assert together.shape == (count, encoder.dim)
+    for row, picture in zip(together, pixels, strict=True):
+        np.testing.assert_allclose(row, encoder.encode_pixels(picture[None])[0], atol=1e-5)
 
 
 def test_mini_is_the_bundled_model() -> None:

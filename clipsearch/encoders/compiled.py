@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.cores import available_cores
 from clipsearch.encoders.base import FloatMatrix, l2_normalise
 from clipsearch.encoders.manifest import ModelManifest, read_manifest
 from clipsearch.encoders.sessions import DATA_SUFFIX, first_line, open_prepared, open_session
@@ -22,7 +24,13 @@ if TYPE_CHECKING:
 
 
 _BATCH_SIZE = 32
-"""Rows of one run: larger batches are no faster on CPUs and cost memory."""
+"""Texts of one run: larger batches are no faster on CPUs and cost memory."""
+
+_SLICE = 8
+"""Pictures of one run, likewise."""
+
+_FEW_PICTURES = 3
+"""So many are not worth a session of their own kind."""
 
 
 class CompiledEncoder:
@@ -65,10 +73,15 @@ class CompiledEncoder:
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
         """Embed transformed pictures, uint8 [n, height, width, 3]; float32 [n, dim], unit rows."""
-        batches = [
-            self._run(self._image_session, {"pixels": pixels[start : start + _BATCH_SIZE]})
-            for start in range(0, len(pixels), _BATCH_SIZE)
-        ]
+        batches: Iterable[NDArray[np.float32]]
+        if len(pixels) <= _FEW_PICTURES:
+            batches = [self._embed(self._image_session, pixels)] if len(pixels) else []
+        else:
+            # each picture on one core: cores that share the work on one wait for each other, the more so while other
+            # processes decode on them
+            together = min(_SLICE, -(-len(pixels) // available_cores()))
+            slices = (pixels[start : start + together] for start in range(0, len(pixels), together))
+            batches = self._cores.map(partial(self._embed, self._one_core_image_session), slices)
         return l2_normalise(np.concatenate([np.empty((0, self.dim), np.float32), *batches]))
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
@@ -116,6 +129,14 @@ class CompiledEncoder:
         return self._session("image.onnx")
 
     @cached_property
+    def _one_core_image_session(self) -> Any:
+        return self._session("image.onnx", threads=1)
+
+    @cached_property
+    def _cores(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(available_cores(), thread_name_prefix="embedding")
+
+    @cached_property
     def _text_session(self) -> Any:
         return self._session("text.onnx")
 
@@ -123,11 +144,14 @@ class CompiledEncoder:
     def _wants_attention_mask(self) -> bool:
         return any(item.name == "attention_mask" for item in self._text_session.get_inputs())
 
-    def _session(self, name: str) -> Any:
+    def _session(self, name: str, *, threads: int | None = None) -> Any:
         path = self._towers.get(name, self.directory / name)
         if name in self._towers or path.with_name(name + DATA_SUFFIX).is_file():
-            return open_session(path)  # prepared when it was compiled
-        return open_prepared(path, self.manifest.files.get(name, ""))
+            return open_session(path, threads=threads)  # prepared when it was compiled
+        return open_prepared(path, self.manifest.files.get(name, ""), threads=threads)
+
+    def _embed(self, session: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._run(session, {"pixels": pixels})
 
     def _run(self, session: Any, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         try:

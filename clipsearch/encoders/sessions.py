@@ -78,7 +78,7 @@ def save_optimised(source: Path, target: Path) -> None:
         raise ModelError(f"{source} cannot be prepared ({first_line(error)})") from error
 
 
-def open_prepared(path: Path, digest: str) -> Any:
+def open_prepared(path: Path, digest: str, *, threads: int | None = None) -> Any:
     """Open a graph of a folder that may be read-only, by a prepared copy in the cache, made the first time.
 
     Without a cache that can be written to, the graph itself is opened: the result is the same, later.
@@ -86,6 +86,7 @@ def open_prepared(path: Path, digest: str) -> Any:
     Args:
         path: the graph.
         digest: SHA-256 of its content.
+        threads: as for `open_session`.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -99,12 +100,12 @@ def open_prepared(path: Path, digest: str) -> Any:
         try:
             _prepare(path, folder)
         except (OSError, ModelError):  # no place for it; if it is the graph that is damaged, this says so
-            return open_session(path)
+            return open_session(path, threads=threads)
     try:
-        return open_session(prepared)
+        return open_session(prepared, threads=threads)
     except ModelError:  # damaged; to be made again the next time
         shutil.rmtree(folder, ignore_errors=True)
-        return open_session(path)
+        return open_session(path, threads=threads)
 
 
 def _prepare(path: Path, folder: Path) -> None:

@@ -6,15 +6,19 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import Column, ColumnElement, and_, select
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql import visitors
 
 from clipsearch.errors import LibraryError
 from clipsearch.store.chunks import chunks
 from clipsearch.store.completeness import is_complete, is_embedded
 from clipsearch.store.database import Database
+from clipsearch.store.portable_sql import join_in_order
 from clipsearch.store.revision import current_revision
 from clipsearch.store.tables import Embedding, File, Image
+
+_FILES, _IMAGES, _EMBEDDINGS = File.__table__, Image.__table__, Embedding.__table__
 
 
 class EmbeddingReader:
@@ -47,10 +51,12 @@ class EmbeddingReader:
 
     def embedding_ids_where(self, model_id: int, condition: ColumnElement[bool]) -> NDArray[np.int64]:
         """Ids of the model's embeddings of which a file passes a condition (`FilterCompiler`), int64 [n], ascending."""
+        # what fails is to be left out before its rows in other tables are looked for
+        first, second = (_FILES, _IMAGES) if _asks_of_files(condition) else (_IMAGES, _FILES)
+        held = join_in_order(first, second, File.content_hash == Image.content_hash)
         statement = (
             select(Embedding.id)
-            .join(Image, Image.content_hash == Embedding.content_hash)
-            .join(File, File.content_hash == Embedding.content_hash)
+            .select_from(join_in_order(held, _EMBEDDINGS, Embedding.content_hash == Image.content_hash))
             .where(Embedding.model_id == model_id, condition)
             .distinct()
             .order_by(Embedding.id)
@@ -112,6 +118,12 @@ class EmbeddingReader:
         with self._database.reading() as connection:
             return connection.execute(statement).first() is not None
 
+    def complete_contents(self, model_id: int) -> Iterator[str]:
+        """Every content hash that `is_known`."""
+        statement = select(Image.content_hash).where(is_complete(model_id))
+        with self._database.reading() as connection:
+            yield from connection.execute(statement).scalars()
+
     def embeddings_starting(self, content_hash: str, model_id: int) -> list[tuple[int, NDArray[np.float16]]]:
         """Id and float16 [dim] of up to two embeddings whose content hash begins so."""
         statement = select(Embedding.id, Embedding.vector).where(
@@ -147,3 +159,9 @@ class EmbeddingReader:
                     if seen is not None:
                         found[row_id] = seen
         return found
+
+
+def _asks_of_files(condition: ColumnElement[bool]) -> bool:
+    """Whether a condition is of files' own columns; their content's hash leads to other tables."""
+    columns = (element for element in visitors.iterate(condition) if isinstance(element, Column))
+    return any(column.table is _FILES and column.name != File.content_hash.key for column in columns)

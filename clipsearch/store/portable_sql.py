@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Text, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Join, Text, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -14,6 +14,10 @@ from clipsearch.store.tables import Base
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
+
+
+LOWER = "unicode_lower"
+"""A function that SQLite connections are given: `str.lower`."""
 
 
 def lower(value: Any) -> ColumnElement[str]:
@@ -27,6 +31,14 @@ def is_one_of(column: Any, values: Collection[str]) -> ColumnElement[bool]:
     listed = _JsonTexts(json.dumps(list(values))).table_valued("value")
     found: ColumnElement[bool] = column.in_(select(listed.c.value))
     return found
+
+
+def join_in_order(first: FromClause, second: FromClause, condition: ColumnElement[bool]) -> Join:
+    """A join whose rows of `first` are gone through first, which SQLite would decide by the number of rows alone.
+
+    Where most rows of `first` fail a condition that it knows nothing about, that is several times as slow.
+    """
+    return _JoinInOrder(first, second, condition)
 
 
 def upsert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
@@ -46,6 +58,10 @@ class _Lower(FunctionElement[str]):
     inherit_cache = True
 
 
+class _JoinInOrder(Join):
+    inherit_cache = True
+
+
 class _JsonTexts(FunctionElement[str]):
     name = "texts"
     inherit_cache = True
@@ -53,13 +69,22 @@ class _JsonTexts(FunctionElement[str]):
 
 @compiles(_Lower)
 def _lower(element: _Lower, compiler: Any, **options: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **options)})"
+    # SQLite's own function is ten times as fast, and knows ASCII only: text with as many bytes as characters
+    text = compiler.process(element.clauses, **options)
+    return f"CASE WHEN length({text}) = length(CAST({text} AS BLOB)) THEN lower({text}) ELSE {LOWER}({text}) END"
 
 
 @compiles(_Lower, "postgresql")
 def _lower_by_unicode(element: _Lower, compiler: Any, **options: Any) -> str:
     # the database's own collation may know ASCII only; and what is lowered is compared byte by byte
     return f'(lower(({compiler.process(element.clauses, **options)}) COLLATE "und-x-icu") COLLATE "C")'
+
+
+@compiles(_JoinInOrder, "sqlite")
+def _join_in_order(element: _JoinInOrder, compiler: Any, *, asfrom: bool = False, **options: Any) -> str:
+    # source: sqlite.org/optoverview.html, "Manual Control Of Query Plans Using CROSS JOIN"
+    left, right = (compiler.process(side, asfrom=True, **options) for side in (element.left, element.right))
+    return f"{left} CROSS JOIN {right} ON {compiler.process(element.onclause, **options)}"
 
 
 @compiles(_JsonTexts)

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from clipsearch.lock import writer_lock
 from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.store.database import WRITE, CatalogDamage, DanglingRow, Database
+from clipsearch.store.portable_sql import LOWER
 from clipsearch.store.sqlite_damage import find_damage
 from clipsearch.store.sqlite_file import BUSY_TIMEOUT_S, connect, explain, is_read_only
 
@@ -114,7 +115,7 @@ def _engine(path: Path) -> Engine:
 def _add_functions(connection: Any) -> None:
     """What other databases have and SQLite lacks, or knows for ASCII only; NULL in, NULL out."""
     functions: dict[str, Callable[[Any], Any]] = {
-        "lower": str.lower,
+        LOWER: str.lower,
         "sin": math.sin,
         "cos": math.cos,
         "radians": math.radians,
