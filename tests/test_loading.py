@@ -63,7 +63,7 @@ def test_pictures_are_embedded_side_by_side_as_each_on_its_own(count: int) -> No
     together = encoder.encode_pixels(pixels)
     assert together.shape == (count, encoder.dim)
     for row, picture in zip(together, pixels, strict=True):
-        np.testing.assert_allclose(row, encoder.encode_pixels(picture[None])[0], atol=1e-5)
+        np.testing.assert_allclose(row, encoder.encode_pixels(picture[None])[0], atol=1e-3)  # int8 rounds
 
 
 def test_mini_is_the_bundled_model() -> None:
