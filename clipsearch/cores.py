@@ -10,11 +10,20 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 _CONTROL = Path("/sys/fs/cgroup")
 
 
+_share: list[int] = []
+"""What `take_cores` was told last, if it was."""
+
+
 def available_cores() -> int:
-    """Cores that this process may use, at least 1: its affinity, and no more than its control group's quota."""
+    """Cores that this process may use, at least 1: by its affinity, its control group's quota, and `take_cores`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_quota()
-    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+    return max(1, min([cores, *([math.ceil(quota)] if quota is not None else []), *_share]))
+
+
+def take_cores(cores: int) -> None:
+    """Say that this process shares its machine with others, and that so many cores are its own."""
+    _share[:] = [cores]
 
 
 def cgroup_quota(membership: Path = _MEMBERSHIP, control: Path = _CONTROL) -> float | None:

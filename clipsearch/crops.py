@@ -21,7 +21,7 @@ def decode_crop(content: bytes, box: Box, *, path: Path | None, min_side: int) -
         min_side: what the short side of the part will be scaled down to, in pixels.
 
     Returns:
-        RGB, upright; at least twice `min_side` on its short side where the file has that many pixels.
+        RGB, upright; at least `min_side` on its short side where the file has that many pixels.
 
     Raises:
         ImageReadError: as `decode_image`.

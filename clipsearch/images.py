@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import stat
 import struct
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from clipsearch.addresses import read_file, scheme_of
 from clipsearch.embedded.strip import strip_metadata
 from clipsearch.errors import ImageReadError
 from clipsearch.metadata import ImageMetadata, read_metadata, read_raw_metadata
@@ -56,9 +58,6 @@ _FIRST_SIDEWAYS, _LAST_ORIENTATION = 5, 8
 _MAX_RESIZED_PIXELS = 2**24
 """A strip whose scaled form would have more pixels than this is cropped before it is scaled, not after."""
 
-_DRAFT_FACTOR = 2
-"""JPEGs are decoded at the smallest DCT scale that still leaves this multiple of the wanted size."""
-
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -88,12 +87,7 @@ def read_image_bytes(path: Path) -> bytes:
         ImageReadError: it cannot be read, is empty, or is larger than `MAX_FILE_BYTES`.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            raise ImageReadError(path, "not a regular file")  # reading a pipe would wait for ever
-        if found.st_size > MAX_FILE_BYTES:
-            raise ImageReadError(path, f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB")
-        content = path.read_bytes()
+        content = read_file(path, limit=MAX_FILE_BYTES) if scheme_of(path) is not None else _read_local_file(path)
     except ValueError as error:  # a NUL in the name
         raise ImageReadError(path, "no such file or directory") from error
     except OSError as error:
@@ -103,6 +97,15 @@ def read_image_bytes(path: Path) -> bytes:
     return content
 
 
+def _read_local_file(path: Path) -> bytes:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise ImageReadError(path, "not a regular file")  # reading a pipe would wait for ever
+    if found.st_size > MAX_FILE_BYTES:
+        raise ImageReadError(path, f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB")
+    return path.read_bytes()
+
+
 def content_hash(content: bytes) -> str:
     """XXH3-128 of a file's bytes, 32 hex digits."""
     import xxhash
@@ -110,21 +113,25 @@ def content_hash(content: bytes) -> str:
     return xxhash.xxh3_128_hexdigest(content)
 
 
-def decode_image(content: bytes, *, path: Path | None = None, min_side: int | None = None) -> DecodedImage:
+def decode_image(
+    content: bytes, *, path: Path | None = None, min_side: int | None = None, min_longest: int | None = None
+) -> DecodedImage:
     """Decode a picture: first frame, EXIF orientation applied, alpha on white, 8-bit RGB.
 
     Args:
         content: the whole file.
         path: for the error message, and because only its name tells a RAW file from a TIFF.
-        min_side: what the short side will be scaled down to; lets JPEGs be decoded at a reduced DCT scale
-            of at least twice that. ``None`` decodes at full size; RAW files have their preview decoded.
+        min_side: what the short side will be scaled down to; lets JPEGs be decoded at the smallest DCT scale
+            that leaves as much, of which embeddings show nothing (`tests/benchmarks/reduced_scale.py`: mean
+            cosine 0.998 to decoding at full size). RAW files have their preview decoded.
+        min_longest: likewise, of the long side. With neither, a picture is decoded at full size.
 
     Raises:
         ImageReadError: it is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
     """
     _silence_pillow()
     try:
-        return _decode_any(content, path, min_side)
+        return _decode_any(content, path, _Wanted(min_side, min_longest))
     except ImageReadError:
         raise
     except UnidentifiedImageError as error:
@@ -137,38 +144,52 @@ def decode_image(content: bytes, *, path: Path | None = None, min_side: int | No
         raise ImageReadError(path, f"damaged or truncated ({_one_line(error)})") from error
 
 
-def load_image(path: Path, *, min_side: int | None = None) -> DecodedImage:
+def load_image(path: Path, *, min_side: int | None = None, min_longest: int | None = None) -> DecodedImage:
     """Read and decode a file; see `decode_image`.
 
     Raises:
         ImageReadError: as `read_image_bytes` and `decode_image`.
     """
-    return decode_image(read_image_bytes(path), path=path, min_side=min_side)
+    return decode_image(read_image_bytes(path), path=path, min_side=min_side, min_longest=min_longest)
 
 
-def _decode_any(content: bytes, path: Path | None, min_side: int | None) -> DecodedImage:
+@dataclass(frozen=True)
+class _Wanted:
+    """The least size that a picture may be decoded at; ``None`` of both for its full size."""
+
+    side: int | None
+    longest: int | None
+
+    def scale(self, width: int, height: int) -> float | None:
+        """What a picture of this size may be multiplied with; may be above 1."""
+        short, long = sorted((width, height))
+        scales = [(self.side or 0) / short, (self.longest or 0) / long]
+        return max(scales) if self.side or self.longest else None
+
+
+def _decode_any(content: bytes, path: Path | None, wanted: _Wanted) -> DecodedImage:
     if path is not None and path.suffix.lower() in RAW_SUFFIXES:
         with suppress(NotRawError):
-            return _decode_raw(content, path, min_side)
+            return _decode_raw(content, path, wanted)
     try:
-        return _decode_plain(content, path, min_side)
+        return _decode_plain(content, path, wanted)
     except (SyntaxError, ValueError, RuntimeError, struct.error, OSError):
         stripped = strip_metadata(content)  # which may be all that is wrong
         if stripped is None:
             raise
-        return _decode_plain(stripped, path, min_side)
+        return _decode_plain(stripped, path, wanted)
 
 
-def _decode_plain(content: bytes, path: Path | None, min_side: int | None) -> DecodedImage:
+def _decode_plain(content: bytes, path: Path | None, wanted: _Wanted) -> DecodedImage:
     with Image.open(io.BytesIO(content), formats=_prepare_pillow()) as opened:
-        return _decode_opened(opened, path, min_side)
+        return _decode_opened(opened, path, wanted)
 
 
-def _decode_opened(opened: Image.Image, path: Path | None, min_side: int | None) -> DecodedImage:
+def _decode_opened(opened: Image.Image, path: Path | None, wanted: _Wanted) -> DecodedImage:
     width, height = opened.size
     image_format = opened.format or "?"
     metadata = read_metadata(opened)
-    scaled_size = _load_scaled(opened, path, min_side)
+    scaled_size = _load_scaled(opened, path, wanted)
     if image_format == "PNG":  # its metadata may come after its pixels, while a TIFF is closed by now
         metadata = read_metadata(opened)
     if opened.size != scaled_size:  # some formats turn upright themselves, and then drop the orientation
@@ -179,25 +200,25 @@ def _decode_opened(opened: Image.Image, path: Path | None, min_side: int | None)
     return DecodedImage(turn_upright(to_rgb(opened), orientation), image_format, width, height, metadata)
 
 
-def _decode_raw(content: bytes, path: Path, min_side: int | None) -> DecodedImage:
-    raw = open_raw(content, path=path, min_side=min_side, max_pixels=MAX_PIXELS)
+def _decode_raw(content: bytes, path: Path, wanted: _Wanted) -> DecodedImage:
+    raw = open_raw(content, path=path, min_side=wanted.side or wanted.longest, max_pixels=MAX_PIXELS)
     with raw.picture as picture:
         metadata = read_raw_metadata(content) or read_metadata(raw.preview or picture)
         if metadata.orientation is None:
             metadata = replace(metadata, orientation=raw.stored_orientation)
-        _load_scaled(picture, path, min_side)
+        _load_scaled(picture, path, wanted)
         image = turn_upright(to_rgb(picture), raw.orientation)
     return DecodedImage(image, path.suffix[1:].upper(), raw.width, raw.height, metadata)
 
 
-def _load_scaled(opened: Image.Image, path: Path | None, min_side: int | None) -> tuple[int, int]:
+def _load_scaled(opened: Image.Image, path: Path | None, wanted: _Wanted) -> tuple[int, int]:
     """Decode the pixels, a JPEG's at a reduced scale; returns the size that was to be expected."""
     width, height = opened.size
     if width * height > MAX_PIXELS:
         raise ImageReadError(path, _too_large(f"{width}×{height} pixels"))
-    if min_side is not None and opened.format in ("JPEG", "MPO"):
-        scale = _DRAFT_FACTOR * min_side / min(width, height)
-        opened.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
+    scale = wanted.scale(width, height)
+    if scale is not None and opened.format in ("JPEG", "MPO"):
+        opened.draft("RGB", (max(1, math.ceil(width * scale)), max(1, math.ceil(height * scale))))
     scaled_size = opened.size
     opened.load()
     return scaled_size

@@ -29,6 +29,7 @@ from clipsearch.store.catalog import Catalog
 
 if TYPE_CHECKING:
     from clipsearch.encoders.base import Encoder
+    from clipsearch.ray_settings import RaySettings
 
 __all__ = [
     "FileFailure",
@@ -138,6 +139,7 @@ class Library(Learning):
         prune: bool = False,
         wait_s: float = 0.0,
         progress: Callable[[IndexProgress], None] | None = None,
+        ray: RaySettings | None = None,
     ) -> IndexReport:
         """Bring the catalog up to date with folders, embedding what is new.
 
@@ -152,16 +154,27 @@ class Library(Learning):
             wait_s: how long to wait for another process that writes, in seconds.
             progress: called now and then, from this thread. What it raises ends the run as an interruption does: what
                 was committed stays, and the next run carries on.
+            ray: read and embed on a Ray cluster, whose nodes see the folders under the same paths (docs/ray.md).
 
         Raises:
-            ConfigError: no folder is named or known, or one does not exist or is not a folder.
+            ConfigError: no folder is named or known, or one does not exist or is not a folder; or there is no such
+                cluster.
             LibraryLockedError: another process is writing to this library.
             LibraryError: the disk is full, the library cannot be written to, or a drive went away.
             ModelError: the model cannot be loaded.
         """
+        from indexer.engine import EngineMaker, local_engine
         from indexer.plan import IndexOptions
         from indexer.run import index_folders
 
+        engine: EngineMaker = local_engine
+        shards = None
+        if ray is not None:
+            from indexer.ray_engine.engine import ray_engine
+            from indexer.ray_engine.shards import Shards
+
+            engine = ray_engine(ray, sends_encoder=not self._model.is_loaded_by_spec)
+            shards = Shards(self._store, ray.shards) if ray.shards is not None else None
         report = index_folders(
             self._store,
             [Path(folder).expanduser() for folder in folders],
@@ -170,7 +183,11 @@ class Library(Learning):
             notify=self._notify,
             progress=progress if progress is not None else lambda _: None,
             wait_s=wait_s,
+            engine=engine,
+            keep=shards.keep if shards is not None else None,
         )
+        if shards is not None:
+            shards.finish()
         self._keep_tags_current()
         return report
 

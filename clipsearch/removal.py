@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from clipsearch.addresses import scheme_of
 from clipsearch.errors import ConfigError
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.tables import Failure, File
@@ -48,7 +49,8 @@ def forget_held(store: ImageStore, path: Path) -> Callable[[], int]:
 
 def _rows_at(store: ImageStore, path: Path) -> list[_Rows]:
     # as it is written first: a link in the path may lead elsewhere now, and its target may be gone
-    for candidate in dict.fromkeys([Path(os.path.abspath(path)), path.resolve()]):  # noqa: PTH100 (no links followed)
+    absolute = [Path(os.path.abspath(path)), path.resolve()]  # noqa: PTH100 (no links followed)
+    for candidate in dict.fromkeys(absolute if scheme_of(path) is None else [path]):
         found = [rows for rows in _rows_below(store, candidate) if any(rows.values())]
         if found:
             return found

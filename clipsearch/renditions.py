@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 VIEW_SIDE = 2048
 """Longest side of a picture that is looked at on its own, in pixels."""
 
-_DRAFT_FACTOR = 2
-"""`decode_image` leaves at least this multiple of what it is asked for, so half of a side is asked for."""
-
 
 @dataclass(frozen=True)
 class Rendition:
@@ -78,9 +75,7 @@ def _decode(picture: PictureDetails, *, side: int) -> Image.Image:
     """Decode a file that still holds the picture, with the guards of indexing, at no more than is needed."""
     files = [ContentFile(file.path, picture.content_hash, file.online) for file in picture.files]
     content, path = read_original(files)
-    short, long = sorted((picture.width, picture.height))
-    min_side = -(-side * short // (_DRAFT_FACTOR * max(1, long)))
-    return decode_image(content, path=path, min_side=max(1, min_side)).image
+    return decode_image(content, path=path, min_longest=side).image
 
 
 def _read_preview(library: Path, content_hash: str) -> bytes | None:

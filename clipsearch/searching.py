@@ -211,8 +211,7 @@ class Searching(Browsing):
         from clipsearch.explain import PICTURE_SIDE, explain_picture
 
         encoder = searcher.embedder.encoder
-        # JPEGs are decoded at twice that at least
-        min_side = max(encoder.transform.min_side, PICTURE_SIDE // 2)
+        min_side = max(encoder.transform.min_side, PICTURE_SIDE)
         image, is_preview = searcher.load_picture(picture, min_side=min_side)
         return explain_picture(encoder, image, direction.vector, from_preview=is_preview)
 

@@ -57,6 +57,14 @@ def write_thumbnail(library: Path, content_hash: str, image: Image.Image) -> Non
             _replace(path, thumbnail_jpeg(image))
 
 
+def keep_thumbnail(library: Path, content_hash: str, jpeg: bytes) -> None:
+    """Write a preview that was made elsewhere, as `write_thumbnail` does."""
+    path = thumbnail_path(library, content_hash)
+    with contextlib.suppress(OSError):
+        if not path.exists():
+            _replace(path, jpeg)
+
+
 def thumbnail_jpeg(image: Image.Image, *, longest_side: int = THUMBNAIL_SIDE) -> bytes:
     """A preview as a file: a JPEG with the picture's colours and nothing else of it.
 
@@ -66,7 +74,7 @@ def thumbnail_jpeg(image: Image.Image, *, longest_side: int = THUMBNAIL_SIDE) ->
     """
     scale = min(1.0, longest_side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
+    small = image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP)
     profile = image.info.get("icc_profile")
     small.info = {}  # Pillow would copy comments into the preview
     written = io.BytesIO()

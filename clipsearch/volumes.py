@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipsearch.addresses import scheme_of
 from clipsearch.store.records import RootPlace, RootRecord
 
 
@@ -45,8 +46,11 @@ def is_online(root: RootPlace) -> bool:
     """Whether a root's pictures can be there: not if it is missing, emptied, or on another drive than before.
 
     An empty folder where pictures used to be is taken for the mount point of an unplugged drive; a root that is
-    not known to be without files (`RootRecord.files`) is taken to have some.
+    not known to be without files (`RootRecord.files`) is taken to have some. One at an address is never there
+    (`clipsearch.addresses`).
     """
+    if scheme_of(root.path) is not None:
+        return False
     try:
         if root.volume_id is not None and _volume_id(root.path) != root.volume_id:
             return False

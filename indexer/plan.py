@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipsearch import addresses
+from clipsearch.addresses import scheme_of
 from clipsearch.errors import ConfigError
 from clipsearch.reports import FileFailure
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FailureRecord, RootRecord, SeenFile
 from clipsearch.volumes import is_online, place_of
 from indexer.scan import ScannedFile, scan
+from indexer.scan_store import scan_store
 
 _TELL_EVERY = 256
 
@@ -52,6 +55,8 @@ class Place:
     @property
     def online(self) -> bool:
         """Whether there can be pictures."""
+        if scheme_of(self.base) is not None:
+            return addresses.is_directory(self.base)
         return self.moved or (is_online(self.root) if self.root is not None else self.folder.is_dir())
 
 
@@ -89,6 +94,7 @@ def locate(store: ImageStore, folder: Path) -> Place:
     Raises:
         ConfigError: it is not there or is not a folder, and that is not because its root is offline.
     """
+    folder = addresses.as_path(folder)
     resolved = _absolute(folder)
     roots = store.roots.all()
     around = [root for root in roots if resolved.is_relative_to(root.path)]
@@ -98,6 +104,8 @@ def locate(store: ImageStore, folder: Path) -> Place:
             _check_is_folder(folder)
         return Place(resolved, root.path, _relative(resolved, root.path), root)
     _check_is_folder(folder)
+    if scheme_of(resolved) is not None:
+        return Place(resolved, resolved, "", None)
     place = place_of(resolved)
     for root in roots:
         if place.volume_id is None or root.volume_id != place.volume_id or root.volume_path is None:
@@ -138,7 +146,10 @@ def plan_folder(
 
     take = known.pop  # what is found is taken out of what is known: the rest is gone
     others = {root.path for root in store.roots.all() if place.root is None or root.id != place.root.id}
-    files = scan(place.base, prefix=place.prefix, without=others, on_error=on_error)
+    if scheme_of(place.base) is not None:
+        files = scan_store(place.base, prefix=place.prefix, on_error=on_error)
+    else:
+        files = scan(place.base, prefix=place.prefix, without=others, on_error=on_error)
     for number, file in enumerate(files):
         if number % _TELL_EVERY == 0:
             scanned()
@@ -164,7 +175,20 @@ def plan_folder(
     return plan
 
 
+def is_there_now(place: Place) -> bool:
+    """Whether the folder is still there, in mid-run."""
+    if scheme_of(place.base) is not None:
+        return addresses.is_directory(place.base)
+    if place.root is None or place.moved:
+        return place.base.is_dir()
+    return is_online(place.root)
+
+
 def _check_is_folder(folder: Path) -> None:
+    if scheme_of(folder) is not None:
+        if not addresses.is_directory(folder):
+            raise ConfigError(f"there is nothing at {addresses.address_of(folder)}, or it cannot be reached")
+        return
     if not folder.exists():
         raise ConfigError(f"there is no folder {folder}")
     if not folder.is_dir():
@@ -172,6 +196,8 @@ def _check_is_folder(folder: Path) -> None:
 
 
 def _absolute(folder: Path) -> Path:
+    if scheme_of(folder) is not None:
+        return folder
     resolved = folder.resolve()
     # POSIX lets "//photos" stand beside "/photos"; the catalog holds one of them
     return Path("/" + str(resolved).lstrip("/")) if str(resolved).startswith("//") else resolved

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from clipsearch.addresses import as_path, scheme_of
 from clipsearch.errors import ConfigError
 from clipsearch.reports import IndexPreview
 from clipsearch.store.image_store import ImageStore
@@ -31,9 +32,13 @@ def preview(store: ImageStore, folders: Iterable[Path], *, options: IndexOptions
 def wanted_folders(store: ImageStore, folders: Iterable[Path]) -> list[Path]:
     """The folders, with the roots inside them that are other file systems; every root if no folder is named."""
     roots = [root.path for root in store.roots.all()]
-    named = list(folders)
-    inside = [root for root in roots for folder in named if root.is_relative_to(folder.absolute())]
+    named = [as_path(folder) for folder in folders]
+    inside = [root for root in roots for folder in named if root.is_relative_to(_absolute(folder))]
     wanted = list(dict.fromkeys([*named, *inside])) if named else roots
     if not wanted:
         raise ConfigError("no folder is named; say which to index, for example: clipsearch index ~/Pictures")
     return wanted
+
+
+def _absolute(folder: Path) -> Path:
+    return folder if scheme_of(folder) is not None else folder.absolute()

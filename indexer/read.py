@@ -16,7 +16,7 @@ from clipsearch.images import DecodedImage, ImageTransform, content_hash, decode
 from clipsearch.metadata import ImageMetadata
 from clipsearch.parts import parts_of
 from clipsearch.perceptual_hash import fingerprint
-from clipsearch.thumbnails import THUMBNAIL_SIDE, write_thumbnail
+from clipsearch.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg, write_thumbnail
 from indexer.stopwatch import Stopwatch
 
 if TYPE_CHECKING:  # it comes with the whole store, which a decoding process has no use for
@@ -36,6 +36,7 @@ class FileContent:
         format: Pillow's name of the format.
         metadata: what the file says of itself; ``None`` if it was not decoded.
         fingerprint: to know the picture again in another form; ``None`` if it was not decoded.
+        preview: a JPEG, where it was asked for; ``None`` if it was not decoded.
         failure: why it cannot be used; ``None`` if it can.
         seconds: that each stage of it took.
     """
@@ -47,8 +48,14 @@ class FileContent:
     format: str = ""
     metadata: ImageMetadata | None = None
     fingerprint: bytes | None = None
+    preview: bytes | None = None
     failure: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether there is something to embed."""
+        return self.pixels is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +70,12 @@ class ReadFile(FileContent):
 
 
 def read_content(
-    path: Path, *, transform: ImageTransform, is_embedded: Callable[[str], bool], thumbnails: Path | None
+    path: Path,
+    *,
+    transform: ImageTransform,
+    is_embedded: Callable[[str], bool],
+    thumbnails: Path | None,
+    with_preview: bool = False,
 ) -> FileContent:
     """Read a file's bytes once; hash them, and decode them unless their content is embedded already.
 
@@ -72,10 +84,10 @@ def read_content(
         transform: brings the picture to the encoder's input size.
         is_embedded: whether the content with a hash needs no decoding.
         thumbnails: the library that the preview goes to; ``None`` writes none.
+        with_preview: give the preview.
     """
-    min_side = transform.min_side
-    if thumbnails is not None:
-        min_side = max(min_side, THUMBNAIL_SIDE // 2)  # decoded at twice that, at least
+    longest = THUMBNAIL_SIDE if thumbnails is not None or with_preview else None
+    preview = None
     watch = Stopwatch()
     try:
         with watch.time("read"):
@@ -85,12 +97,15 @@ def read_content(
         if is_embedded(digest):
             return FileContent(digest, seconds=watch.seconds)
         with watch.time("decode"):
-            decoded = decode_image(content, path=path, min_side=min_side)
+            decoded = decode_image(content, path=path, min_side=transform.min_side, min_longest=longest)
         with watch.time("scale"):
             pixels = _views(decoded, transform)
         if thumbnails is not None:
             with watch.time("preview"):
                 write_thumbnail(thumbnails, digest, decoded.image)
+        if with_preview:
+            with watch.time("preview"):
+                preview = thumbnail_jpeg(decoded.image)
         with watch.time("fingerprint"):
             seen = fingerprint(decoded.image)
     except ImageReadError as error:
@@ -105,6 +120,7 @@ def read_content(
         decoded.format,
         decoded.metadata,
         seen,
+        preview,
         seconds=watch.seconds,
     )
 

@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from clipsearch.addresses import exists, scheme_of
 from clipsearch.images import IMAGE_SUFFIXES
 from clipsearch.store.catalog import CATALOG_NAME
 
@@ -109,6 +110,19 @@ def _walk(
 def is_junk(name: str) -> bool:
     """Whether a directory or file of this name is passed over."""
     return name.startswith(".") or name.lower() in JUNK_DIRECTORIES
+
+
+def still_exists(path: Path) -> bool:
+    """Whether there is such a file, readable or not; one deleted since it was scanned is no failure."""
+    if scheme_of(path) is not None:
+        return exists(path)
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -51,12 +51,14 @@ class Settings:
         thumbnails: the library that previews go to; ``None`` for none.
         time_limit_s: seconds that a file may take.
         memory_limit_bytes: address space that the process may take.
+        with_preview: give each file's preview, too.
     """
 
     transform: ImageTransform
     thumbnails: Path | None
     time_limit_s: float
     memory_limit_bytes: int
+    with_preview: bool = False
 
 
 def send(stream: IO[bytes], message: object) -> None:
@@ -110,7 +112,13 @@ def main() -> None:
 
 def _read(path: Path, settings: Settings, is_embedded: Callable[[str], bool]) -> FileContent:
     try:
-        return read_content(path, transform=settings.transform, is_embedded=is_embedded, thumbnails=settings.thumbnails)
+        return read_content(
+            path,
+            transform=settings.transform,
+            is_embedded=is_embedded,
+            thumbnails=settings.thumbnails,
+            with_preview=settings.with_preview,
+        )
     except Exception as error:  # a picture so odd that decoding it went well and scaling it did not
         what = " ".join(str(error).split())[:200] or type(error).__name__
         return FileContent(failure=f"cannot be scaled ({what})")

@@ -49,6 +49,7 @@ class DecodingPool:
         workers: int,
         time_limit_s: float = 30.0,
         memory_limit_bytes: int = 4 * 2**30,
+        with_preview: bool = False,
     ) -> None:
         """Prepare a pool; nothing is started yet.
 
@@ -59,8 +60,9 @@ class DecodingPool:
             time_limit_s: seconds that a file may take to be read and decoded.
             memory_limit_bytes: address space that a process may take. It holds on Linux; elsewhere only the
                 cap on pixels (`clipsearch.images.MAX_PIXELS`) bounds what a file can take.
+            with_preview: give each file's preview, too.
         """
-        self._settings = Settings(transform, thumbnails, time_limit_s, memory_limit_bytes)
+        self._settings = Settings(transform, thumbnails, time_limit_s, memory_limit_bytes, with_preview)
         self._workers = workers
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._feeders: list[_Feeder] = []

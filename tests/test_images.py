@@ -322,9 +322,9 @@ def test_reduced_scale_decoding_equals_full_decoding(size: tuple[int, int], min_
     transform = ImageTransform(ImageSpec(size=(min_side, min_side)))
     full, reduced = decode_image(content), decode_image(content, min_side=min_side)
     assert (reduced.width, reduced.height) == size
-    assert min(reduced.image.size) >= min(2 * min_side, *size)
+    assert min(reduced.image.size) >= min(min_side, *size)
     difference = transform(full.image).astype(int) - transform(reduced.image)
-    assert np.abs(difference).mean() < 2
+    assert np.abs(difference).mean() < 3
 
 
 # what cannot be read

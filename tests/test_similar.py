@@ -206,7 +206,7 @@ def test_a_small_part_of_a_large_photo_is_decoded_finely(tmp_path: Path) -> None
     """At the scale that is enough for the whole photo, the part would have a few pixels only."""
     Image.effect_noise((3200, 2400), 60).convert("RGB").save(tmp_path / "large.jpg")
     content = (tmp_path / "large.jpg").read_bytes()
-    assert decode_crop(content, Box(100, 100, 300, 300), path=None, min_side=64).size == (150, 150)
+    assert decode_crop(content, Box(100, 100, 300, 300), path=None, min_side=64).size == (75, 75)
     assert decode_crop(content, Box(100, 100, 100, 100), path=None, min_side=64).size == (100, 100)
     assert min(decode_crop(content, Box(0, 0, 100, 100, "%"), path=None, min_side=64).size) < 400
 

@@ -128,7 +128,7 @@ def _make_again(library: Path, digest: str, path: Path) -> bool:
         content = read_image_bytes(path)
         if content_hash(content) != digest:
             return False
-        write_thumbnail(library, digest, decode_image(content, path=path, min_side=THUMBNAIL_SIDE // 2).image)
+        write_thumbnail(library, digest, decode_image(content, path=path, min_longest=THUMBNAIL_SIDE).image)
     except ImageReadError:
         return False
     return True

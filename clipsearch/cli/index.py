@@ -10,8 +10,10 @@ import click
 from clipsearch.cli.options import Settings, common_options, encoder_options, wait_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import progress_reporter
+from clipsearch.cli.ray_options import ray_options
 from clipsearch.cli.report import format_preview, format_report, format_stages, preview_to_json, report_to_json
 from clipsearch.cli.suggestions import suggest_presets
+from clipsearch.ray_settings import RaySettings
 
 
 @click.command()
@@ -29,6 +31,7 @@ from clipsearch.cli.suggestions import suggest_presets
 @click.option("--prune", is_flag=True, help="Remove what is gone, even if that is more than half of a folder.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only show what would be read and removed.")
 @wait_option
+@ray_options
 @click.option("--profile", is_flag=True, help="Show where the time went, stage by stage.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 @common_options
@@ -47,10 +50,12 @@ def index(
     wait_s: float,
     profile: bool,
     as_json: bool,
+    ray: RaySettings | None,
 ) -> None:
     """Add folders of pictures to the library, or bring them up to date.
 
-    Without FOLDER, every folder of the library. Only new and changed pictures are embedded; renamed, moved and
+    Without FOLDER, every folder of the library. A folder may be an address that fsspec opens, such as
+    s3://bucket/photos (docs/ray.md). Only new and changed pictures are embedded; renamed, moved and
     copied ones cost nothing. Pictures that are gone are removed from the library, unless their drive is not
     there, or they are more than half of a folder. An interrupted run carries on where it stopped. A file that
     cannot be read is skipped with its reason (see: clipsearch failures).
@@ -62,6 +67,7 @@ def index(
       clipsearch index ~/Pictures --dry-run
       clipsearch index ~/Pictures --profile
       clipsearch index ~/Pictures /media/photos --model base
+      clipsearch index --engine ray --ray-address 10.0.0.5:6379 /mnt/archive s3://bucket/photos
       clipsearch --library /media/photos/.clipsearch index /media/photos
     """
     from clipsearch.cli.saved import format_new_match
@@ -83,6 +89,7 @@ def index(
                 prune=prune,
                 wait_s=wait_s,
                 progress=reporter.update,
+                ray=ray,
             )
             matches = library.new_matches() if report.indexed else []
     if dry_run:

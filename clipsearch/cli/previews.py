@@ -32,6 +32,6 @@ def _made_from_file(result: SearchResult) -> bytes | None:
     from clipsearch.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
 
     try:
-        return thumbnail_jpeg(load_image(result.path, min_side=THUMBNAIL_SIDE // 2).image)
+        return thumbnail_jpeg(load_image(result.path, min_longest=THUMBNAIL_SIDE).image)
     except ImageReadError:  # gone or damaged since it was indexed; the result is shown without a picture
         return None

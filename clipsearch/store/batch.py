@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,14 @@ def write_batch(connection: Connection, batch: Batch, model_id: int) -> None:
         end_leases(connection, batch.root_id, [item.relative_path for item in seen])
 
 
+def image_values(image: NewImage) -> dict[str, Any]:
+    """What the catalog says of a content, by column, but its keywords."""
+    known = asdict(image.metadata)
+    del known["keywords"]
+    header = {name: getattr(image, name) for name in ("width", "height", "format", "fingerprint")}
+    return {**header, **known, "metadata_version": METADATA_VERSION}
+
+
 def to_blob(embedding: NDArray[np.floating]) -> bytes:
     """An embedding as it is stored: float16, little-endian, [dim]."""
     return embedding.astype("<f2").tobytes()
@@ -60,12 +69,7 @@ def to_blob(embedding: NDArray[np.floating]) -> bytes:
 def _write_images(connection: Connection, images: Sequence[NewImage]) -> None:
     if not images:
         return
-    rows = []
-    for item in images:
-        known = asdict(item.metadata)
-        del known["keywords"]
-        header = {name: getattr(item, name) for name in ("content_hash", "width", "height", "format", "fingerprint")}
-        rows.append({**header, **known, "metadata_version": METADATA_VERSION})
+    rows = [{"content_hash": item.content_hash, **image_values(item)} for item in images]
     statement = upsert(connection, Image)
     fresh = {name: statement.excluded[name] for name in rows[0] if name != "content_hash"}
     connection.execute(statement.on_conflict_do_update(index_elements=["content_hash"], set_=fresh), rows)

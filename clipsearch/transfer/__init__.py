@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from clipsearch.transfer.manifest import (
     write_manifest,
 )
 from clipsearch.transfer.npz import read_npz, write_npz
-from clipsearch.transfer.parquet import import_pyarrow, read_parquet, write_parquet
+from clipsearch.transfer.parquet import IMAGES_NAME, SUFFIX, import_pyarrow, read_parquet, write_parquet
 from clipsearch.vectors.cache import current_index
 
 __all__ = ["ExportReport", "ImportReport", "export_library", "import_library"]
@@ -91,11 +92,11 @@ def export_library(store: ImageStore, directory: Path, *, form: str = "npz") -> 
         if form == "npz":
             write_npz(unfinished, counter, dim=dim, embeddings=embeddings)
         else:
-            write_parquet(unfinished, counter, dim=dim)
+            write_parquet(unfinished / IMAGES_NAME, counter, dim=dim)
         concepts = snapshot.concepts()
         write_concepts(unfinished, concepts)
         checksums = {path.name: file_checksum(path) for path in sorted(unfinished.iterdir())}
-        exported = _exported(model) if model is not None else None
+        exported = exported_model(model) if model is not None else None
         write_manifest(unfinished, Manifest(form, exported, snapshot.roots, images, embeddings, checksums))
     return ExportReport(images, embeddings, counter.files, len(concepts.concepts))
 
@@ -178,7 +179,11 @@ def _read(directory: Path, manifest: Manifest) -> Iterator[list[ExchangedImage]]
     dim = manifest.model.dim if manifest.model is not None else 0
     if manifest.form == "npz":
         return read_npz(directory, dim=dim, embeddings=manifest.embeddings, roots=len(manifest.roots))
-    return read_parquet(directory, dim=dim, roots=len(manifest.roots))
+    names = [name for name in manifest.checksums if name.endswith(SUFFIX)]
+    if not names:
+        raise ValueError("it names no pictures")
+    files = (read_parquet(directory / name, dim=dim, roots=len(manifest.roots)) for name in names)
+    return chain.from_iterable(files)
 
 
 def _check_contents(directory: Path, manifest: Manifest) -> int:
@@ -213,7 +218,8 @@ def _are_sound(images: list[ExchangedImage], dim: int) -> bool:
     return not vectors or bool(unit_vectors(np.frombuffer(b"".join(vectors), "<f2").reshape(-1, dim)).all())
 
 
-def _exported(model: ModelRecord) -> ExportedModel:
+def exported_model(model: ModelRecord) -> ExportedModel:
+    """What a manifest says of a model."""
     return ExportedModel(model.spec, model.fingerprint, model.dim, model.precision, model.parity)
 
 

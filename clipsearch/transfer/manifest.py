@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from clipsearch.addresses import scheme_of
 from clipsearch.encoders.parity import Parity
 from clipsearch.errors import ConfigError
 from clipsearch.store.exchange import ExchangedRoot
@@ -105,7 +106,7 @@ def file_checksum(path: Path) -> str:
 
 def is_absolute_somewhere(path: str) -> bool:
     """Whether a path is absolute, also on the other kind of system: there is nothing at such a one here."""
-    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or scheme_of(Path(path)) is not None
 
 
 def _checksum_of(path: Path) -> str:

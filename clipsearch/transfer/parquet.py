@@ -1,4 +1,4 @@
-"""An export as ``images.parquet``, for data frames and databases.
+"""An export as ``images.parquet``, or as several files ``images-….parquet``, for data frames and databases.
 
 One row per content: ``content_hash``, ``width``, ``height``, ``format``, the metadata, ``keywords``, ``files``
 (``root`` is an index into the manifest's ``roots``), ``tags`` (``score`` is null from a person, and ``present`` false
@@ -24,6 +24,7 @@ from clipsearch.store.path_text import path_to_text, text_to_path
 from clipsearch.transfer.rows import from_row, to_row
 
 IMAGES_NAME = "images.parquet"
+SUFFIX = ".parquet"
 
 _ROW_GROUP = 10 * CHUNK
 """Contents that are written, and held in memory, at a time."""
@@ -43,11 +44,11 @@ def import_pyarrow() -> Any:
     return pyarrow
 
 
-def write_parquet(directory: Path, blocks: Iterable[list[ExchangedImage]], *, dim: int) -> None:
-    """Write contents as they come, one group of rows in memory at a time."""
+def write_parquet(path: Path, blocks: Iterable[list[ExchangedImage]], *, dim: int) -> None:
+    """Write contents into a file as they come, one group of rows in memory at a time."""
     pyarrow = import_pyarrow()
     schema = _schema(pyarrow, dim)
-    with pyarrow.parquet.ParquetWriter(directory / IMAGES_NAME, schema, compression="zstd") as writer:
+    with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         group: list[ExchangedImage] = []
         for block in blocks:
             group += block
@@ -57,11 +58,11 @@ def write_parquet(directory: Path, blocks: Iterable[list[ExchangedImage]], *, di
         writer.write_table(_table(pyarrow, schema, group))
 
 
-def read_parquet(directory: Path, *, dim: int, roots: int) -> Iterator[list[ExchangedImage]]:
+def read_parquet(path: Path, *, dim: int, roots: int) -> Iterator[list[ExchangedImage]]:
     """Read contents in blocks.
 
     Args:
-        directory: where the file is.
+        path: the file.
         dim: that their embeddings must have.
         roots: how many roots their files may name.
 
@@ -71,7 +72,7 @@ def read_parquet(directory: Path, *, dim: int, roots: int) -> Iterator[list[Exch
     """
     pyarrow = import_pyarrow()
     try:
-        with pyarrow.parquet.ParquetFile(directory / IMAGES_NAME) as file:
+        with pyarrow.parquet.ParquetFile(path) as file:
             schema = _schema(pyarrow, dim)
             without_tags = schema.remove(schema.get_field_index("tags"))  # as it was before these were kept
             if not (file.schema_arrow.equals(schema) or file.schema_arrow.equals(without_tags)):
@@ -80,6 +81,22 @@ def read_parquet(directory: Path, *, dim: int, roots: int) -> Iterator[list[Exch
                 yield _images(batch, dim, roots)
     except pyarrow.ArrowException as error:
         raise ValueError(str(error).partition("\n")[0]) from error
+
+
+def count_parquet(path: Path, *, dim: int) -> tuple[int, int]:
+    """How many contents and embeddings a file holds each of whose contents has one, by its footer alone.
+
+    Raises:
+        ValueError: as `read_parquet`; also `OSError`.
+    """
+    pyarrow = import_pyarrow()
+    try:
+        footer = pyarrow.parquet.read_metadata(path)
+    except pyarrow.ArrowException as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
+    groups = (footer.row_group(number) for number in range(footer.num_row_groups))
+    values = sum(group.column(group.num_columns - 1).num_values for group in groups)  # the embeddings come last
+    return footer.num_rows, values // dim
 
 
 def _schema(pyarrow: Any, dim: int) -> Any:
