@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         LibraryError,
         LibraryLockedError,
         ModelError,
+        NoLibraryError,
         QueryError,
         SchemaVersionError,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "LibraryLockedError",
     "LibraryStatus",
     "ModelError",
+    "NoLibraryError",
     "QueryError",
     "SchemaVersionError",
     "SearchResult",

@@ -8,6 +8,7 @@
     ├── IndexMismatchError     the library holds another model's vectors than the one asked for
     ├── LibraryError           the library's own files cannot be used (missing, damaged, full disk)
     │   ├── LibraryLockedError     another process is writing (holder)
+    │   ├── NoLibraryError         there is none yet
     │   └── SchemaVersionError     written by a newer clipsearch
     ├── ModelError             a model is unknown, unreachable, damaged or fails its parity check
     └── QueryError             the query cannot be answered as asked
@@ -28,6 +29,7 @@ __all__ = [
     "LibraryError",
     "LibraryLockedError",
     "ModelError",
+    "NoLibraryError",
     "QueryError",
     "SchemaVersionError",
 ]
@@ -74,6 +76,10 @@ class LibraryLockedError(LibraryError):
         self.holder = holder
         who = holder or "another process"
         super().__init__(f"{who} is writing to the library {library}; wait for it to end, or stop it, and try again")
+
+
+class NoLibraryError(LibraryError):
+    """There is no library where one was looked for; indexing makes it."""
 
 
 class SchemaVersionError(LibraryError):

@@ -37,8 +37,8 @@ class Server:
                 self.process.stdout.close()
 
 
-def start_ui(folder: Path, *options: str, cache: Path, log: Path) -> Server:
-    """Start ``clipsearch ui`` over a library, which need not be there, and wait until it says its address."""
+def start_ui(folder: Path | str, *options: str, cache: Path, log: Path) -> Server:
+    """Start ``clipsearch ui`` over a library, there or not, and wait until it says its address."""
     environment = {**os.environ, "CLIPSEARCH_CACHE": str(cache), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "clipsearch", "--library", str(folder), "ui", "--no-browser", *options]
     with log.open("w") as errors:
@@ -48,4 +48,4 @@ def start_ui(folder: Path, *options: str, cache: Path, log: Path) -> Server:
     if not url:
         process.stdout.close()
         pytest.fail(f"clipsearch ui ended with status {process.wait(timeout=30)}: {log.read_text()}")
-    return Server(url, folder, process)
+    return Server(url, Path(folder), process)

@@ -18,7 +18,7 @@ from clipsearch.results import SearchResult, Sort
 from ui.filter_line import parts_of_filter
 from ui.named_pictures import admitted
 from ui.search_state import SearchState
-from ui.shared import library
+from ui.shared import searchable, searchable_name
 
 if TYPE_CHECKING:
     from clipsearch.calibration import MinMatch
@@ -110,7 +110,7 @@ def answer(state: SearchState, uploads: Sequence[Path] = ()) -> Answer:
         ImageReadError: a picture of the query cannot be read.
     """
     query = asked_query(state, uploads)
-    key = (library().path, library().revision(), query, state.box, state.sort, state.fold, state.page)
+    key = (searchable_name(), searchable().revision(), query, state.box, state.sort, state.fold, state.page)
     held: tuple[object, Answer] | None = st.session_state.get(_HELD)
     if held is not None and held[0] == key:
         return held[1]
@@ -153,7 +153,7 @@ def filters_to_drop(state: SearchState) -> list[tuple[Filter, SearchState]]:
     found = []
     for number, part in enumerate(parts):
         left = _all_of(parts[:number] + parts[number + 1 :])
-        if library().search(str(Query((), left)) if left is not None else EVERYTHING, k=1):
+        if searchable().search(str(Query((), left)) if left is not None else EVERYTHING, k=1):
             in_line = tuple(kept for at, kept in enumerate(typed_parts) if at != number)
             in_filters = tuple(kept for at, kept in enumerate(picked_parts, len(typed_parts)) if at != number)
             line, filters = Query(typed.terms, _all_of(in_line)), Query(picked.terms, _all_of(in_filters))
@@ -167,18 +167,18 @@ class FacetsHolder:
     def __init__(self) -> None:
         """Hold none yet."""
         self._lock = threading.Lock()
-        self._held: tuple[tuple[Path, int], float, Facets] | None = None
+        self._held: tuple[tuple[str, int], float, Facets] | None = None
 
     def facets(self) -> Facets:
         """`clipsearch.library.Library.facets`, of up to `_FACETS_AGE_S` ago."""
-        key = (library().path, library().revision())
+        key = (searchable_name(), searchable().revision())
         with self._lock:  # who comes meanwhile waits for what is being counted
             if self._held is not None:
                 held_key, counted_at, facets = self._held
                 is_young = time.monotonic() - counted_at < _FACETS_AGE_S
                 if held_key == key or (held_key[0] == key[0] and is_young and facets.total):
                     return facets
-            facets = library().facets()
+            facets = searchable().facets()
             self._held = (key, time.monotonic(), facets)
             return facets
 
@@ -206,7 +206,7 @@ def _in_order(query: Query, state: SearchState) -> Answer:
         found = _page_of(query, state)
         return Answer(query, tuple(found[:PAGE_SIZE]), len(found) > PAGE_SIZE, "nearest")
     found = _page_of(query, state, min_match="possible")
-    matches = bool(found) or bool(library().search(str(query), k=1, min_match="possible"))
+    matches = bool(found) or bool(searchable().search(str(query), k=1, min_match="possible"))
     if not matches:
         found = _page_of(query, state)
     ordered: Ordered = "matches" if matches else "nearest"
@@ -231,11 +231,11 @@ def _page_of(query: Query, state: SearchState, *, min_match: MinMatch = "any") -
     }
     if not state.box:
         line = str(query) if query.terms or query.filter is not None else EVERYTHING
-        return library().search(line, min_match=min_match, **shown)
+        return searchable().search(line, min_match=min_match, **shown)
     term = query.terms[0] if len(query.terms) == 1 else None
     if not isinstance(term, ImageTerm):
         raise QueryError("a part is of one picture; look for that picture alone")
-    return library().similar(
+    return searchable().similar(
         f"~{term.reference}", box=Box.parse(state.box), where=str(Query((), query.filter)), **shown
     )
 

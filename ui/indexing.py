@@ -43,8 +43,9 @@ class WorkState:
         running: it has not ended.
         stopping: it was asked to stop, and has not ended yet.
         stopped: it ended because it was asked to.
-        done: files, or pictures, dealt with.
+        done: files, pictures or concepts dealt with.
         total: of how many; ``None`` before that is known.
+        of: what is counted, as `IndexProgress.of`.
         images_per_second: since the first of them.
         remaining_s: seconds left; ``None`` while they cannot be told.
         report: what was done, if it came to its end.
@@ -60,6 +61,7 @@ class WorkState:
     stopped: bool = False
     done: int = 0
     total: int | None = None
+    of: Literal["picture", "concept"] = "picture"
     images_per_second: float = 0.0
     remaining_s: float | None = None
     report: IndexReport | MigrationReport | None = None
@@ -159,6 +161,7 @@ class BackgroundWork:
         self._set(
             done=progress.done,
             total=progress.total,
+            of=progress.of,
             images_per_second=progress.images_per_second,
             remaining_s=progress.remaining_s,
         )

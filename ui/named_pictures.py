@@ -12,7 +12,7 @@ from pathlib import Path
 from clipsearch.errors import QueryError
 from clipsearch.query import ImageTerm, Query, Term, parse_query
 from ui import strings
-from ui.shared import library, reads_any_picture
+from ui.shared import library, reads_any_picture, remote_library
 
 
 def admitted(query: Query) -> Query:
@@ -52,7 +52,7 @@ def _admitted(term: Term) -> Term:
 
 def _content_of(path: str) -> str:
     try:
-        found = library().content_at(Path(path).expanduser())
+        found = library().content_at(Path(path).expanduser()) if remote_library() is None else None
     except (RuntimeError, ValueError, OSError):  # a home that nobody has, a name that no file can have
         found = None
     if found is None:

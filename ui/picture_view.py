@@ -16,6 +16,7 @@ from clipsearch.errors import ClipSearchError, QueryError
 from clipsearch.explain import Explanation
 from clipsearch.file_manager import open_folder
 from clipsearch.query import ImageTerm
+from clipsearch.remote.library import RemoteExplanation
 from clipsearch.results import SearchResult
 from ui import strings_search as strings
 from ui.addresses import picture_url
@@ -26,7 +27,7 @@ from ui.picture_facts import picture_facts
 from ui.plain import plain
 from ui.result_grid import alt_text, focus_on_return
 from ui.search_state import SearchState, current_state, go
-from ui.shared import library
+from ui.shared import remote_library, searchable
 from ui.small_map import small_map
 
 BOX_KEY = "search_box"
@@ -38,7 +39,7 @@ def picture_view(state: SearchState, uploads: Sequence[Path]) -> None:
     given = _answer(state, uploads)
     _navigation(state, uploads, given)
     try:
-        details = library().picture(state.view)
+        details = searchable().picture(state.view)
     except QueryError:
         st.warning(strings.NOT_THERE, icon=":material/image_not_supported:")
         return
@@ -165,13 +166,13 @@ def _heat(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> 
     st.caption(strings.HEAT_FROM_PREVIEW if found.from_preview else strings.HEAT)
 
 
-def _explanation(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> Explanation:
+def _explanation(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> Explanation | RemoteExplanation:
     query = asked_query(state, uploads)
     if state.box:
         (term,) = query.terms
         assert isinstance(term, ImageTerm)
-        return library().explain_similar(result, f"~{term.reference}", box=Box.parse(state.box))
-    return library().explain(result, str(query))
+        return searchable().explain_similar(result, f"~{term.reference}", box=Box.parse(state.box))
+    return searchable().explain(result, str(query))
 
 
 def _files(details: PictureDetails) -> None:
@@ -189,7 +190,7 @@ def _files(details: PictureDetails) -> None:
         if refused:
             st.error(plain(refused), icon=":material/error:")
     try:
-        versions = library().near_versions(details.content_hash)
+        versions = searchable().near_versions(details.content_hash)
     except QueryError:  # not embedded by the model in use yet
         return
     if versions:
@@ -213,8 +214,8 @@ def _path(path: Path, note: str) -> dict[str, str]:
 
 
 def _is_local() -> bool:
-    """Whether the browser is on the machine that the page is served from."""
-    return st.context.ip_address is None
+    """Whether the pictures and the browser are on the machine that the page is served from."""
+    return remote_library() is None and st.context.ip_address is None
 
 
 def _open_folder(folder: Path) -> None:

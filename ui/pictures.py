@@ -12,7 +12,7 @@ from starlette.routing import Route
 from clipsearch.errors import ClipSearchError
 from clipsearch.web.pictures import CONTENT_HASH, cache_control
 from ui import strings
-from ui.shared import library
+from ui.shared import library, remote_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from clipsearch.details import PictureDetails
+    from clipsearch.remote.library import RemoteLibrary
     from clipsearch.renditions import Rendition
 
 _DECODED_AT_ONCE = 2
@@ -30,21 +31,35 @@ _READ_AT_ONCE = 8
 
 def picture_routes() -> list[Route]:
     """The routes ``/thumbnail/HASH`` and ``/picture/HASH``."""
+    from clipsearch.remote.library import RemoteLibrary
     from clipsearch.renditions import large_view, preview
 
     return [
         # a path, so that nothing below is left to others
-        Route("/thumbnail/{content_hash:path}", _endpoint(preview, at_once=_READ_AT_ONCE, previews_change=False)),
-        Route("/picture/{content_hash:path}", _endpoint(large_view, at_once=_DECODED_AT_ONCE, previews_change=True)),
+        Route(
+            "/thumbnail/{content_hash:path}",
+            _endpoint(preview, RemoteLibrary.preview, at_once=_READ_AT_ONCE, previews_change=False),
+        ),
+        Route(
+            "/picture/{content_hash:path}",
+            _endpoint(large_view, RemoteLibrary.large_view, at_once=_DECODED_AT_ONCE, previews_change=True),
+        ),
     ]
 
 
 def _endpoint(
-    render: Callable[[Path, PictureDetails], Rendition], *, at_once: int, previews_change: bool
+    render: Callable[[Path, PictureDetails], Rendition],
+    from_server: Callable[[RemoteLibrary, str], Rendition],
+    *,
+    at_once: int,
+    previews_change: bool,
 ) -> Callable[[Request], object]:
     limiter = anyio.CapacityLimiter(at_once)
 
     def rendition(content_hash: str) -> Rendition:
+        remote = remote_library()
+        if remote is not None:
+            return from_server(remote, content_hash)
         shown = library()
         return render(shown.path, shown.picture(content_hash))
 

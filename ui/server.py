@@ -8,12 +8,13 @@ import socket
 import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
 
+from clipsearch.config import LibraryPlace
 from clipsearch.errors import ConfigError
 from clipsearch.web.listening import in_url, is_loopback, listen
 from clipsearch.web.origins import SameOrigin
@@ -24,6 +25,8 @@ from ui.theme import theme_options
 
 if TYPE_CHECKING:
     from streamlit import App
+
+    from clipsearch.remote.library import RemoteLibrary
 
 DEFAULT_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8501
@@ -45,14 +48,18 @@ class ServerSettings:
     """How the page is served.
 
     Attributes:
-        library: the directory of the library, there or not; ``None`` for the user's own.
+        library: where the library is, there or not; ``None`` for the user's own.
+        remote: the address of a server of `clipsearch serve`, whose library is shown instead.
+        remote_token: what lets the page ask that server.
         address: what to bind to.
         port: on which port; ``None`` for the first free one from 8501.
         token: what opens the page; ``None`` if nothing is asked for, which only this machine's own address allows.
         open_browser: show the page as soon as it is there.
     """
 
-    library: Path | None = None
+    library: LibraryPlace | None = None
+    remote: str | None = None
+    remote_token: str | None = field(default=None, repr=False)
     address: str = DEFAULT_ADDRESS
     port: int | None = None
     token: str | None = None
@@ -68,13 +75,16 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
 
     Raises:
         ConfigError: there is no token where one is needed, or the address or port cannot be used.
+        LibraryError: the library is in a database or on a server that cannot be reached.
     """
     check_token(settings)
     keep_script_folder()
-    shared.configure(settings.library, reads_any_picture=settings.token is None)
+    remote = _remote_library(settings)
+    shared.configure(settings.library, remote=remote, reads_any_picture=settings.token is None)
     # what a service manager sends ends it as Ctrl-C does
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        shared.check_reachable()
         with (
             contextlib.suppress(KeyboardInterrupt),
             listen(settings.address, settings.port, first=DEFAULT_PORT) as listening,
@@ -91,6 +101,15 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
     finally:
         signal.signal(signal.SIGTERM, previous)
         shared.close()
+
+
+def _remote_library(settings: ServerSettings) -> RemoteLibrary | None:
+    if settings.remote is None:
+        return None
+    from clipsearch.remote.connection import ServerConnection
+    from clipsearch.remote.library import RemoteLibrary
+
+    return RemoteLibrary(ServerConnection(settings.remote, token=settings.remote_token))
 
 
 def keep_script_folder() -> None:

@@ -26,6 +26,11 @@ def show() -> None:
     st.set_page_config(page_title=strings.APP, page_icon=str(_ICON), layout="wide")
     st.html(page_style())
     with told_in_one_line():
+        if shared.remote_library() is not None:
+            selected = st.navigation([search_page()], position="hidden")
+            st.caption(plain(strings.ON_SERVER.format(url=shared.searchable_name())))
+            selected.run()
+            return
         first = first_run.is_wanted()
         pages = [search_page(), explore_page(), learn_page(), library_page()]
         selected = st.navigation(pages, position="hidden" if first else "top")

@@ -31,6 +31,8 @@ DEMO_BUTTON = "Try the demo"
 IN_DEMO = "You are looking at the demo's photographs."
 LEAVE_DEMO = "Leave the demo"
 
+ON_SERVER = "The library of {url}, where its folders, its concepts and its maps are looked after."
+
 INDEXING = "Indexing"
 STARTING = "Getting ready: the model is loaded, and the folders are looked through."
 SEARCH_NOW = "Search what is there so far"

@@ -11,7 +11,9 @@ FILES = "Files"
 UNREADABLE = "Could not be read"
 ON_DISK = "On disk"
 ON_DISK_HELP = "What the library itself takes: the catalog, the index and the previews. Your pictures are not in it."
+ON_DISK_HELP_DATABASE = "What this machine keeps of it: the index and the previews. The catalog is in the database."
 KEPT_IN = "Kept in {path}"
+KEPT_IN_DATABASE = "Kept in {database}; what this machine has computed from it in {path}"
 INTERRUPTED = (
     "The indexing that began on {begun} did not come to its end. What it had done is kept; index now to carry on."
 )
@@ -38,6 +40,7 @@ WORKING = {
     "index": "Indexing: {done} of {total} pictures",
     "migrate": "Embedding with the new model: {done} of {total} pictures",
 }
+FITTING = "Fitting the concepts for the new model: {done} of {total}"
 RATE = "{rate} images/s"
 TIME_LEFT = "about {time} left"
 FINISHING = "Finishing: the search index is brought up to date."

@@ -69,6 +69,7 @@ WOULD_PASS = "There are some without"
 NOTHING_MORE = "There are no more results on this page."
 EMPTY_LIBRARY = "There are no pictures here yet"
 EMPTY_LIBRARY_TEXT = "Add folders on the Library page; what is indexed can be searched at once."
+EMPTY_ON_SERVER = "Where the server is, folders are added with: clipsearch index FOLDER"
 SOME_OFFLINE = "Some of these pictures are on a drive that is not there; you see their previews."
 
 # errors

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.options import Settings, common_options
-from clipsearch.database_url import DatabaseUrl
 from clipsearch.errors import ConfigError
 
 TOKEN_VARIABLE = "CLIPSEARCH_UI_TOKEN"
+SERVER_TOKEN_VARIABLE = "CLIPSEARCH_SERVER_TOKEN"
 
 _DEFAULT_ADDRESS = "127.0.0.1"
 
@@ -36,15 +36,36 @@ _DEFAULT_ADDRESS = "127.0.0.1"
     metavar="FILE",
     help=f"A file with the access token on its first line; or set {TOKEN_VARIABLE}.",
 )
+@click.option(
+    "--server",
+    metavar="URL",
+    help="Show the library of a clipsearch serve, on this machine or another, instead of one on this machine.",
+)
+@click.option(
+    "--server-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"A file with that server's token on its first line; or set {SERVER_TOKEN_VARIABLE}.",
+)
 @click.option("--no-browser", is_flag=True, help="Print the address only.")
 @common_options
 @click.pass_obj
-def ui(settings: Settings, *, port: int | None, address: str, token_file: Path | None, no_browser: bool) -> None:
+def ui(
+    settings: Settings,
+    *,
+    port: int | None,
+    address: str,
+    token_file: Path | None,
+    server: str | None,
+    server_token_file: Path | None,
+    no_browser: bool,
+) -> None:
     """Search, look at pictures and index folders in a browser.
 
     The page is served on this machine only, and nothing it shows leaves it. Runs until it is stopped (Ctrl-C
     or a termination signal). Without a library it asks for folders, or shows the demo. With an access token,
-    open the page once with ?token= and the token behind its address; see docs/web.md.
+    open the page once with ?token= and the token behind its address; see docs/web.md. With --server, what finds and
+    shows pictures is on another machine.
 
     \b
     Examples:
@@ -52,22 +73,30 @@ def ui(settings: Settings, *, port: int | None, address: str, token_file: Path |
       clipsearch ui --port 9000 --no-browser
       clipsearch --library /media/photos/.clipsearch ui
       clipsearch ui --address 192.168.1.20 --token-file ~/clipsearch-token
+      clipsearch ui --server http://photos.example:8600 --server-token-file ~/server-token
     """
     from ui.server import ServerSettings, serve
 
-    library = settings.library
-    if isinstance(library, DatabaseUrl):
-        raise ConfigError(f"the web page shows libraries in directories, not {library}; name one with --library DIR")
-    token = _token(token_file)
-    wanted = ServerSettings(library, address=address, port=port, token=token, open_browser=not no_browser)
+    if server is None and server_token_file is not None:
+        raise click.UsageError("--server-token-file goes with --server")
+    token = _token(token_file, TOKEN_VARIABLE)
+    wanted = ServerSettings(
+        settings.library,
+        remote=server,
+        remote_token=_token(server_token_file, SERVER_TOKEN_VARIABLE) if server is not None else None,
+        address=address,
+        port=port,
+        token=token,
+        open_browser=not no_browser,
+    )
     serve(wanted, announce=lambda url: _announce(url, asks_for_token=token is not None))
     click.echo("stopped", err=True)
 
 
-def _token(file: Path | None) -> str | None:
-    """The access token, from the file or the environment; never from the command line, which others see."""
+def _token(file: Path | None, variable: str) -> str | None:
+    """An access token, from the file or the environment; never from the command line, which others see."""
     if file is None:
-        return os.environ.get(TOKEN_VARIABLE) or None
+        return os.environ.get(variable) or None
     try:
         lines = file.expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

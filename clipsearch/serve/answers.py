@@ -15,6 +15,8 @@ from clipsearch.result_json import result_to_json
 from clipsearch.serve.records import Problem
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clipsearch.details import PictureDetails
     from clipsearch.library import Library
     from clipsearch.results import SearchResult
@@ -86,6 +88,11 @@ def picture_to_json(picture: PictureDetails) -> dict[str, Any]:
         },
         "thumbnail": _thumbnail(picture.content_hash),
     }
+
+
+def versions_to_json(paths: Sequence[Path]) -> dict[str, Any]:
+    """The files of other versions of a picture."""
+    return {"paths": [str(path) for path in paths]}
 
 
 def saved_to_json(saved: Sequence[SavedSearchRecord]) -> dict[str, Any]:

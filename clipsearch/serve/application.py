@@ -78,7 +78,9 @@ def create_app(service: Service, *, tokens: TokenFile) -> FastAPI:
     add_handlers(app)
     upload_bytes = service.limits.upload_mib * 2**20 + _FORM_BYTES
     # the last that is added is the first that a request passes
-    app.add_middleware(BodyLimit, most={"/v1/similar": upload_bytes}, otherwise=MAX_JSON_BYTES)
+    app.add_middleware(
+        BodyLimit, most=dict.fromkeys(("/v1/similar", "/v1/search/pictures"), upload_bytes), otherwise=MAX_JSON_BYTES
+    )
     app.add_middleware(Access, tokens=tokens, rates=RateLimiter(service.limits.requests_per_s))
     app.add_middleware(TimeLimit, seconds=service.limits.time_limit_s)
     if not tokens.required:  # a token comes from no other site's page, and whoever has one may use any name

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from clipsearch.serve.answers import PROBLEMS, AsciiJson, status_to_json
 from clipsearch.serve.metrics import CONTENT_TYPE
-from clipsearch.serve.records import Health, Readiness, Status
+from clipsearch.serve.records import FacetsRequest, Health, LibraryFacets, Readiness, Status
 from clipsearch.serve.service import Needs, Shared
 from clipsearch.serve.tokens import Scope
 
@@ -55,3 +56,10 @@ async def metrics(service: Shared, _: None = Depends(Needs(Scope.METRICS))) -> R
 async def status(service: Shared) -> Response:
     """What the library holds."""
     return await service.pictures.run(lambda: AsciiJson(status_to_json(service.library)))
+
+
+@router.get("/v1/facets", response_model=LibraryFacets, responses=PROBLEMS, dependencies=[Depends(Needs(Scope.READ))])
+async def facets(service: Shared, wanted: Annotated[FacetsRequest, Query()]) -> Response:
+    """What files have in common: months, cameras, folders and more, counted."""
+
+    return await service.searches.run(lambda: AsciiJson(asdict(service.library.facets(wanted.query))))

@@ -10,19 +10,29 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
-from clipsearch.errors import ImageReadError
+from clipsearch.boxes import Box
+from clipsearch.errors import ImageReadError, QueryError
+from clipsearch.explain import PICTURE_SIDE
 from clipsearch.originals import ContentFile, read_original
+from clipsearch.query import ImageTerm
 from clipsearch.renditions import large_view, preview
-from clipsearch.serve.answers import NOT_FOUND, PROBLEMS, AsciiJson, picture_to_json
+from clipsearch.serve.answers import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, picture_to_json, versions_to_json
 from clipsearch.serve.lookup import details, not_found
-from clipsearch.serve.records import Hash, Picture
+from clipsearch.serve.records import ExplanationRequest, Hash, Picture, Versions
 from clipsearch.serve.service import Needs, Service, Shared
 from clipsearch.serve.tokens import Scope
+from clipsearch.thumbnails import thumbnail_jpeg
 from clipsearch.web.pictures import cache_control
+from clipsearch.web.queries import without_paths
 
 if TYPE_CHECKING:
     from clipsearch.details import PictureDetails
+    from clipsearch.explain import Explanation
+    from clipsearch.library import Library
     from clipsearch.renditions import Rendition
+
+PREVIEW_HEADER = "x-from-preview"
+"""Says of a picture that a small preview had to do."""
 
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
 _ANY_FILE: dict[int | str, dict[str, Any]] = {
@@ -60,6 +70,36 @@ async def image(service: Shared, content_hash: Annotated[Hash, Path()]) -> Respo
     return await service.decodings.run(lambda: _rendered(service, content_hash, large_view, may_change=True))
 
 
+@router.get("/pictures/{content_hash}/versions", response_model=Versions, dependencies=[Depends(Needs(Scope.READ))])
+async def versions(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """The files that hold another version of a picture: re-saved, resized, lightly cropped or edited."""
+
+    def work() -> Response:
+        details(service.library, content_hash)
+        return AsciiJson(versions_to_json(service.library.near_versions(content_hash)))
+
+    return await service.searches.run(work)
+
+
+@router.post(
+    "/pictures/{content_hash}/explanation",
+    response_class=Response,
+    responses={**_JPEG, **WITH_BODY},
+    dependencies=[Depends(Needs(Scope.IMAGES))],
+)
+async def explanation(service: Shared, content_hash: Annotated[Hash, Path()], asked: ExplanationRequest) -> Response:
+    """Where in a picture the match with a query is: the picture under its heat; takes as long as embedding 90."""
+
+    def work() -> Response:
+        details(service.library, content_hash)
+        found = _explanation(service.library, content_hash, asked)
+        jpeg = thumbnail_jpeg(found.overlay(), longest_side=PICTURE_SIDE)
+        headers = {PREVIEW_HEADER: "1"} if found.from_preview else {}
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+    return await service.decodings.run(work)
+
+
 @router.get(
     "/originals/{content_hash}",
     response_class=Response,
@@ -84,6 +124,16 @@ async def original(service: Shared, content_hash: Annotated[Hash, Path()]) -> Re
         return Response(content, media_type="application/octet-stream", headers=headers)
 
     return await service.decodings.run(work)
+
+
+def _explanation(library: Library, content_hash: str, asked: ExplanationRequest) -> Explanation:
+    query = without_paths(asked.query)
+    if asked.box is None:
+        return library.explain(f"~#{content_hash}", asked.query)
+    term = query.terms[0] if len(query.terms) == 1 else None
+    if not isinstance(term, ImageTerm):
+        raise QueryError("a part is of one picture; ask for that picture alone")
+    return library.explain_similar(f"~#{content_hash}", f"~{term.reference}", box=Box.parse(asked.box))
 
 
 def _rendered(

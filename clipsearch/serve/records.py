@@ -6,9 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipsearch.serve.settings import MAX_OFFSET, MAX_QUERY_LENGTH, MAX_RESULTS
+from clipsearch.serve.settings import MAX_BOX_LENGTH, MAX_OFFSET, MAX_QUERY_LENGTH, MAX_RESULTS
 
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+Digits = Annotated[
+    str, Field(pattern="^[0-9a-f]{6,32}$", description="The first digits of a content hash, or all of it.")
+]
 
 QueryLine = Annotated[
     str,
@@ -29,6 +32,19 @@ SortOrder = Annotated[
 Minimum = Annotated[
     Literal["strong", "possible", "any"], Field(description="Leave out results that match less: docs/matching.md.")
 ]
+Among = Annotated[
+    int | None,
+    Field(ge=1, le=MAX_OFFSET, description="So many of the best are in the order of sort; else each k best are."),
+]
+Copies = Annotated[bool, Field(description="One result for all files of the same content.")]
+PartOfPicture = Annotated[
+    str | None,
+    Field(
+        max_length=MAX_BOX_LENGTH,
+        description="A part of the picture: x,y,width,height in pixels, or all in percent.",
+        examples=["10%,10%,50%,50%"],
+    ),
+]
 Grouping = Annotated[bool, Field(description="One result for all copies and near-duplicates of a photo.")]
 
 
@@ -40,6 +56,8 @@ class Wanted(BaseModel):
     k: Count = 10
     offset: Offset = 0
     sort: SortOrder = "score"
+    among: Among = None
+    group_copies: Copies = False
     group_duplicates: Grouping = False
 
 
@@ -52,11 +70,46 @@ class LikenessRequest(Wanted):
     ] = ""
 
 
-class SearchRequest(Wanted):
+class PictureLikenessRequest(LikenessRequest):
+    """A search for what is like a picture of the library, or like a part of it."""
+
+    box: PartOfPicture = None
+
+
+class MatchingRequest(Wanted):
+    """Which results are wanted of what can be told apart by how well it matches."""
+
+    min_match: Minimum = "any"
+
+
+class SearchRequest(MatchingRequest):
     """A search."""
 
     query: QueryLine
-    min_match: Minimum = "any"
+
+
+class FacetsRequest(BaseModel):
+    """Of which files is wanted what they have in common."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: Annotated[
+        str,
+        Field(
+            max_length=MAX_QUERY_LENGTH,
+            description="A query line, of which only the filters count; all files without one.",
+            examples=["date:2021"],
+        ),
+    ] = ""
+
+
+class ExplanationRequest(BaseModel):
+    """What a picture is looked at for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: QueryLine
+    box: PartOfPicture = None
 
 
 class Result(BaseModel):
@@ -105,6 +158,37 @@ class Picture(BaseModel):
     tags: list[str]
     metadata: dict[str, Any]
     thumbnail: str
+
+
+class Versions(BaseModel):
+    """The files that hold another version of a picture, by path."""
+
+    paths: list[str]
+
+
+class CountedValue(BaseModel):
+    """A value that files share, as the query language writes it, and how many do."""
+
+    value: str
+    count: int
+
+
+class LibraryFacets(BaseModel):
+    """What files have in common, to choose filters from: of each kind the most frequent first, months in order."""
+
+    total: int
+    months: list[CountedValue]
+    undated: int
+    cameras: list[CountedValue]
+    lenses: list[CountedValue]
+    folders: list[CountedValue]
+    extensions: list[CountedValue]
+    orientations: list[CountedValue]
+    ratings: list[CountedValue]
+    keywords: list[CountedValue]
+    tags: list[CountedValue]
+    roots: list[CountedValue]
+    located: int
 
 
 class SavedSearch(BaseModel):

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Path, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Path, Query, UploadFile
 from starlette.responses import Response
 
+from clipsearch.boxes import Box
 from clipsearch.errors import ConfigError
 from clipsearch.serve.answers import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, results_to_json, saved_to_json
 from clipsearch.serve.lookup import details, not_found
-from clipsearch.serve.records import Hash, LikenessRequest, Results, SavedSearches, SearchRequest, Wanted
+from clipsearch.serve.records import (
+    Digits,
+    LikenessRequest,
+    MatchingRequest,
+    PictureLikenessRequest,
+    QueryLine,
+    Results,
+    SavedSearches,
+    SearchRequest,
+    Wanted,
+)
 from clipsearch.serve.service import Needs, Service, Shared
+from clipsearch.serve.settings import MAX_PICTURES
 from clipsearch.serve.tokens import Scope
-from clipsearch.serve.uploads import picture_of_upload
+from clipsearch.serve.uploads import picture_of_upload, query_with_uploads
 from clipsearch.web.queries import without_paths
+
+_HASH_LENGTH = 32
 
 router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(Needs(Scope.READ))], responses=PROBLEMS)
 
@@ -31,17 +45,40 @@ async def search_by_body(service: Shared, wanted: SearchRequest) -> Response:
     return await service.searches.run(lambda: _found(service, wanted))
 
 
-@router.get("/pictures/{content_hash}/similar", response_model=Results, responses=NOT_FOUND)
-async def similar_to_picture(
-    service: Shared, content_hash: Annotated[Hash, Path()], wanted: Annotated[LikenessRequest, Query()]
+@router.post("/search/pictures", response_model=Results, responses=WITH_BODY)
+async def search_with_pictures(
+    service: Shared,
+    query: Annotated[QueryLine, Form()],
+    images: Annotated[
+        list[UploadFile],
+        File(max_length=MAX_PICTURES, description="Pictures in any format that is indexed: ~1, ~2 and so on."),
+    ],
+    wanted: Annotated[MatchingRequest, Query()],
 ) -> Response:
-    """Find pictures like one of the library, without itself and its copies."""
+    """Find pictures by words, filters and pictures that are sent along, which are not kept."""
+    brought = [(image.filename or "", await image.read()) for image in images]
 
     def work() -> Response:
-        details(service.library, content_hash)
-        return AsciiJson(results_to_json(service.library.similar(f"~#{content_hash}", **wanted.model_dump())))
+        with query_with_uploads(service.library, service.uploads, query, brought) as line:
+            return AsciiJson(results_to_json(service.library.search(line, **wanted.model_dump())))
 
-    return await service.searches.run(work)
+    return await service.decodings.run(work)
+
+
+@router.get("/pictures/{content_hash}/similar", response_model=Results, responses=NOT_FOUND)
+async def similar_to_picture(
+    service: Shared, content_hash: Annotated[Digits, Path()], wanted: Annotated[PictureLikenessRequest, Query()]
+) -> Response:
+    """Find pictures like one of the library, or like a part of it, without itself and its copies."""
+
+    def work() -> Response:
+        if len(content_hash) == _HASH_LENGTH:
+            details(service.library, content_hash)
+        options: dict[str, Any] = wanted.model_dump(exclude={"box"})
+        box = Box.parse(wanted.box) if wanted.box is not None else None
+        return AsciiJson(results_to_json(service.library.similar(f"~#{content_hash}", box=box, **options)))
+
+    return await (service.searches if wanted.box is None else service.decodings).run(work)
 
 
 @router.post("/similar", response_model=Results, responses=WITH_BODY)

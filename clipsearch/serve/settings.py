@@ -16,6 +16,12 @@ MAX_OFFSET = 10_000
 MAX_QUERY_LENGTH = 2_000
 """Characters of a query line at most."""
 
+MAX_BOX_LENGTH = 100
+"""Characters of a part of a picture at most."""
+
+MAX_PICTURES = 8
+"""Pictures that a search may bring at most."""
+
 MAX_JSON_BYTES = 64 * 2**10
 """Size of a request that brings no picture."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, exc, inspect, text
 
-from clipsearch.errors import LibraryError, SchemaVersionError
+from clipsearch.errors import LibraryError, NoLibraryError, SchemaVersionError
 from clipsearch.store.schema import SCHEMA_HEAD, SCHEMA_REVISIONS
 
 WRITE = "clipsearch_write"
@@ -111,6 +111,10 @@ class Database(ABC):
     def cache_lock(self) -> AbstractContextManager[None]:
         """The right to change `directory`, for a holder of the indexer's lock."""
 
+    def vectors_lock(self, *, wait_s: float) -> AbstractContextManager[None]:
+        """The right to change what an engine that all machines share holds; see `ImageStore.vectors_lock`."""
+        return nullcontext()  # one writer at a time is one anyway
+
     # --- upkeep ---------------------------------------------------------------------------------
 
     @abstractmethod
@@ -147,7 +151,7 @@ class Database(ABC):
         if version == SCHEMA_HEAD:
             return
         if version is None and not create:
-            raise LibraryError(f"there is no library in {self.name}; make one with: clipsearch index FOLDER")
+            raise NoLibraryError(f"there is no library in {self.name}; make one with: clipsearch index FOLDER")
         if version is not None and version not in SCHEMA_REVISIONS:
             raise SchemaVersionError(
                 f"{self.name} was written by a newer clipsearch (schema {version}, this one knows {SCHEMA_HEAD}); "

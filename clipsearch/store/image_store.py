@@ -104,6 +104,17 @@ class ImageStore(EmbeddingReader):
         """
         return self._database.cache_lock()
 
+    def vectors_lock(self, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """Hold the right to change the vectors of an engine that all machines of a `shared` catalog use.
+
+        Args:
+            wait_s: how long to wait for another machine to end, in seconds.
+
+        Raises:
+            LibraryLockedError: another process still holds it then.
+        """
+        return self._database.vectors_lock(wait_s=wait_s)
+
     # --- files ----------------------------------------------------------------------------------
 
     def files_in(self, root_id: int, prefix: str = "") -> Iterator[SeenFile]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipsearch.config import LibraryPlace
-from clipsearch.errors import LibraryError
+from clipsearch.errors import NoLibraryError
 from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.store.database import Database
 from clipsearch.store.sqlite_database import SqliteDatabase
@@ -38,5 +38,5 @@ def _unopened(place: LibraryPlace, *, create: bool) -> Database:
 
         return PostgresqlDatabase(place)
     if not create and not (place / CATALOG_NAME).is_file():
-        raise LibraryError(f"there is no library in {place}; make one with: clipsearch index FOLDER")
+        raise NoLibraryError(f"there is no library in {place}; make one with: clipsearch index FOLDER")
     return SqliteDatabase(place)

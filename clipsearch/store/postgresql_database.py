@@ -21,7 +21,7 @@ from clipsearch.extras import need_extra
 from clipsearch.lock import writer_lock
 from clipsearch.store.database import WRITE, CatalogDamage, DanglingRow, Database
 from clipsearch.store.postgresql_errors import explain, is_damage
-from clipsearch.store.postgresql_locks import LOCK_TRANSACTION, library_lock
+from clipsearch.store.postgresql_locks import LOCK_TRANSACTION, OF_VECTORS, library_lock
 from clipsearch.store.tables import Base, CatalogState
 
 _CONNECT_TIMEOUT_S = 10
@@ -101,6 +101,12 @@ class PostgresqlDatabase(Database):
     def cache_lock(self) -> Iterator[None]:
         """This machine's lock on its cache."""
         with writer_lock(self.directory):
+            yield
+
+    @contextmanager
+    def vectors_lock(self, *, wait_s: float) -> Iterator[None]:
+        """A lock of the server's, beside those of whoever writes to the catalog."""
+        with self.translated(), library_lock(self._engine, self.name, shared=False, wait_s=wait_s, number=OF_VECTORS):
             yield
 
     # --- upkeep ---------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ def drag(page: Page, over: Locator, start: tuple[float, float], end: tuple[float
 
 
 def test_a_part_of_the_map_is_searched(page: Page, mapped: Server, settled: Settled, shot: Shot) -> None:
+    page.set_viewport_size({"width": 1280, "height": 1080})  # all of it
     page.goto(f"{mapped.url}explore")
     expect(page.locator(".map canvas")).to_be_visible()
     settled(page)

@@ -228,16 +228,20 @@ def test_filtered_by_date_and_by_what_is_in_the_address(
     expect_params(search)
 
 
-def test_an_error_at_its_place_and_nothing_that_matches(search: Page, shot: Callable[..., Path]) -> None:
+def test_an_error_at_its_place_and_nothing_that_matches(
+    search: Page, settled: Callable[[Page], None], shot: Callable[..., Path]
+) -> None:
     ask(search, "a cat camra:fuji")
     expect(search.get_by_role("alert")).to_contain_text("column 7: there is no field 'camra'")
     expect(search.locator("[data-testid=stCode] code")).to_have_text(re.compile(r"^a cat camra:fuji\n {6}\^\s*$"))
     shot(search, "search-error")
     ask(search, "a steam locomotive crossing a viaduct in Scotland")
     expect(search.get_by_text(strings.NO_STRONG)).to_be_visible()
+    settled(search)
     shot(search, "search-no-match")
     ask(search, "a cat date:1999 ext:png")
     expect(search.get_by_text(strings.NOTHING_PASSES)).to_be_visible()
+    settled(search)
     shot(search, "search-nothing-passes")
     search.locator(".st-key-search_drop_0 button").click()
     expect(cells(search).first).to_be_visible()

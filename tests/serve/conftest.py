@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from clipsearch.library import Library
+from clipsearch.remote.connection import ServerConnection
+from clipsearch.remote.library import RemoteLibrary
 from clipsearch.serve.application import create_app
 from clipsearch.serve.batching import EncoderInUse
 from clipsearch.serve.metrics import Metrics
@@ -93,3 +100,29 @@ def tokens(token_path: Path) -> dict[str, str]:
     """A token for each scope, by its name, and one for all of them."""
     made = {scope.value: add_token(token_path, f"the {scope.value} one", [scope]) for scope in Scope}
     return {**made, "all": add_token(token_path, "everything", list(Scope))}
+
+
+@contextmanager
+def over_http(app: FastAPI) -> Iterator[str]:
+    """An application on a port of this machine; its address."""
+    opened = socket.create_server(("127.0.0.1", 0))
+    served = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+    thread = threading.Thread(target=served.run, args=([opened],))
+    thread.start()
+    try:
+        while not served.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{opened.getsockname()[1]}"
+    finally:
+        served.should_exit = True
+        thread.join()
+        opened.close()
+
+
+@pytest.fixture
+def remote(serve: Callable[..., Served]) -> Iterator[RemoteLibrary]:
+    """The library of coloured photos as another machine sees it, over HTTP."""
+    with over_http(serve().app) as url:
+        library = RemoteLibrary(ServerConnection(url))
+        yield library
+        library.close()

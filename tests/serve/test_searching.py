@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from clipsearch.images import content_hash
 from clipsearch.library import Library
 from clipsearch.result_json import result_to_json
+from clipsearch.serve.settings import Limits
 from tests.conftest import save_photo
 from tests.serve.conftest import Served
 
@@ -178,6 +179,41 @@ def test_nothing_that_is_sent_is_kept(serve: Callable[..., Served], tmp_path: Pa
         folder = Path(served.service.uploads._folder.name)  # type: ignore[attr-defined]
         assert folder.is_dir() and not list(folder.iterdir())
     assert not folder.exists()
+
+
+def _send(client: TestClient, query: str, *contents: bytes, **options: object) -> Any:
+    images = [("images", (f"{number}.png", content)) for number, content in enumerate(contents)]
+    return client.post("/v1/search/pictures", params=options, data={"query": query}, files=images)
+
+
+def test_pictures_that_are_sent_stand_in_a_query(client: TestClient, indexed: Library, tmp_path: Path) -> None:
+    sent = save_photo(tmp_path / "sent" / "sent.png", (250, 10, 10), size=(300, 200))
+    held = indexed.path.parent / "photos" / "red.png"
+    for query in ("~1", "blue -~1 ext:png", "2:~1 -0.5:~2", "~2 ~1 ~1"):
+        contents = [sent.read_bytes(), held.read_bytes()] if "~2" in query else [sent.read_bytes()]
+        expected = indexed.search(query.replace("~1", f"~{sent}").replace("~2", f"~{held}"), k=4)
+        answer = _send(client, query, *contents, k=4)
+        assert _names(answer) == [result.path.name for result in expected], query
+    assert "red.png" not in _names(_send(client, "~1", held.read_bytes())), "itself is left out"
+
+
+def test_a_query_names_what_is_sent_and_nothing_else(client: TestClient, photos: Path) -> None:
+    red = (photos / "red.png").read_bytes()
+    for query in ("red", "~2", "~1 ~2", f"~1 ~{photos / 'red.png'}", "~1 ~/etc/passwd", "~01", "~#1", "camra:x ~1", ""):
+        answer = _send(client, query, red)
+        assert answer.status_code == 422, query
+        assert str(photos) not in answer.text
+    assert _send(client, "~1", *[red] * 9).status_code == 422
+    assert _send(client, "~1").status_code == 422
+    for content, said in ((_bomb(), "too large"), (b"junk", "not a picture"), (b"", "empty")):
+        answer = _send(client, "~1 red", content)
+        assert answer.status_code == 422 and said in answer.json()["detail"]
+    assert _send(client, "~1 red", red, min_match="strong").status_code == 422
+
+
+def test_pictures_that_are_sent_are_no_larger_together_than_one_may_be(serve: Callable[..., Served]) -> None:
+    with serve(limits=Limits(upload_mib=1)).client() as client:
+        assert _send(client, "~1 ~2", b"x" * 600_000, b"x" * 600_000).status_code == 413
 
 
 # --- saved searches -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ui import indexing, shared
 from ui import strings_library as strings
 from ui.library_sections import duplicates as duplicates_section
 from ui.library_sections.found_duplicates import DuplicatesHolder
+from ui.library_sections.work import describe
 
 LIMIT_S = 60.0
 
@@ -116,6 +118,12 @@ def test_progress_with_a_stop_button(app: AppTest, monkeypatch: pytest.MonkeyPat
     assert strings.INDEX_NOW not in [button.label for button in app.button]
 
 
+def test_progress_says_what_it_counts() -> None:
+    state = indexing.WorkState(1, "migrate", running=True, done=2, total=5)
+    assert describe(state) == "Embedding with the new model: 2 of 5 pictures"
+    assert describe(replace(state, of="concept")) == "Fitting the concepts for the new model: 2 of 5"
+
+
 def test_another_process_that_writes_is_no_alarm(app: AppTest, indexed: Library, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("ui.indexing._WAIT_FOR_WRITER_S", 0.0)
     opened(app, strings.FOLDERS)
@@ -182,7 +190,7 @@ def test_a_folder_that_moved(app: AppTest, photos: Path, indexed: Library) -> No
 def test_a_folder_is_forgotten_only_after_a_confirmation(app: AppTest, indexed: Library, photos: Path) -> None:
     opened(app, strings.FOLDERS)
     click(app, strings.REMOVE)
-    assert "The library forgets 6 pictures in it. The files themselves are not touched." in texts(app)
+    assert "The library forgets 6 files in it. The files themselves are not touched." in texts(app)
     assert indexed.roots()
     click(well(AppTest.from_function(removing, default_timeout=LIMIT_S).run()), strings.REMOVE_BUTTON)
     assert not indexed.roots()

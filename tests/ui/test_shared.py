@@ -95,7 +95,7 @@ def test_the_demo_and_the_own_library_stand_side_by_side(
     own = shared.library()
     shared.show_demo(True)
     demo = shared.library()
-    assert demo is not own and demo.path == shared.library_path() != shared.own_library_path() == own.path
+    assert demo is not own and demo.path == shared.shown_place() != shared.own_place() == own.path
     assert own.search("red", k=1), "a session that is at work with it goes on"
     shared.show_demo(False)
     assert shared.library() is own

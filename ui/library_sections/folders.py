@@ -33,7 +33,7 @@ def _folder(number: int, root: RootStatus) -> None:
         with st.container(gap="xsmall"):
             st.text(display_text(str(root.path)))
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.caption(format_count(root.files, "picture"), width="content")
+                st.caption(format_count(root.files, "file"), width="content")
                 if root.online:
                     st.badge(strings.ONLINE, icon=":material/check:", color="green")
                 else:
@@ -62,7 +62,7 @@ def _move(root: RootStatus) -> None:
 @st.dialog(strings.REMOVE_TITLE)
 def _remove(root: RootStatus) -> None:
     st.text(display_text(str(root.path)))
-    st.write(strings.REMOVE_TEXT.format(count=format_count(root.files, "picture")))
+    st.write(strings.REMOVE_TEXT.format(count=format_count(root.files, "file")))
     with st.container(horizontal=True):
         confirmed = st.button(strings.REMOVE_BUTTON, key="library_remove_confirm", type="primary")
         if st.button(strings.CANCEL, key="library_remove_cancel"):
@@ -73,7 +73,7 @@ def _remove(root: RootStatus) -> None:
         except ClipSearchError as error:
             tell_error(error)
             return
-        _done(strings.REMOVE_DONE.format(count=format_count(files, "picture")))
+        _done(strings.REMOVE_DONE.format(count=format_count(files, "file")))
 
 
 def _done(message: str) -> None:

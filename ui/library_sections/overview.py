@@ -16,8 +16,13 @@ def overview(status: LibraryStatus) -> None:
         _metric(strings.PICTURES, f"{status.images:,}", strings.PICTURES_HELP)
         _metric(strings.FILES, f"{status.files:,}")
         _metric(strings.UNREADABLE, f"{status.failures:,}")
-        _metric(strings.ON_DISK, format_bytes(status.bytes_on_disk), strings.ON_DISK_HELP)
-    st.text(strings.KEPT_IN.format(path=display_text(str(status.path))))
+        about = strings.ON_DISK_HELP if status.database is None else strings.ON_DISK_HELP_DATABASE
+        _metric(strings.ON_DISK, format_bytes(status.bytes_on_disk), about)
+    path = display_text(str(status.path))
+    if status.database is None:
+        st.text(strings.KEPT_IN.format(path=path))
+    else:
+        st.text(strings.KEPT_IN_DATABASE.format(database=display_text(status.database), path=path))
     state = indexing_state()
     if status.interrupted is not None and not state.running and not state.stopped:  # which is told anyway
         begun = status.interrupted.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from clipsearch.library import LibraryStatus
 from ui.indexing import indexing_state
-from ui.shared import library, library_path
+from ui.shared import library
 
 _FRESH_S = 10.0
 """Drives come and go without the catalog knowing."""
@@ -17,7 +15,7 @@ _FRESH_S = 10.0
 def library_status() -> LibraryStatus:
     """What the library holds; at most a few seconds old, and as it is after every piece of work."""
     state = indexing_state()
-    return _status(library_path(), library().revision(), state.number, state.running)
+    return _status(str(library().path), library().revision(), state.number, state.running)
 
 
 def forget_status() -> None:
@@ -26,6 +24,6 @@ def forget_status() -> None:
 
 
 @st.cache_data(ttl=_FRESH_S, max_entries=4, show_spinner=False)
-def _status(path: Path, revision: int, work: int, running: bool) -> LibraryStatus:
+def _status(path: str, revision: int, work: int, running: bool) -> LibraryStatus:
     """The arguments say when it has changed."""
     return library().status()

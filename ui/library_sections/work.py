@@ -68,7 +68,8 @@ def describe(state: WorkState) -> str:
         return strings.PREPARING[kind]
     if state.done >= state.total:
         return strings.FINISHING
-    parts = [strings.WORKING[kind].format(done=f"{state.done:,}", total=f"{state.total:,}")]
+    working = strings.FITTING if state.of == "concept" else strings.WORKING[kind]
+    parts = [working.format(done=f"{state.done:,}", total=f"{state.total:,}")]
     if state.images_per_second:
         parts.append(strings.RATE.format(rate=f"{state.images_per_second:,.1f}"))
     if state.remaining_s is not None:

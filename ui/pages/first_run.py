@@ -47,7 +47,7 @@ def _choose_folders() -> None:
     with st.form("first_run_form", border=False):
         lines = st.text_area(strings.FOLDERS, value=_usual_folder(), help=strings.FOLDERS_HELP, key="first_run_folders")
         begun = st.form_submit_button(strings.INDEX_BUTTON, type="primary")
-    st.caption(strings.LIBRARY_GOES_TO.format(path=plain(str(shared.own_library_path()))))
+    st.caption(strings.LIBRARY_GOES_TO.format(path=plain(str(shared.own_place()))))
     if begun:
         try:
             folders = _folders(lines)

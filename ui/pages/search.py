@@ -22,6 +22,7 @@ from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
 from ui.result_grid import pager, result_grid
 from ui.save_form import save_form
 from ui.search_state import SearchState, current_state, go
+from ui.shared import remote_library
 
 _FOLD_KEY = "search_fold"
 
@@ -87,7 +88,7 @@ def _heading(state: SearchState, given: Answer) -> None:
             st.caption(strings.AMONG.format(files=format_count(facets_holder.facets().total, "file")))
         _sort(state, is_ranked=bool(given.query.terms))
         _fold(state)
-        if given.query != Query():
+        if given.query != Query() and remote_library() is None:
             _save(state)
     if given.ordered:
         st.caption(strings.ORDERED[given.ordered].format(count=f"{MOST_ORDERED:,}"))
@@ -181,5 +182,8 @@ def _clear() -> None:
 
 def _empty_library() -> None:
     st.title(strings.EMPTY_LIBRARY)
+    if remote_library() is not None:
+        st.write(strings.EMPTY_ON_SERVER)
+        return
     st.write(strings.EMPTY_LIBRARY_TEXT)
     st.page_link(library_page())
