@@ -23,6 +23,7 @@ from clipsearch.store.catalog import Catalog
 from clipsearch.store.records import FoundFile, ModelRecord
 from clipsearch.thumbnails import existing_thumbnail
 from clipsearch.vectors.cache import current_index, saved_index
+from clipsearch.vectors.engine import MilvusEngine, library_engine
 from clipsearch.vectors.interface import SelectingIndex
 from clipsearch.volumes import is_online
 
@@ -71,6 +72,7 @@ class Searcher:
         self._background = LibraryBackground(model.spec, lambda: self.embedder.encoder)
         self._candidates = CandidateFinder(catalog, model, self._background)
         self._index: tuple[VectorIndex, int] | None = None
+        self._engine: MilvusEngine | None = None
         self._versions: tuple[int, VersionFinder] | None = None
 
     def search(self, line: str, shown: Shown) -> list[SearchResult]:
@@ -123,8 +125,10 @@ class Searcher:
         return self.embedder.of_query(query, prompt_ensemble=self._background.calibration.prompt_ensemble)
 
     def _current_index(self) -> tuple[VectorIndex, int]:
-        """The vector index, refreshed when the catalog has moved on, and the revision it agrees with."""
-        revision = self._catalog.revision()
+        """The vector index, refreshed when the catalog or the engine is another, and the revision it agrees with."""
+        revision, engine = self._catalog.revision(), library_engine(self._catalog.directory)
+        if self._engine != engine:
+            self._engine, self._index, self._versions = engine, None, None
         if self._index is None or self._index[1] != revision:
             saved = saved_index(self._catalog.directory, self.model, revision)
             if saved is not None:

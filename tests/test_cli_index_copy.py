@@ -16,6 +16,7 @@ from clipsearch.cli import cli
 from clipsearch.library import Library
 from clipsearch.lock import writer_lock
 from clipsearch.vectors.engine import library_engine
+from clipsearch.vectors.exact import ExactIndex
 from clipsearch.vectors.milvus import MilvusIndex
 from clipsearch.vectors.milvus_collections import space_prefix
 from clipsearch.vectors.milvus_connection import MilvusConnection, connect
@@ -82,6 +83,14 @@ def test_a_searching_library_finds_what_is_indexed_later(
     assert not list(library.path.glob("vectors/*.faiss"))
     assert library.compact().images == 1
     assert [item.path.name for item in library.search("red", k=9)] == names
+
+
+def test_a_library_that_is_open_follows_to_the_other_engine(run: Run, indexed: Library) -> None:
+    before = [item.path.name for item in indexed.search("red", group_duplicates=True)]
+    for engine, kind in (("milvus", MilvusIndex), ("faiss", ExactIndex)):
+        assert run("index-copy", "--to", engine).exit_code == 0
+        assert [item.path.name for item in indexed.search("red", group_duplicates=True)] == before
+        assert isinstance(indexed._current_searcher()._current_index()[0], kind)
 
 
 def test_to_another_local_file_and_on_to_the_librarys_own(run: Run, indexed: Library, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import clipsearch.vectors.milvus as milvus
-import clipsearch.vectors.milvus_cache as milvus_cache
+import clipsearch.vectors.milvus_renewal as milvus_renewal
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.lock import writer_lock
 from clipsearch.vectors.building import WANTED_RECALL
@@ -123,7 +123,7 @@ def test_a_search_never_trains(catalog: MilvusCatalog) -> None:
 
 
 def test_how_many_lists_to_look_into_is_measured(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milvus_cache, "LISTS_OF_FILE", 40)
+    monkeypatch.setattr(milvus_renewal, "LISTS_OF_FILE", 40)
     catalog.add(list(range(450)))
     index = catalog.index(locked=True)
     stamp = catalog.saved.stamp
@@ -182,7 +182,7 @@ def test_a_search_beside_a_writer_is_right_without_writing(catalog: MilvusCatalo
 def test_a_change_that_was_broken_off_is_made_good(
     catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    monkeypatch.setattr(milvus_cache, "_SEALED_FROM", 0)
+    monkeypatch.setattr(milvus_renewal, "_SEALED_FROM", 0)
     catalog.add(list(range(30)))
     catalog.index(locked=True)
     catalog.add(list(range(100, 110)))
@@ -304,6 +304,31 @@ def test_a_server_that_is_not_there_is_said_so(catalog: MilvusCatalog, monkeypat
     choose_engine(catalog.store.directory, MilvusEngine("http://127.0.0.1:9", "away"))
     with pytest.raises(LibraryError, match=r"Milvus at http://127\.0\.0\.1:9 cannot be reached"):
         catalog.index(locked=False)
+
+
+def test_a_search_brings_no_vectors_back(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Milvus Lite did so, and a thousand neighbours of some queries were more than one answer may be."""
+    catalog.add(list(range(20)))
+    index = catalog.index(locked=True)
+    assert isinstance(index, MilvusIndex)
+    client, given = catalog.connection._client, []
+    search = client.search
+    monkeypatch.setattr(
+        client, "search", lambda *words, **options: given.append(search(*words, **options)) or given[-1]
+    )
+    assert len(index.nearest(queries(8), 5)[1].ids) == 5
+    assert {name for hits in given[0] for hit in hits for name in hit["entity"]} <= {"id"}
+
+
+def test_what_takes_too_long_is_one_line(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    import clipsearch.vectors.milvus_connection as milvus_connection
+
+    catalog.add(list(range(20)))
+    index = catalog.index(locked=True)
+    assert isinstance(index, MilvusIndex)
+    monkeypatch.setattr(milvus_connection, "_PATIENCE_S", 1e-9)
+    with pytest.raises(LibraryError, match="cannot search: Deadline Exceeded"):
+        index.nearest(queries(8), 5)
 
 
 def test_without_pymilvus_it_says_what_to_install(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from clipsearch.cli.display import display_text, format_count
 from clipsearch.cli.options import Settings, common_options
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.database_url import DatabaseUrl
 
 
 @click.command("index-copy")
@@ -28,7 +29,7 @@ def index_copy(settings: Settings, *, target: str, as_json: bool) -> None:
 
     Every library begins with FAISS, which needs no server. Milvus is for libraries that one machine cannot search,
     and needs: pip install 'clipsearch[scale]'. The vectors are taken from the catalog, and searches use the engine
-    from then on; what the one before held is deleted. Programs that have the library open should be started again.
+    from then on; what the one before held is deleted. Programs that have the library open follow.
     A server's USER:PASSWORD or API key is taken from CLIPSEARCH_MILVUS_TOKEN.
 
     \b
@@ -39,7 +40,8 @@ def index_copy(settings: Settings, *, target: str, as_json: bool) -> None:
     """
     from clipsearch.library import Library
 
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    is_database = isinstance(settings.library, DatabaseUrl)  # which may be told where its vectors go before it has any
+    with Library.open(settings.library, create=is_database, notify=notify_on_stderr) as library:
         report = library.copy_index(target)
     if as_json:
         write_json(asdict(report))

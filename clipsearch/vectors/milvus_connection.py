@@ -237,6 +237,7 @@ class MilvusConnection:
                 data=list(np.ascontiguousarray(queries, np.float32)),
                 filter=where,
                 limit=limit,
+                output_fields=[ID],  # without a word of it, Milvus Lite gives all of them, vectors included
                 search_params={"metric_type": "IP", "params": {"nprobe": lists} if lists else {}},
                 timeout=_PATIENCE_S,
             )
@@ -244,6 +245,7 @@ class MilvusConnection:
 
     @contextlib.contextmanager
     def _translated(self, what: str) -> Iterator[None]:
+        from grpc import RpcError  # type: ignore[import-untyped]
         from pymilvus.exceptions import ConnectionConfigException, MilvusException
 
         try:
@@ -253,9 +255,11 @@ class MilvusConnection:
                 raise LocalFileError(
                     f"cannot open {self.address}: another process has it open, or it is damaged"
                 ) from error
-            raise ConfigError(f"{self.address} is no address of Milvus: {_first_line(error)}") from error
+            raise ConfigError(f"{self.address} is no address of Milvus: {_first_line(error.message)}") from error
         except MilvusException as error:
-            raise LibraryError(f"Milvus at {self.address} cannot {what}: {_first_line(error)}") from error
+            raise LibraryError(f"Milvus at {self.address} cannot {what}: {_first_line(error.message)}") from error
+        except RpcError as error:  # which pymilvus passes on where trying again is no use
+            raise LibraryError(f"Milvus at {self.address} cannot {what}: {_first_line(error.details())}") from error
 
 
 def _make_parent(path: Path) -> None:
@@ -276,9 +280,9 @@ def _rows(blocks: Iterable[Block], fields: Fields) -> Iterator[list[dict[str, An
             yield [{ID: row_id, VECTOR: vector, **fields.get(row_id, nothing).as_row()} for row_id, vector in part]
 
 
-def _first_line(error: Any) -> str:
+def _first_line(message: object) -> str:
     """What happened, without what pymilvus repeats."""
-    return (str(error.message).strip().splitlines() or ["it gives no reason"])[0]
+    return (str(message).strip().splitlines() or ["it gives no reason"])[0]
 
 
 def _close(client: Any, address: str, local: bool) -> None:

@@ -49,11 +49,12 @@ def copy_index(
     Raises:
         ConfigError: the target is none, or what it needs is not installed.
         LibraryError: the target cannot be reached.
-        LibraryLockedError: another process is writing to this library.
+        LibraryLockedError: another process is writing to this library; of a shared one, on this machine.
     """
     started = time.monotonic()
     engine = engine_named(target, space=new_space(store.name if store.shared else None))
-    with store.writer_lock():
+    # of a shared catalog only what this machine keeps changes: indexers go on
+    with store.cache_lock() if store.shared else store.writer_lock():
         before = _engine_before(store.directory, notify)
         model = store.models.active()
         vectors = 0

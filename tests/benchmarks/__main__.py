@@ -29,7 +29,7 @@ from tests.benchmarks.report import Report, to_markdown
 from tests.benchmarks.setting import Setting
 from tests.benchmarks.timing import CHECKOUT, BenchmarkError, LeftOut, offline, run, say
 
-SECTIONS = ("indexing", "limits", "rescan", "memory", "quality", "queries", "vector_index")
+SECTIONS = ("indexing", "limits", "rescan", "memory", "quality", "footprint", "queries", "vector_index", "milvus")
 """Modules of this package, each with ``measure(setting) -> dict``, in the report's order: the longest last."""
 
 

@@ -22,7 +22,7 @@ def to_markdown(report: Report) -> str:
 _HEADING = """# Benchmarks
 
 Made by `make bench` from `tests/benchmarks/`; the same figures are in [benchmarks.json](benchmarks.json). To make it
-again: `make bench` for all of it (most of an hour on two cores, as two libraries of a million vectors are made),
+again: `make bench` for all of it (more than an hour on two cores, as a million vectors are indexed three times),
 `python -m tests.benchmarks --quick` to see that it works, `python -m tests.benchmarks --only queries` for one section.
 Every program that is timed is kept to the same cores, and no network is used but to install the peer, once. The photos
 are made by the suite. The architecture that is compared with the peer has random weights, the same in both programs,
@@ -60,7 +60,7 @@ def _aims(aims: Sequence[dict[str, Any]]) -> str:
         wanted = f"{'≤' if aim['at_most'] else '≥'} {_number(aim['wanted'])}{aim['unit']}"
         figure = _MISSING if aim["figure"] is None else f"{_number(aim['figure'])}{aim['unit']}"
         rows.append([aim["aim"], wanted, figure, {True: "✓", False: "✗", None: _MISSING}[aim["reached"]]])
-    return "## Aims\n\n" + _table(["", "wanted", "measured", ""], rows)
+    return "## Aims\n\n" + table(["", "wanted", "measured", ""], rows)
 
 
 def _indexing(figures: Report) -> str:
@@ -78,7 +78,7 @@ def _indexing(figures: Report) -> str:
         "program and the loading of its model, and is what is compared; *as reported* is the time that clipsearch says "
         "the run took. Of the photos of each size a few pictures are distinct; the others differ in their EXIF data, "
         "so that every program takes them for other contents.\n\n"
-        + _table(["photos", "program and model", "images/s, whole process", "as reported", "times rclip"], rows)
+        + table(["photos", "program and model", "images/s, whole process", "as reported", "times rclip"], rows)
         + f"\nTime over number of photos ({_list(growth['photos'])}; mini, 0.3 MP): exponent {growth['exponent']}.\n"
     )
 
@@ -108,13 +108,13 @@ def _limits(figures: Report) -> str:
         "Each stage alone, images/s. *Decode* brings photos to the model's input; *with previews* writes previews and "
         "reads metadata and fingerprints as well, as indexing does. All of them share the cores: decoding and "
         "inference cannot both reach their limit at once.\n\n"
-        + _table(["photos", "model", "read and hash, one thread", "decode", "decode with previews"], rows)
+        + table(["photos", "model", "read and hash, one thread", "decode", "decode with previews"], rows)
         + "\n"
-        + _table(["model", "batch", "inference"], inference)
+        + table(["model", "batch", "inference"], inference)
         + f"\nCommits to the catalog: {_number(figures['commit_images_per_s'])} images/s.\n\n"
         + "What the compiler itself measured of the architecture's towers, one picture or text at a time for text, "
         + "eight for pictures; what it would have kept is marked. Random weights show parity or not by chance.\n\n"
-        + _table(["tower", "form", "per second", "opened in, ms", "cosine", "overlap", "kept"], tried)
+        + table(["tower", "form", "per second", "opened in, ms", "cosine", "overlap", "kept"], tried)
     )
 
 
@@ -133,9 +133,9 @@ def _queries(figures: Report) -> str:
         "Libraries and the peer's database are filled with made-up rows and vectors, not indexed. *Cold* is a new "
         "process each time, the system's file cache being warm; the peer's look at the folder is switched off. *Warm* "
         "is `Library.search` in one process, no text twice; the text tower is a part of it.\n\n"
-        + _table(["vectors", "cold", "p50 ms", "p95 ms", "runs", "rclip's time over ours"], cold)
+        + table(["vectors", "cold", "p50 ms", "p95 ms", "runs", "rclip's time over ours"], cold)
         + "\n"
-        + _table(["vectors", "warm", "p50 ms", "p95 ms", "text tower alone, p50 ms", "runs"], warm)
+        + table(["vectors", "warm", "p50 ms", "p95 ms", "text tower alone, p50 ms", "runs"], warm)
         + f"\n`clipsearch --help`: {_number(figures['help']['p50_ms'])} ms. Exponents of the time over "
         + f"{_list(growth['cold']['vectors'])} vectors (mini): cold {growth['cold']['exponent']}, "
         + f"warm {growth['warm']['exponent']}.\n"
@@ -150,7 +150,7 @@ def _rescan(figures: Report) -> str:
     return (
         "A folder in which nothing has changed; files/s, median. The catalog is filled with what it would know of the "
         "files had it indexed them.\n\n"
-        + _table(["files", "walking alone", "compared with the catalog", "whole run"], rows)
+        + table(["files", "walking alone", "compared with the catalog", "whole run"], rows)
         + f"\nExponent of the time over the number of files: {figures['growth']['exponent']}.\n"
     )
 
@@ -169,9 +169,9 @@ def _vector_index(figures: Report) -> str:
     head = ["vectors", "kind", "p50 ms", "p95 ms", "recall@10", "built in, s", "opened in, ms", "peak, MiB"]
     return (
         f"The index alone, {figures['dim']} dimensions, k = 10, vectors made as a model's lie.\n\n"
-        + _table(head, rows)
+        + table(head, rows)
         + "\nFiltered searches, p50 ms, by the share of the vectors that passes:\n\n"
-        + _table(["vectors", *shares], filtered)
+        + table(["vectors", *shares], filtered)
         + f"\nExponent of the time of a search over the number of vectors: {figures['growth']['exponent']}.\n"
     )
 
@@ -185,7 +185,7 @@ def _memory(figures: Report) -> str:
     searching = figures["search_mib"]
     count = f"{searching['vectors']:,}"
     rows += [[f"searching {count} vectors", name, peak] for name, peak in searching.items() if name != "vectors"]
-    return "The program and its child processes together, pages they share counted once.\n\n" + _table(
+    return "The program and its child processes together, pages they share counted once.\n\n" + table(
         ["", "program and model", "peak, MiB"], rows
     )
 
@@ -193,12 +193,44 @@ def _memory(figures: Report) -> str:
 def _quality(figures: Report) -> str:
     rows = [[name, *rates.values()] for name, rates in figures["hit_rates"].items()]
     note = f"Hit rates in percent on {figures['captions']}; the reference is the bundled model in fp32.\n\n"
-    return note + _table(["model", "@1", "@5", "@10"], rows)
+    return note + table(["model", "@1", "@5", "@10"], rows)
+
+
+def _footprint(figures: Report) -> str:
+    catalogs = figures["catalog"]
+    dims = list(next(iter(catalogs.values())))
+    rows = [[f"{name} catalog", *sizes.values()] for name, sizes in catalogs.items()]
+    preview = figures["preview"]
+    return (
+        f"Bytes a picture, of {figures['pictures']:,} with metadata as of a camera, by the dimension of the model.\n\n"
+        + table(["", *(f"{dim} dimensions" for dim in dims)], rows)
+        + f"\nA preview of {preview['longest_side']} pixels: {preview['bytes']:,} bytes, the mean of "
+        + f"{preview['photographs']} photographs.\n"
+    )
+
+
+def _milvus(figures: Report) -> str:
+    engines = {"FAISS": figures["faiss"], "Milvus Lite": figures["milvus-lite"]}
+    rows = []
+    for name, found in engines.items():
+        search = [found["search"]["p50_ms"], found["search"]["p95_ms"], found["recall_at_10"]]
+        rest = [found["build_s"], found["build_cpu_s"], found["size_mb"], found["open_and_search_ms"], found["peak_mb"]]
+        rows.append([name, found["kind"], *search, *rest])
+    shares = list(figures["faiss"]["filtered"])
+    filtered = [[name, *(found["filtered"][share]["p50_ms"] for share in shares)] for name, found in engines.items()]
+    head = ["engine", "kind", "p50 ms", "p95 ms", "recall@10", "built in, s", "processor, s", "on disk, MiB"]
+    return (
+        f"{figures['vectors']:,} vectors of {figures['dim']} dimensions, {figures['queries']} queries, k = 10; each "
+        "engine builds and searches in processes of its own.\n\n"
+        + table([*head, "opened and searched once, ms", "peak, MiB"], rows)
+        + "\nFiltered searches, p50 ms, by the share of the vectors that passes:\n\n"
+        + table(["engine", *shares], filtered)
+    )
 
 
 def _any(figures: Report) -> str:
     """Figures of no known form: one row for each."""
-    return _table(["", ""], [[name, value] for name, value in _leaves(figures)])
+    return table(["", ""], [[name, value] for name, value in _leaves(figures)])
 
 
 def _leaves(figures: Report, above: str = "") -> Iterable[tuple[str, object]]:
@@ -217,10 +249,13 @@ _SECTIONS: dict[str, tuple[str, Callable[[Report], str]]] = {
     "vector_index": ("Vector index", _vector_index),
     "memory": ("Memory", _memory),
     "quality": ("Quality of int8", _quality),
+    "footprint": ("Footprint on disk", _footprint),
+    "milvus": ("FAISS and Milvus Lite", _milvus),
 }
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table of Markdown; numbers are rounded to three places that count."""
     cells = [[_cell(value) for value in row] + [""] * (len(head) - len(row)) for row in rows]
     lines = [list(head), ["---"] * len(head), *cells]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -51,6 +51,19 @@ def _as_who() -> dict[str, Any]:
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
+def _run(directory: Path) -> subprocess.Popen[bytes]:
+    """Start the server of a cluster."""
+    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    with (directory / "log").open("ab") as log:
+        return subprocess.Popen(
+            [_programs() / "postgres", "-D", directory / "data", "-k", directory, *settings],
+            stdout=log,
+            stderr=log,
+            cwd=directory,
+            **_as_who(),
+        )
+
+
 @dataclass
 class PostgresServer:
     """A running server; a context that ends it."""
@@ -66,20 +79,10 @@ class PostgresServer:
         who = _as_who()
         if who:
             shutil.chown(directory, who["user"], who["group"])
-        programs, data = _programs(), directory / "data"
-        made = [programs / "initdb", "-D", data, "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C", "-N"]
+        made = [_programs() / "initdb", "-D", directory / "data", "-U", USER]
+        made += ["--auth=trust", "--encoding=UTF8", "--locale=C", "-N"]
         subprocess.run(made, check=True, capture_output=True, cwd=directory, **who)
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        log = (directory / "log").open("wb")
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", directory, *settings],
-            stdout=log,
-            stderr=log,
-            cwd=directory,
-            **who,
-        )
-        log.close()
-        server = cls(directory, process)
+        server = cls(directory, _run(directory))
         server._wait()
         return server
 
@@ -93,9 +96,18 @@ class PostgresServer:
 
     def stop(self) -> None:
         """End it, whoever is connected, and delete all that it had."""
+        self.go_down()
+        shutil.rmtree(self.directory)
+
+    def go_down(self) -> None:
+        """End it, whoever is connected; what is committed stays."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
-        shutil.rmtree(self.directory)
+
+    def come_back(self) -> None:
+        """Start it again, after `go_down`."""
+        self.process = _run(self.directory)
+        self._wait()
 
     def address(self, database: str, *, options: str = "") -> str:
         """The address of one of its databases."""
@@ -106,6 +118,11 @@ class PostgresServer:
         with psycopg.connect(user=USER, host=str(self.directory), dbname=database, autocommit=True) as connection:
             cursor = connection.execute(statement)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
+
+    def program(self, name: str, *arguments: str, given: bytes = b"") -> bytes:
+        """Run one of PostgreSQL's own programs; returns what it writes."""
+        command = [_programs() / name, "-U", USER, "-h", self.directory, *arguments]
+        return subprocess.run(command, input=given, check=True, stdout=subprocess.PIPE).stdout
 
     def empty_database(self) -> DatabaseUrl:
         """A database with nothing in it."""

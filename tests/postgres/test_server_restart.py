@@ -1,0 +1,101 @@
+"""The database goes down and comes back, while somebody searches and while somebody indexes, or from a backup."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from clipsearch.encoders.base import FloatMatrix
+from clipsearch.errors import LibraryError
+from clipsearch.library import Library
+from indexer import sharing
+from indexer.batches import CPU_BATCH_SIZE
+from tests.conftest import ColourEncoder, save_photo
+from tests.postgres.server import PostgresServer
+
+PHOTOS = 3 * CPU_BATCH_SIZE
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """One that no other test uses."""
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(PHOTOS):
+        save_photo(tmp_path / "photos" / f"{number}.png", (number, 1, 2))
+    return tmp_path / "photos"
+
+
+class Interrupted(ColourEncoder):
+    """Something happens after it has embedded a batch."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        super().__init__()
+        self.server = server
+        self.went_down = False
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
+        if self.embedded >= CPU_BATCH_SIZE and not self.went_down:
+            self.went_down = True
+            self.server.go_down()
+        return super().encode_pixels(pixels)
+
+
+def test_searches_go_on_when_it_is_back(server: PostgresServer, folder: Path) -> None:
+    with Library.open(server.catalog(), create=True, encoder=ColourEncoder()) as library:
+        library.index(folder)
+        before = [item.path.name for item in library.search("red", k=5)]
+        server.go_down()
+        with pytest.raises(LibraryError, match="postgresql:///"):
+            library.search("red ext:png", k=5)
+        server.come_back()
+        assert [item.path.name for item in library.search("red ext:png", k=5)] == before
+
+
+def test_an_indexing_run_ends_in_one_line_and_the_next_carries_on(
+    server: PostgresServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "LEASE_S", 3.0)  # which the first run could not give back
+    place = server.catalog()
+    encoder = Interrupted(server)
+    with (
+        Library.open(place, create=True, encoder=encoder) as library,
+        pytest.raises(LibraryError, match="postgresql:///") as error,
+    ):
+        library.index(folder)
+    assert encoder.went_down and "\n" not in str(error.value)
+    server.come_back()
+    with Library.open(place, encoder=ColourEncoder()) as library:
+        report = library.index(folder)
+        assert 0 < report.embedded < PHOTOS
+        assert report.embedded + report.unchanged == PHOTOS
+        assert library.counts().images == library.counts().files == PHOTOS
+        assert len(library.search("red", k=PHOTOS)) == PHOTOS
+
+
+def test_what_a_backup_has_is_not_embedded_again(server: PostgresServer, folder: Path) -> None:
+    place = server.catalog()
+    name = urlsplit(place.text).path.strip("/")
+    with Library.open(place, encoder=ColourEncoder()) as library:
+        library.index(folder)
+        cache = library.path
+        saved = server.program("pg_dump", "--format=custom", name)
+        save_photo(folder / "later.png", (3, 255, 3))
+        library.index(folder)
+    server.execute(f"DROP DATABASE {name}")
+    server.execute(f"CREATE DATABASE {name}")
+    server.program("pg_restore", f"--dbname={name}", given=saved)
+    shutil.rmtree(cache)  # its revision is of what is no more
+    with Library.open(place, encoder=ColourEncoder()) as library:
+        assert library.index(folder).embedded == 1
+        assert len(library.search("red", k=2 * PHOTOS)) == PHOTOS + 1
