@@ -18,7 +18,7 @@ def test_a_run_tells_where_its_time_went(photos: Path, library: Library) -> None
     assert all(stages[name].processes == 0 for name in own)
     assert all(stage.seconds > 0 for stage in report.stages)
     assert sum(stages[name].seconds for name in own) <= report.seconds
-    assert [stage.stage for stage in library.index(photos).stages] == ["compare", "wait for decoding", "vector index"]
+    assert [stage.stage for stage in library.index(photos).stages] == ["compare", "vector index"]
 
 
 def test_waiting_is_counted_and_nothing_is_left_out() -> None:

@@ -223,5 +223,6 @@ def _quieten_data() -> None:
     context.enable_auto_log_stats = False
     context.max_errored_blocks = -1
     for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
+        # others may listen there, too
+        if isinstance(handler, logging.StreamHandler) and type(handler).__module__.startswith("ray."):
             handler.setLevel(logging.CRITICAL)
