@@ -105,16 +105,16 @@ def measure(server: Server, hashes: Sequence[str], *, clients: int, seconds: flo
     with closing(Client(server.url)) as watching:
         while watching.get("/readyz").status != 200:
             time.sleep(0.1)
-        say(f"warming up, then {clients} clients for {seconds:g} s")
-        _ask_for(server, hashes, clients=clients, seconds=WARM_UP_S, pause=pause, first=10**6)
-        memory = {"before": resident_mib(watching)}
-        half = threading.Timer(seconds / 2, lambda: memory.update(half_way=_resident_of(server)))
-        half.start()
-        started = time.perf_counter()
-        load = _ask_for(server, hashes, clients=clients, seconds=seconds, pause=pause, first=0)
-        took = time.perf_counter() - started
-        half.join()
-        memory["after"] = resident_mib(watching)
+    say(f"warming up, then {clients} clients for {seconds:g} s")
+    _ask_for(server, hashes, clients=clients, seconds=WARM_UP_S, pause=pause, first=10**6)
+    memory = {"before": _resident_of(server)}
+    half = threading.Timer(seconds / 2, lambda: memory.update(half_way=_resident_of(server)))
+    half.start()
+    started = time.perf_counter()
+    load = _ask_for(server, hashes, clients=clients, seconds=seconds, pause=pause, first=0)
+    took = time.perf_counter() - started
+    half.join()
+    memory["after"] = _resident_of(server)
     count = sum(map(len, load.seconds.values()))
     return {
         "clients": clients,
@@ -172,13 +172,9 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float | int]:
 
 
 def _resident_of(server: Server) -> float:
-    with closing(Client(server.url)) as client:
-        return resident_mib(client)
-
-
-def resident_mib(client: Client) -> float:
     """Memory of the server that is in use, by its own metrics, on Linux."""
-    lines = client.get("/metrics").content.decode().splitlines()
+    with closing(Client(server.url)) as client:  # a new one: the server closes what is idle for long
+        lines = client.get("/metrics").content.decode().splitlines()
     taken = next(line.split()[1] for line in lines if line.startswith("process_resident_memory_bytes "))
     return round(float(taken) / 2**20, 1)
 
