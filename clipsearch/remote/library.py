@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from clipsearch.images import read_image_bytes
 from clipsearch.query import ImageTerm, Query, Term, parse_query
 from clipsearch.remote.values import details_of, facets_of, read_reply, results_of
 from clipsearch.renditions import Rendition
-from clipsearch.results import SearchResult, Sort
+from clipsearch.results import SearchResult, Shown, Sort
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -105,15 +105,7 @@ class RemoteLibrary:
             QueryError: the query is empty or wrong, or asks for more than the server gives.
             ImageReadError: a picture of the query cannot be read.
         """
-        wanted = {
-            "k": k,
-            "offset": offset,
-            "sort": sort,
-            "among": among,
-            "group_copies": group_copies,
-            "group_duplicates": group_duplicates,
-            "min_match": min_match,
-        }
+        wanted = asdict(Shown(k, offset, sort, among, group_copies, group_duplicates, min_match))
         parsed = parse_query(query)
         line, files = _to_send(parsed)
         if files:
@@ -151,16 +143,9 @@ class RemoteLibrary:
         Raises:
             QueryError: as there, or it is no picture of the library.
         """
-        wanted = {
-            "box": str(box) if box is not None else None,
-            "where": where or None,
-            "k": k,
-            "offset": offset,
-            "sort": sort,
-            "among": among,
-            "group_copies": group_copies,
-            "group_duplicates": group_duplicates,
-        }
+        wanted = asdict(Shown(k, offset, sort, among, group_copies, group_duplicates))
+        del wanted["min_match"]  # likeness to a picture does not tell how well pictures match
+        wanted |= {"box": str(box) if box is not None else None, "where": where or None}
         reply = self._connection.get(f"/v1/pictures/{_digits(picture)}/similar", _lower(wanted))
         return read_reply(reply.content, results_of)
 
