@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 MOST_TOGETHER = 32
 """Texts of one call; the encoders take no more at once either."""
 
-MOST_KEPT = 4_096
-"""Texts that are remembered: 8 MB at 512 dimensions."""
+MOST_KEPT = 1_024
+"""Texts that are remembered: 2 MB at 512 dimensions."""
 
 _SIMILAR = 1.5
 """Texts are put together up to this ratio of their lengths."""

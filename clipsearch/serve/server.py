@@ -15,6 +15,7 @@ import uvicorn
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 from clipsearch.serve.application import create_app
+from clipsearch.serve.arenas import use_few_arenas
 from clipsearch.serve.batching import EncoderInUse
 from clipsearch.serve.metrics import Metrics
 from clipsearch.serve.request_log import JsonFormatter
@@ -65,6 +66,7 @@ def serve(
         SchemaVersionError: a newer clipsearch wrote it.
         ConfigError: there is no token where one is needed, or the address or port cannot be used.
     """
+    use_few_arenas()
     metrics = Metrics()
     encoder = EncoderInUse(observe=metrics.count_batch)
     with (

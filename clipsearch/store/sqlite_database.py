@@ -22,6 +22,10 @@ from clipsearch.store.sqlite_file import BUSY_TIMEOUT_S, connect, explain, is_re
 
 _CHECKPOINT_TIMEOUT_MS = 1000
 
+_KEPT_CONNECTIONS = 24
+"""Connections that stay open for the next reader: the threads of a server that search and read previews. Each keeps up
+to 2 MB of pages; with fewer, those beyond are opened and closed again with each search."""
+
 
 class SqliteDatabase(Database):
     """`catalog.sqlite3` in a library's directory, which several processes of a machine may read while one writes."""
@@ -91,7 +95,9 @@ class SqliteDatabase(Database):
 def _engine(path: Path) -> Engine:
     read_only = is_read_only(path)
     # as many connections as there are threads that read: one that waits for another gains nothing in a file
-    pool: dict[str, Any] = {"poolclass": NullPool} if read_only else {"poolclass": QueuePool, "max_overflow": -1}
+    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": _KEPT_CONNECTIONS, "max_overflow": -1}
+    if read_only:
+        pool = {"poolclass": NullPool}
     engine = create_engine("sqlite+pysqlite://", creator=lambda: connect(path, read_only=read_only), **pool)
 
     @event.listens_for(engine, "connect")

@@ -3,8 +3,9 @@
     python -m tests.benchmarks.serve [--pictures N] [--clients N] [--seconds S] [--pause S]
 
 Prints a JSON object: requests a second; p50, p95 and p99 of each kind of request in milliseconds, as the clients see
-them; the errors, of which there are to be none; the server's memory after the first requests, half-way and at the end,
-in MiB; and how many texts a second are embedded by as many threads as the server has, each text by itself and together.
+them; the errors, of which there are to be none; the server's memory in MiB, from the end of the warm-up on and every
+ten seconds; and how many texts a second are embedded by as many threads as the server has, each text by itself and
+together. The warm-up is as long as it takes to fill what the server remembers of texts.
 Each client asks again as soon as it is answered, unless --pause says how long it looks at what it got. The library is
 made up. Clients and server share the machine's cores.
 """
@@ -40,7 +41,8 @@ from tests.benchmarks.timing import alternate, offline, say
 from tests.benchmarks.warm_queries import query_text
 from tests.serve.processes import Client, Server, serving
 
-WARM_UP_S = 3.0
+WARM_UP_S = 30.0
+MEMORY_EVERY_S = 10.0
 PREVIEWS = 500
 """Pictures that have a preview, of which clients ask for some."""
 
@@ -107,14 +109,22 @@ def measure(server: Server, hashes: Sequence[str], *, clients: int, seconds: flo
             time.sleep(0.1)
     say(f"warming up, then {clients} clients for {seconds:g} s")
     _ask_for(server, hashes, clients=clients, seconds=WARM_UP_S, pause=pause, first=10**6)
-    memory = {"before": _resident_of(server)}
-    half = threading.Timer(seconds / 2, lambda: memory.update(half_way=_resident_of(server)))
-    half.start()
-    started = time.perf_counter()
-    load = _ask_for(server, hashes, clients=clients, seconds=seconds, pause=pause, first=0)
-    took = time.perf_counter() - started
-    half.join()
-    memory["after"] = _resident_of(server)
+    memory, ended = [_resident_of(server)], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(MEMORY_EVERY_S):
+            memory.append(_resident_of(server))
+
+    with ThreadPoolExecutor(1) as watcher:
+        watched = watcher.submit(watch)
+        try:
+            started = time.perf_counter()
+            load = _ask_for(server, hashes, clients=clients, seconds=seconds, pause=pause, first=0)
+            took = time.perf_counter() - started
+        finally:
+            ended.set()
+        watched.result()
+    memory.append(_resident_of(server))
     count = sum(map(len, load.seconds.values()))
     return {
         "clients": clients,
