@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 _BATCH_SIZE = 32
 """Texts of one run: larger batches are no faster on CPUs and cost memory."""
 
-_SLICE = 8
-"""Pictures of one run, likewise."""
-
 _FEW_PICTURES = 3
 """So many are not worth a session of their own kind."""
 
@@ -62,6 +59,7 @@ class CompiledEncoder:
         self.parity = self.manifest.rounding
         self.logit_scale = self.manifest.logit_scale
         self.context_length = self.manifest.text.context_length
+        self.images_per_run = self.manifest.images_per_run
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
         """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
@@ -79,7 +77,7 @@ class CompiledEncoder:
         else:
             # each picture on one core: cores that share the work on one wait for each other, the more so while other
             # processes decode on them
-            together = min(_SLICE, -(-len(pixels) // available_cores()))
+            together = min(self.images_per_run, -(-len(pixels) // available_cores()))
             slices = (pixels[start : start + together] for start in range(0, len(pixels), together))
             batches = self._cores.map(partial(self._embed, self._one_core_image_session), slices)
         return l2_normalise(np.concatenate([np.empty((0, self.dim), np.float32), *batches]))

@@ -29,6 +29,9 @@ MANIFEST_FORMAT = 1
 CHECK_SET = "check set"
 """Where the pictures came from on which models were compared, if not from the user."""
 
+IMAGES_PER_RUN = 8
+"""Pictures that a core embeds at once, if the manifest does not say."""
+
 ResizeMode = Literal["shortest", "longest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
 TextCleaning = Literal["none", "whitespace", "lower", "canonicalize"]
@@ -112,6 +115,7 @@ class ModelManifest:
         rounding: parity of rounded weights or arithmetic with the source; ``None`` if nothing was rounded.
         compared_on: the pictures it was measured on, for people.
         candidates: what was tried when it was compiled.
+        images_per_run: pictures that a core embeds at once, where there are many.
     """
 
     name: str
@@ -130,6 +134,7 @@ class ModelManifest:
     rounding: Parity | None = None
     compared_on: str = ""
     candidates: tuple[Candidate, ...] = ()
+    images_per_run: int = IMAGES_PER_RUN
     format: int = MANIFEST_FORMAT
 
     @property

@@ -19,7 +19,7 @@ from clipsearch.encoders.compiled import CompiledEncoder
 from clipsearch.encoders.manifest import Candidate
 from clipsearch.encoders.measuring import CheckEmbeddings, measure_parity
 from clipsearch.encoders.parity import Parity
-from clipsearch.encoders.quantization import count_convolutions, quantize_dynamic_int8, quantize_static_int8
+from clipsearch.encoders.quantization import is_convolutional, quantize_dynamic_int8, quantize_static_int8
 from clipsearch.encoders.sessions import DATA_SUFFIX, open_session, save_optimised
 from clipsearch.errors import ModelError
 
@@ -85,7 +85,7 @@ def make_forms(raw: Path, prepared: Path, scratch: Path, pixels: NDArray[np.uint
         makers: dict[str, Callable[[Path], None]] = {
             "int8 dynamic": partial(quantize_dynamic_int8, source, external=large)
         }
-        if tower == "image" and not large and count_convolutions(source) > 1:
+        if tower == "image" and not large and is_convolutional(source):
             makers["int8 static"] = partial(quantize_static_int8, source, pixels=pixels)
         for kind, make in makers.items():
             graph = scratch / f"{kind}-{source.name}".replace(" ", "-")

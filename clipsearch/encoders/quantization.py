@@ -78,12 +78,12 @@ def quantize_static_int8(source: Path, target: Path, pixels: NDArray[np.uint8]) 
         )
 
 
-def count_convolutions(graph: Path) -> int:
-    """Number of convolutions of a graph; a vision transformer has one, which cuts the picture into patches."""
+def is_convolutional(graph: Path) -> bool:
+    """Whether a graph has convolutions but for the one that cuts a picture into a vision transformer's patches."""
     import onnx
 
     model = onnx.load(graph, load_external_data=False)
-    return sum(node.op_type == "Conv" for node in model.graph.node)
+    return sum("Conv" in node.op_type for node in model.graph.node) > 1
 
 
 class _Batches:

@@ -24,7 +24,7 @@ HF_HUB_PREFIX = "hf-hub:"
 LOCAL_DIR_PREFIX = "local-dir:"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 """Part of the cache path; to be raised when the exporter makes something different of the same weights."""
 
 _CHECKPOINT_SUFFIXES = (".safetensors", ".bin", ".pth")
