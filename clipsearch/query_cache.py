@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 MOST = 5_000
 """Texts that are kept for a model; beyond that the older half is dropped."""
 
+LOOKED_AT_ONE_IN = 64
+"""So many texts are kept until the directory is looked at again, on average: by the hash of what is kept, as most
+processes keep one."""
+
 _UNIT_TOLERANCE = 1e-3
 
 
@@ -63,7 +67,8 @@ class QueryCache:
             self._directory.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(embedding.astype("<f4").tobytes())
             unfinished.replace(path)
-            self._drop_old()
+            if int(path.stem, 16) % LOOKED_AT_ONE_IN == 0:
+                self._drop_old()
         except OSError as error:
             logger.info("the embedding of a query was not kept: %s", error)
             with contextlib.suppress(OSError):

@@ -54,12 +54,26 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, unit: np.nda
 
 def test_the_older_half_is_dropped(tmp_path: Path, unit: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_cache, "MOST", 4)
+    monkeypatch.setattr(query_cache, "LOOKED_AT_ONE_IN", 1)
     cache = QueryCache(tmp_path, DIM)
     for number in range(5):
         cache.put(str(number), unit, ensemble=False)
         for path in tmp_path.iterdir():  # file systems with coarse clocks
             os.utime(path, ns=(path.stat().st_mtime_ns - 10**9,) * 2)
     assert [number for number in range(5) if cache.get(str(number), ensemble=False) is not None] == [2, 3, 4]
+
+
+def test_the_directory_is_looked_at_now_and_then(
+    tmp_path: Path, unit: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_cache, "MOST", 10)
+    monkeypatch.setattr(query_cache, "LOOKED_AT_ONE_IN", 8)
+    looked: list[int] = []
+    monkeypatch.setattr(QueryCache, "_drop_old", lambda self: looked.append(1))
+    cache = QueryCache(tmp_path, DIM)
+    for number in range(400):
+        cache.put(str(number), unit, ensemble=False)
+    assert 20 < len(looked) < 100
 
 
 class CountingEncoder(ColourEncoder):
