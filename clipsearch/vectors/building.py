@@ -24,7 +24,7 @@ from clipsearch.vectors.interface import Neighbors, VectorIndex
 TUNED_FOR = (10, 100, 1000)
 """Numbers of neighbours that probing is measured for; searches for more are exact."""
 
-WANTED_RECALL = 0.995
+WANTED_RECALL = 0.993
 """Recall that is tuned for on `tuning_queries`, so that what others ask has 0.99."""
 
 _VECTORS_PER_LIST = 39
@@ -35,7 +35,7 @@ _ROUNDS = 8
 _SEED = 20
 
 _QUERIES = 128
-"""Of each kind. 10 neighbours of each tell a recall of 0.995 to about 0.002."""
+"""Of each kind. 10 neighbours of each tell a recall of 0.993 to about 0.002; the worst of three kinds counts."""
 
 _TIMES_AS_MANY = 10
 """Vectors for each neighbour from which on looking into some of the lists is worth it."""

@@ -186,7 +186,7 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing_running(tmp_path: Path) -> None:
         _, said = driver.communicate(timeout=60)
     assert driver.returncode == -signal.SIGINT
     assert said.rstrip().endswith("KeyboardInterrupt")
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60  # Ray's own processes see by and by that their parent is gone
     while left := _with_mark(mark):
         assert time.monotonic() < until, left
         time.sleep(0.1)

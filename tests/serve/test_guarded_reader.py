@@ -69,9 +69,10 @@ def test_an_end_does_not_wait_for_what_is_at_work(reader: GuardedReader, tmp_pat
     with ThreadPoolExecutor(1) as threads:
         reading = threads.submit(reader.read, content, name="", is_known=is_known)
         assert asked.wait(30)
+        (pool,) = reader._pools
         closing = threading.Thread(target=reader.close)
         closing.start()
-        while reader._pools:
+        while pool.process_ids:  # the gate is opened once the process is gone, so that it cannot end what it is at
             time.sleep(0.001)
         gate.set()
         with pytest.raises(ClipSearchError):
