@@ -106,6 +106,7 @@ def test_a_node_that_dies_costs_nothing(cluster: Cluster, tmp_path: Path, open_l
 
 
 DRIVER = """
+import signal
 import sys
 import time
 import uuid
@@ -113,6 +114,7 @@ from clipsearch.library import Library
 from clipsearch.ray_settings import RaySettings
 from tests.ray_engine.encoders import SlowEncoder
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell's background has it ignored
 library, folder, address = sys.argv[1:]
 with Library.open(library, create=True, encoder=SlowEncoder()) as opened:
     opened.index(
