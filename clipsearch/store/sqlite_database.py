@@ -95,9 +95,8 @@ class SqliteDatabase(Database):
 def _engine(path: Path) -> Engine:
     read_only = is_read_only(path)
     # as many connections as there are threads that read: one that waits for another gains nothing in a file
-    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": _KEPT_CONNECTIONS, "max_overflow": -1}
-    if read_only:
-        pool = {"poolclass": NullPool}
+    kept: dict[str, Any] = {"poolclass": QueuePool, "pool_size": _KEPT_CONNECTIONS, "max_overflow": -1}
+    pool = {"poolclass": NullPool} if read_only else kept
     engine = create_engine("sqlite+pysqlite://", creator=lambda: connect(path, read_only=read_only), **pool)
 
     @event.listens_for(engine, "connect")

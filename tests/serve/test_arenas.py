@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.serve.arenas import ARENAS
+from clipsearch.serve.arenas import ARENAS, use_few_arenas
 
 _COUNT = """
 import ctypes, sys, threading
@@ -34,12 +34,11 @@ libc.fclose(file)
 """
 
 
-def _arenas(tmp_path: Path, how: str, **environment: str) -> tuple[str, int]:
+def _arenas(tmp_path: Path, how: str) -> tuple[str, int]:
     """What was said of it, and how many arenas twelve threads then use that allocate."""
     found = tmp_path / "found.xml"
     process = subprocess.run(
         [sys.executable, "-c", _COUNT, how, str(found)],
-        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=True,
@@ -56,7 +55,5 @@ def test_threads_share_a_few_arenas(tmp_path: Path) -> None:
 
 
 def test_what_the_user_has_set_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clipsearch.serve.arenas import use_few_arenas
-
     monkeypatch.setenv("MALLOC_ARENA_MAX", "5")
     assert not use_few_arenas()
