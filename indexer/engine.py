@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from clipsearch.encoders.base import Encoder, FloatMatrix
+from clipsearch.encoders.base import Encoder, FloatMatrix, OpensLater
+from clipsearch.errors import ModelError
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import ModelRecord
 from indexer.batches import batch_size, decoding_pool, embed_in_steps, look_ahead
@@ -68,17 +71,23 @@ class LocalEngine:
         """
         self._encoder = encoder
         self._pool = decoding_pool(encoder, library=library)
+        self._opening: Thread | None = None
         self.batch_size = batch_size(encoder)
         self.look_ahead = look_ahead(encoder)
         self.processes = 0
 
     def __enter__(self) -> Self:
+        if isinstance(self._encoder, OpensLater):  # while the first pictures are decoded
+            self._opening = Thread(target=_open, args=(self._encoder,), name="opening the model", daemon=True)
+            self._opening.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.close()
+        if self._opening is not None:
+            self._opening.join()
 
     def read(self, files: Iterable[ScannedFile], *, is_embedded: Callable[[str], bool]) -> Iterator[ReadFile]:
         """Read files in their order."""
@@ -88,6 +97,11 @@ class LocalEngine:
         """Embed what was decoded."""
         self.processes = max(self.processes, len(self._pool.process_ids))
         return embed_in_steps(self._encoder, [file.pixels for file in files if file.pixels is not None], done)
+
+
+def _open(encoder: OpensLater) -> None:
+    with contextlib.suppress(ModelError):  # which embedding the first picture raises again
+        encoder.open_image_tower()
 
 
 EngineMaker: TypeAlias = Callable[[ImageStore, Encoder, ModelRecord], Engine]

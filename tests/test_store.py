@@ -10,13 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
-import clipsearch.store.migrations as migrations_package
 from clipsearch.config import LibraryPlace
 from clipsearch.errors import LibraryError, SchemaVersionError
 from clipsearch.metadata import ImageMetadata
@@ -24,8 +19,6 @@ from clipsearch.store.batch import Batch
 from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage
-from clipsearch.store.schema import SCHEMA_HEAD, SCHEMA_REVISIONS
-from clipsearch.store.tables import Base
 
 DATA = Path(__file__).parent / "data"
 DIM = 4
@@ -61,23 +54,6 @@ def test_a_missing_catalog_is_not_made_by_a_reader(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="no library in"):
         ImageStore(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
-
-
-def test_the_migrations_make_exactly_the_tables_of_the_models(catalog_place: LibraryPlace) -> None:
-    is_file = isinstance(catalog_place, Path)
-    engine = create_engine(f"sqlite:///{catalog_place / CATALOG_NAME}" if is_file else catalog_place.text)
-    with engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    engine.dispose()
-    assert differences == []
-
-
-def test_the_known_schema_revisions_are_those_of_the_migrations() -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations_package.__path__[0])))
-    scripts = ScriptDirectory.from_config(config)
-    assert scripts.get_current_head() == SCHEMA_HEAD
-    assert {script.revision for script in scripts.walk_revisions()} == SCHEMA_REVISIONS
 
 
 def test_a_catalog_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:

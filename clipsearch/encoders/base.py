@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,19 @@ class Encoder(Protocol):
 
         Returns:
             float32 [n, dim], each row of unit length.
+        """
+        ...
+
+
+@runtime_checkable
+class OpensLater(Protocol):
+    """An encoder that is made at once and opens its towers when they are first used."""
+
+    def open_image_tower(self) -> None:
+        """Open what embeds many pictures now, in any thread, so that the first of them need not wait for it.
+
+        Raises:
+            ModelError: it is missing or damaged; using it will say so again.
         """
         ...
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +61,9 @@ class CompiledEncoder:
         self.logit_scale = self.manifest.logit_scale
         self.context_length = self.manifest.text.context_length
         self.images_per_run = self.manifest.images_per_run
+        self._one_core_session: Any = None
+        self._opening = Lock()
+        self._expects_many = False
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
         """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
@@ -72,15 +76,20 @@ class CompiledEncoder:
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
         """Embed transformed pictures, uint8 [n, height, width, 3]; float32 [n, dim], unit rows."""
         batches: Iterable[NDArray[np.float32]]
-        if len(pixels) <= _FEW_PICTURES:
+        if len(pixels) <= _FEW_PICTURES and not self._expects_many:
             batches = [self._embed(self._image_session, pixels)] if len(pixels) else []
         else:
             # each picture on one core: cores that share the work on one wait for each other, the more so while other
             # processes decode on them
-            together = min(self.images_per_run, -(-len(pixels) // available_cores()))
+            together = max(1, min(self.images_per_run, -(-len(pixels) // available_cores())))
             slices = (pixels[start : start + together] for start in range(0, len(pixels), together))
-            batches = self._cores.map(partial(self._embed, self._one_core_image_session), slices)
+            batches = self._cores.map(partial(self._embed, self._one_core_image_session()), slices)
         return l2_normalise(np.concatenate([np.empty((0, self.dim), np.float32), *batches]))
+
+    def open_image_tower(self) -> None:
+        """Open what embeds many pictures; see `clipsearch.encoders.base.OpensLater`."""
+        self._expects_many = True  # and no second session is opened for the few that may come
+        self._one_core_image_session()
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
         """Embed texts; float32 [n, dim], unit rows."""
@@ -126,9 +135,11 @@ class CompiledEncoder:
     def _image_session(self) -> Any:
         return self._session("image.onnx")
 
-    @cached_property
     def _one_core_image_session(self) -> Any:
-        return self._session("image.onnx", threads=1)
+        with self._opening:
+            if self._one_core_session is None:
+                self._one_core_session = self._session("image.onnx", threads=1)
+            return self._one_core_session
 
     @cached_property
     def _cores(self) -> ThreadPoolExecutor:

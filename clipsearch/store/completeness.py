@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import BindParameter, ColumnElement, and_, or_, select
 
 from clipsearch.parts import LONG
 from clipsearch.store.records import METADATA_VERSION
 from clipsearch.store.tables import Embedding, Image
 
 
-def is_embedded(model_id: int) -> ColumnElement[bool]:
+def is_embedded(model_id: int | BindParameter[int]) -> ColumnElement[bool]:
     """Whether a model has embedded an image from a file that holds it: the whole of it, and the parts of a long one."""
     made = (Embedding.content_hash == Image.content_hash, Embedding.model_id == model_id)
     whole = select(Embedding.id).where(*made, Embedding.part == 0, ~Embedding.from_preview).exists()
@@ -18,6 +18,6 @@ def is_embedded(model_id: int) -> ColumnElement[bool]:
     return and_(whole, or_(~is_long, part))
 
 
-def is_complete(model_id: int) -> ColumnElement[bool]:
+def is_complete(model_id: int | BindParameter[int]) -> ColumnElement[bool]:
     """Whether an image need not be decoded: a model has embedded it, and its metadata is up to date."""
     return and_(Image.metadata_version >= METADATA_VERSION, is_embedded(model_id))

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, exc, inspect, text
 
 from clipsearch.errors import LibraryError, NoLibraryError, SchemaVersionError
+from clipsearch.store.making import migrate
 from clipsearch.store.schema import SCHEMA_HEAD, SCHEMA_REVISIONS
 
 WRITE = "clipsearch_write"
@@ -158,7 +159,14 @@ class Database(ABC):
                 "update with: pip install --upgrade clipsearch"
             )
         with self.writing() as connection:  # where another process was faster, nothing is left to do
-            _migrate(connection)
+            if self._schema_version(connection) is None:
+                self._create_tables(connection)
+            else:
+                migrate(connection)
+
+    def _create_tables(self, connection: Connection) -> None:
+        """Make the tables of a new catalog."""
+        migrate(connection)
 
     def _schema_version(self, connection: Connection) -> str | None:
         tables = inspect(connection).get_table_names()
@@ -168,13 +176,3 @@ class Database(ABC):
         if tables:
             raise LibraryError(f"{self.name} is a database of another program; name another library")
         return None
-
-
-def _migrate(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, ColumnElement, and_, select
+from sqlalchemy import Column, ColumnElement, Integer, and_, bindparam, select
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import visitors
 
@@ -19,6 +19,11 @@ from clipsearch.store.revision import current_revision
 from clipsearch.store.tables import Embedding, File, Image
 
 _FILES, _IMAGES, _EMBEDDINGS = File.__table__, Image.__table__, Embedding.__table__
+
+_KNOWN = select(Image.content_hash).where(
+    Image.content_hash == bindparam("of_hash"), is_complete(bindparam("of_model", type_=Integer))
+)
+"""Made once, as every file that is read is asked for: to make it takes five times as long as to run it."""
 
 
 class EmbeddingReader:
@@ -114,9 +119,8 @@ class EmbeddingReader:
 
     def is_known(self, content_hash: str, model_id: int) -> bool:
         """Whether a content need not be decoded: the model has embedded it, and its metadata is up to date."""
-        statement = select(Image.content_hash).where(Image.content_hash == content_hash, is_complete(model_id))
         with self._database.reading() as connection:
-            return connection.execute(statement).first() is not None
+            return connection.execute(_KNOWN, {"of_hash": content_hash, "of_model": model_id}).first() is not None
 
     def complete_contents(self, model_id: int) -> Iterator[str]:
         """Every content hash that `is_known`."""

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from clipsearch.lock import writer_lock
 from clipsearch.store.catalog import CATALOG_NAME
 from clipsearch.store.database import WRITE, CatalogDamage, DanglingRow, Database
+from clipsearch.store.making import create_tables
 from clipsearch.store.portable_sql import LOWER
 from clipsearch.store.sqlite_damage import find_damage
 from clipsearch.store.sqlite_file import BUSY_TIMEOUT_S, connect, explain, is_read_only
@@ -48,6 +49,9 @@ class SqliteDatabase(Database):
     def _explain(self, error: Exception) -> str:
         reason = error.orig if isinstance(error, exc.DBAPIError) else error
         return explain(str(reason).strip(), self._path)
+
+    def _create_tables(self, connection: Connection) -> None:
+        create_tables(connection)
 
     # --- one writer -----------------------------------------------------------------------------
 

@@ -28,9 +28,13 @@ class LeftOut(BenchmarkError):
 
 
 def offline(**variables: str | Path) -> dict[str, str]:
-    """The environment of every program that is timed: no hub is asked for anything, and the variables given."""
+    """The environment of every program that is timed: no hub is asked for anything, and the variables given.
+
+    Each may keep its modules compiled, as an installed program does.
+    """
     hubs = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    return os.environ | hubs | {name: str(value) for name, value in variables.items()}
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return own | hubs | {name: str(value) for name, value in variables.items()}
 
 
 def clipsearch_command(*arguments: str | Path) -> list[str]:
