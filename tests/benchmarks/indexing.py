@@ -26,7 +26,7 @@ from tests.benchmarks.timing import (
     say,
 )
 
-COUNTS = {"0.3 MP": 400, "2 MP": 120, "12 MP": 144, "48 MP": 16}
+COUNTS = {"0.3 MP": 400, "2 MP": 120, "12 MP": 288, "48 MP": 16}
 QUICK_COUNTS = {"0.3 MP": 24, "2 MP": 16, "12 MP": 8, "48 MP": 4}
 ROUNDS = 2
 GROWTH_COUNTS = (100, 200, 400)
