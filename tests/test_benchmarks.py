@@ -14,8 +14,10 @@ from clipsearch.library import Library
 from tests.benchmarks import __main__ as suite
 from tests.benchmarks.aims import AIMS, judge
 from tests.benchmarks.libraries import fill_library, made_up_files
+from tests.benchmarks.machine import IDENTITY
 from tests.benchmarks.memory import peak_mib
 from tests.benchmarks.photos import PhotoSize, photo_folder
+from tests.benchmarks.report import Report, to_markdown
 from tests.benchmarks.rescan import measure as measure_rescan
 from tests.benchmarks.setting import Setting
 from tests.benchmarks.timing import BenchmarkError, alternate, growth_exponent, latency, offline, run
@@ -148,6 +150,43 @@ def test_a_section_that_fails_costs_no_other(setting: Setting, tmp_path: Path, m
     assert again["sections"] == {"memory": {"left_out": "for now"}, "quality": report["sections"]["quality"]}
     assert again["section_begun"]["quality"] == report["section_begun"]["quality"]
     assert "| hit rate @10 that int8 costs mini, points | ≤ 0.5 | 0.25 | ✓ |" in markdown
+
+
+def report_of(machine: dict[str, object]) -> Report:
+    return {
+        "begun": "today",
+        "minutes": 1.0,
+        "quick": False,
+        "machine": {"memory_gib": 4, "system": "Linux", "python": "3", "sqlite": "3", "libraries": {}} | machine,
+        "peer": {"left_out": "for now"},
+        "aims": [],
+        "sections": {},
+        "section_begun": {},
+        "section_machine": {},
+    }
+
+
+def test_sections_of_another_machine_stay_and_say_so(tmp_path: Path) -> None:
+    rescan = {"sizes": {}, "growth": {"files": [], "exponent": 1.0}}
+    earlier = report_of({"cpu": "Old", "cores": 2, "load_before": 0.0})
+    earlier |= {"sections": {"rescan": rescan, "limits": {"left_out": "for now"}}}
+    earlier["section_begun"] = dict.fromkeys(earlier["sections"], "yesterday")
+    (tmp_path / "benchmarks.json").write_text(json.dumps(earlier), encoding="utf-8")
+
+    report = report_of({"cpu": "New", "instructions": ["AMX"], "cores": 2, "load_before": 0.0})
+    suite.keep_earlier(report, tmp_path / "benchmarks.json")
+    assert report["sections"] == earlier["sections"]
+    assert report["section_machine"]["rescan"]["cpu"] == "Old"
+    here = {key: report["machine"].get(key) for key in IDENTITY}
+    report["sections"]["indexing"] = {"left_out": "for now"}
+    report["section_begun"]["indexing"], report["section_machine"]["indexing"] = "today", here
+    assert "limits" not in suite.comparable(report)  # a share of another machine's limits says nothing
+    markdown = to_markdown(report)
+    assert "- Machine: New, AMX, 2 cores" in markdown and "another machine, which each says: rescan, limits" in markdown
+    assert "Begun yesterday on Old, 2 cores" in markdown and "Begun today.\n" in markdown
+
+    report["section_machine"]["limits"] = here
+    assert "limits" in suite.comparable(report)
 
 
 def test_aims_that_were_not_measured_are_neither_reached_nor_missed() -> None:

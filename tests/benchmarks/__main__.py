@@ -5,8 +5,8 @@
 
 Prints the report as Markdown, or with --output writes ``benchmarks.json`` and ``benchmarks.md`` there, after each
 section, so that nothing is lost of a run that is broken off. With --only, the sections that a report there has from an
-earlier run on this machine stay in it; each says when it was begun. A section that fails is in the report with its
-reason; the exit status is then 1.
+earlier run stay in it; each says when it was begun, and on which machine if on another. A section that fails is in the
+report with its reason; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pathlib import Path
 
 from clipsearch.config import cache_dir
 from tests.benchmarks.aims import judge
-from tests.benchmarks.machine import describe_machine, limit_cores
+from tests.benchmarks.machine import IDENTITY, describe_machine, limit_cores
 from tests.benchmarks.rclip_peer import Rclip, install
 from tests.benchmarks.report import Report, to_markdown
 from tests.benchmarks.setting import Setting
-from tests.benchmarks.timing import CHECKOUT, BenchmarkError, LeftOut, offline, run, say
+from tests.benchmarks.timing import CHECKOUT, BenchmarkError, Figures, LeftOut, offline, run, say
 
 SECTIONS = ("indexing", "limits", "rescan", "memory", "quality", "footprint", "queries", "vector_index", "milvus")
 """Modules of this package, each with ``measure(setting) -> dict``, in the report's order: the longest last."""
@@ -47,6 +47,7 @@ def main() -> int:
         "aims": [],
         "sections": {},
         "section_begun": {},
+        "section_machine": {},
     }
     if options.only and options.output is not None:
         keep_earlier(report, options.output / "benchmarks.json")
@@ -73,6 +74,7 @@ def measure_sections(names: tuple[str, ...], setting: Setting, report: Report, *
         say(name)
         begun = time.perf_counter()
         report["section_begun"][name] = _now()
+        report["section_machine"][name] = {key: report["machine"][key] for key in IDENTITY}
         try:
             figures = import_module(f"tests.benchmarks.{name}").measure(setting)
         except LeftOut as error:
@@ -82,7 +84,7 @@ def measure_sections(names: tuple[str, ...], setting: Setting, report: Report, *
             figures = {"failed": _reason(error, setting)}
         report["sections"][name] = figures
         report["sections"] = {each: report["sections"][each] for each in SECTIONS if each in report["sections"]}
-        report["aims"] = judge(report["sections"])
+        report["aims"] = judge(comparable(report))
         report["minutes"] = round((time.perf_counter() - started) / 60, 1)
         say(f"{name}: {time.perf_counter() - begun:.0f} s")
         if output is not None:
@@ -90,14 +92,24 @@ def measure_sections(names: tuple[str, ...], setting: Setting, report: Report, *
 
 
 def keep_earlier(report: Report, path: Path) -> None:
-    """Take over the sections of an earlier report that was made on this machine in the same way."""
+    """Take over the sections of an earlier report that was made in the same way; each says on which machine."""
     if not path.is_file():
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
-    same = ("cpu", "cores", "system")
-    if earlier["quick"] == report["quick"] and all(earlier["machine"][key] == report["machine"][key] for key in same):
+    if earlier["quick"] == report["quick"]:
+        whole = {key: earlier["machine"].get(key) for key in IDENTITY}
         report["sections"] = earlier["sections"]
         report["section_begun"] = earlier["section_begun"]
+        report["section_machine"] = {
+            name: earlier.get("section_machine", {}).get(name, whole) for name in earlier["sections"]
+        }
+
+
+def comparable(report: Report) -> dict[str, Figures]:
+    """The sections, without the bare limits if indexing was measured on another machine than these."""
+    machines = report["section_machine"]
+    together = "limits" not in machines or machines["limits"] == machines.get("indexing", machines["limits"])
+    return {name: figures for name, figures in report["sections"].items() if together or name != "limits"}
 
 
 def _now() -> str:

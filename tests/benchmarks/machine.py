@@ -12,11 +12,18 @@ from clipsearch.cores import available_cores
 
 LIBRARIES = ("clipsearch", "onnxruntime", "faiss-cpu", "pillow", "numpy", "sqlalchemy", "tokenizers")
 
+IDENTITY = ("cpu", "instructions", "cores", "memory_gib", "system")
+"""Of `describe_machine`: what tells one machine from another."""
+
+_INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx_vnni": "VNNI", "amx_int8": "AMX"}
+"""What 8-bit products are fast by, as Linux names it."""
+
 
 def describe_machine() -> dict[str, object]:
     """CPU, memory, system and versions."""
     return {
-        "cpu": _cpu_name(),
+        "cpu": _cpu_line("model name") or platform.processor() or platform.machine(),
+        "instructions": _instructions(),
         "cores": available_cores(),
         "memory_gib": _memory_gib(),
         "system": _system(),
@@ -33,12 +40,18 @@ def limit_cores(cores: int | None) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
-def _cpu_name() -> str:
+def _instructions() -> list[str]:
+    has = (_cpu_line("flags") or "").split()
+    return list(dict.fromkeys(name for flag, name in _INSTRUCTIONS.items() if flag in has))
+
+
+def _cpu_line(key: str) -> str | None:
+    """What Linux says of the first processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return None
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), None)
 
 
 def _memory_gib() -> float | None:

@@ -14,7 +14,7 @@ def to_markdown(report: Report) -> str:
     parts = [_HEADING, _machine(report), _aims(report["aims"])]
     for name, figures in report["sections"].items():
         title, render = _SECTIONS.get(name, (name, _any))
-        parts.append(f"## {title}\n\nBegun {report['section_begun'][name]}.\n")
+        parts.append(f"## {title}\n\nBegun {report['section_begun'][name]}{_elsewhere(report, name)}.\n")
         parts.append(_why_not(figures) or render(figures))
     return "\n".join(parts).rstrip() + "\n"
 
@@ -44,14 +44,29 @@ def _machine(report: Report) -> str:
     peer = report["peer"]
     with_what = _why_not(peer) or ", ".join(f"{name} {version}" for name, version in peer.items())
     lines = [
-        f"- Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}",
+        f"- Machine: {_in_words(machine)}",
         f"- Python {machine['python']}, SQLite {machine['sqlite']}, {libraries}",
         f"- Peer: {with_what.rstrip()}",
         f"- Begun {report['begun']}, took {report['minutes']:.0f} minutes; load before it {machine['load_before']}",
     ]
+    elsewhere = [name for name in report["sections"] if _elsewhere(report, name)]
+    if elsewhere:
+        lines.append(f"- Measured on another machine, which each says: {', '.join(elsewhere)}")
     if report["quick"]:
         lines.append("- **A quick run: few photos and rounds. The figures only show that the suite works.**")
     return "\n".join(lines) + "\n"
+
+
+def _elsewhere(report: Report, section: str) -> str:
+    """On which machine a section was measured, if on another than the newest."""
+    machine = report["section_machine"].get(section, {})
+    return f" on {_in_words(machine)}" if any(report["machine"].get(key) != machine[key] for key in machine) else ""
+
+
+def _in_words(machine: Report) -> str:
+    instructions = "".join(f", {' '.join(names)}" for names in [machine.get("instructions")] if names)
+    memory = f"{machine['memory_gib']} GiB, {machine['system']}"
+    return f"{machine['cpu']}{instructions}, {machine['cores']} cores, {memory}"
 
 
 def _aims(aims: Sequence[dict[str, Any]]) -> str:
