@@ -122,7 +122,8 @@ def _limits(figures: Report) -> str:
     return (
         "Each stage alone, images/s. *Decode* brings photos to the model's input; *with previews* writes previews and "
         "reads metadata and fingerprints as well, as indexing does. All of them share the cores: decoding and "
-        "inference cannot both reach their limit at once.\n\n"
+        "inference cannot both reach their limit at once, and of the slower one's no more can be reached than "
+        "1 / (1 + slower / faster). The aims tell the share of both: of the slower limit, and of what both allow.\n\n"
         + table(["photos", "model", "read and hash, one thread", "decode", "decode with previews"], rows)
         + "\n"
         + table(["model", "batch", "inference"], inference)
