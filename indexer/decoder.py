@@ -38,7 +38,7 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_AREN
 
 _KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**25)}
 """Bytes that glibc keeps for the next picture; given back to the system and asked for again with each one, its pages
-are cleared and mapped anew, which takes a tenth of the time of a small picture."""
+are cleared and mapped anew, which takes a quarter of the time of a small picture."""
 
 
 class DecoderLost(Exception):

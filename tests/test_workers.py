@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -352,3 +354,26 @@ def test_a_process_that_cannot_be_started_is_told(
         with pytest.raises(ClipSearchError, match="does not start: ModuleNotFoundError: No module named"):
             read_all(pool, files)
     assert len(read_all(pool, files)) == 2
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+def test_memory_is_kept_from_one_picture_to_the_next(tmp_path: Path) -> None:
+    first = save_photo(tmp_path / "first.jpg", "red", size=(1024, 768))
+    files = [scanned(first)]
+    for number in range(29):
+        files.append(scanned(Path(shutil.copy(first, tmp_path / f"{number}.jpg"))))
+    transform = ImageTransform(ImageSpec(size=(256, 256)))
+    with DecodingPool(transform, thumbnails=tmp_path / "library", workers=1) as pool:
+        read_all(pool, files[:10], look_ahead=1)
+        (process,) = pool.process_ids
+        before = page_faults(process)
+        assert all(item.is_decoded for item in read_all(pool, files[10:], look_ahead=1))
+        assert page_faults(process) - before < 20 * 100  # hardly any; 350 for each where it is given back
+
+
+def page_faults(process_id: int) -> int:
+    """Of the kind that needs no disk, so far; Linux, proc(5)."""
+    return int(Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[7])
