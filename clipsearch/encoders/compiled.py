@@ -88,7 +88,7 @@ class CompiledEncoder:
 
     def open_image_tower(self) -> None:
         """Open what embeds many pictures; see `clipsearch.encoders.base.OpensLater`."""
-        self._expects_many = True  # and no second session is opened for the few that may come
+        self._expects_many = True  # so that no session of the other kind is opened for a few
         self._one_core_image_session()
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:

@@ -18,7 +18,7 @@ _ALEMBIC_VERSION = Table(
 )
 """Where Alembic finds what the next migration starts from.
 
-Source: Alembic 1.18, `runtime/migration.py`.
+Source: Alembic 1.20, `ddl/impl.py`.
 """
 
 
