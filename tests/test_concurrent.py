@@ -113,7 +113,7 @@ from pathlib import Path
 from clipsearch.lock import writer_lock
 with writer_lock(Path(sys.argv[1])):
     print("locked", flush=True)
-    time.sleep(1.0)
+    time.sleep(4.0)
 """
     with Library.open(tmp_path / "library", create=True, encoder=ColourEncoder()) as library:
         process = subprocess.Popen(

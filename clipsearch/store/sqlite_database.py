@@ -23,6 +23,8 @@ from clipsearch.store.sqlite_file import BUSY_TIMEOUT_S, connect, explain, is_re
 
 _CHECKPOINT_TIMEOUT_MS = 1000
 
+_MOMENT_S = 1.0
+
 _KEPT_CONNECTIONS = 24
 """Connections that stay open for the next reader: the threads of a server that search and read previews. Each keeps up
 to 2 MB of pages; with fewer, those beyond are opened and closed again with each search."""
@@ -60,8 +62,8 @@ class SqliteDatabase(Database):
         return writer_lock(self.directory, wait_s=wait_s)
 
     def indexer_lock(self, *, wait_s: float) -> AbstractContextManager[None]:
-        """The same."""
-        return writer_lock(self.directory, wait_s=wait_s)
+        """The same, and a search that saves the vectors is waited for: it holds the lock for a moment."""
+        return writer_lock(self.directory, wait_s=max(wait_s, _MOMENT_S))
 
     def cache_lock(self) -> AbstractContextManager[None]:
         """Nothing more: who may index may write to the library."""
