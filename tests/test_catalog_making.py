@@ -44,13 +44,8 @@ def tables(connection: Connection) -> dict[str, Any]:
             "columns": sorted(row[1:] for row in pragma("table_info", name)),
             "references": sorted(row[2:] for row in pragma("foreign_key_list", name)),
             "indexes": sorted(
-                (
-                    row[3],
-                    row[2],
-                    row[1] if row[3] == "c" else "",
-                    [column[2] for column in pragma("index_info", row[1])],
-                )
-                for row in pragma("index_list", name)
+                (origin, unique, index if origin == "c" else "", [column[2] for column in pragma("index_info", index)])
+                for _, index, unique, origin, *_ in pragma("index_list", name)
             ),
             "words": [sql.count(word) for word in ("AUTOINCREMENT", "WITHOUT ROWID", "CHECK", "COLLATE", "DEFAULT")],
         }

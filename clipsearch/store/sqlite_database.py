@@ -24,6 +24,8 @@ from clipsearch.store.sqlite_file import BUSY_TIMEOUT_S, connect, explain, is_re
 _CHECKPOINT_TIMEOUT_MS = 1000
 
 _MOMENT_S = 1.0
+"""Seconds in which a search has long saved the vectors of what was indexed since; training takes longer, and is left to
+who indexes."""
 
 _KEPT_CONNECTIONS = 24
 """Connections that stay open for the next reader: the threads of a server that search and read previews. Each keeps up
