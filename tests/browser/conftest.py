@@ -152,6 +152,27 @@ def settled() -> Callable[[Page], None]:
     return wait
 
 
+@pytest.fixture
+def show_section(settled: Callable[[Page], None]) -> Callable[[Page, str], None]:
+    """Opens a tab of a page and waits for what the server draws in it.
+
+    A tab that is clicked while the server still draws the one before goes back to that one: Streamlit takes the
+    server's late answer for a wish of the program's.
+    """
+
+    def show(page: Page, name: str) -> None:
+        tab = page.get_by_role("tab", name=name)
+        expect(tab).to_be_visible()
+        settled(page)
+        tab.click()
+        expect(tab).to_have_attribute("aria-selected", "true")
+        panel = page.get_by_role("tabpanel", name=name)
+        expect(panel.get_by_test_id("stElementContainer").first).to_be_attached()
+        settled(page)
+
+    return show
+
+
 def still_boxes(found: Locator) -> list[FloatRect]:
     """Where elements are on the screen, all read at once when none of them has moved for a while."""
     boxes: list[FloatRect] = found.evaluate_all(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -73,7 +72,11 @@ def travels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_letter_can_be_read(
-    open_page: Callable[..., Page], travels: Server, theme: str, settled: Callable[[Page], None], tmp_path: Path
+    open_page: Callable[..., Page],
+    travels: Server,
+    theme: str,
+    settled: Callable[[Page], None],
+    show_section: Callable[[Page, str], None],
 ) -> None:
     page = open_page(color_scheme=theme)
 
@@ -102,8 +105,7 @@ def test_every_letter_can_be_read(
     readable()
     page.goto(f"{travels.url}library")
     for section in (strings_library.FOLDERS, strings_library.SAVED, strings_library.MODEL, strings_library.DUPLICATES):
-        page.get_by_role("tab", name=section).click()
-        expect(page.get_by_role("tab", name=section)).to_have_attribute("aria-selected", "true")
+        show_section(page, section)
         readable()
     page.goto(f"{travels.url}learn")
     expect(page.get_by_role("tab").first).to_be_visible()

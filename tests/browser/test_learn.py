@@ -45,10 +45,12 @@ def test_a_concept_is_taught_and_searched(
     expect(page.locator(".grid a").first).to_contain_text("chelsea.png")
 
 
-def test_a_tag_leads_to_its_pictures(own_server: Server, page: Page, settled: Callable[[Page], None]) -> None:
+def test_a_tag_leads_to_its_pictures(
+    own_server: Server, page: Page, settled: Callable[[Page], None], show_section: Callable[[Page, str], None]
+) -> None:
     page.goto(f"{own_server.url}learn")
     settled(page)
-    page.get_by_role("tab", name=strings.TAGS).click()
+    show_section(page, strings.TAGS)
     page.get_by_role("button", name=strings.TAG_BUTTON.format(tag="crete", count=1)).click()
     expect(page).to_have_url(re.compile("q=tag%3Acrete"))
     settled(page)

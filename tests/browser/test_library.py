@@ -42,12 +42,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "library"
 
 
-def show_section(page: Page, name: str, settled: Callable[[Page], None]) -> None:
-    page.get_by_role("tab", name=name).click()
-    expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
-    settled(page)
-
-
 def button(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
@@ -57,6 +51,7 @@ def test_failures_are_plain_text_and_duplicates_go_to_the_trash_when_confirmed(
     start_server: Callable[..., Server],
     page: Page,
     settled: Callable[[Page], None],
+    show_section: Callable[[Page, str], None],
     shot: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -66,13 +61,13 @@ def test_failures_are_plain_text_and_duplicates_go_to_the_trash_when_confirmed(
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
     server = start_server(folder)
     page.goto(f"{server.url}library")
-    show_section(page, strings.FAILURES, settled)
+    show_section(page, strings.FAILURES)
     for name in HOSTILE.values():
         # the table is drawn on a canvas; this is what it gives to screen readers
         expect(page.locator("canvas td[role=gridcell]", has_text=name)).to_have_count(1)
     shot(page, "library-failures")
 
-    show_section(page, strings.DUPLICATES, settled)
+    show_section(page, strings.DUPLICATES)
     button(page, strings.LOOK_FOR_DUPLICATES)
     expect(page.get_by_text("Suggested to be kept: ")).to_have_count(2)
     expect(page.get_by_alt_text("Preview of copy *of* coffee.png")).to_be_visible()
@@ -140,6 +135,7 @@ def test_the_page_fits_a_phone_and_searches_are_run_from_it(
     start_server: Callable[..., Server],
     open_page: Callable[..., Page],
     settled: Callable[[Page], None],
+    show_section: Callable[[Page, str], None],
     shot: Callable[..., Path],
 ) -> None:
     with Library.open(folder) as library:
@@ -150,14 +146,14 @@ def test_the_page_fits_a_phone_and_searches_are_run_from_it(
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shot(page, "library-phone")
-    show_section(page, strings.SAVED, settled)
+    show_section(page, strings.SAVED)
     expect(page.get_by_text("*drinks*", exact=True)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    show_section(page, strings.MODEL, settled)
+    show_section(page, strings.MODEL)
     page.get_by_role("combobox").fill("no such *model*")
     page.get_by_role("combobox").press("Enter")
     button(page, strings.CHANGE_MODEL_BUTTON)
     expect(page.get_by_text(re.compile(r"no such \*model\*")).last).to_be_visible()
-    show_section(page, strings.SAVED, settled)
+    show_section(page, strings.SAVED)
     page.get_by_test_id("stMain").get_by_role("button", name=strings.SAVED_RUN, exact=True).click()
     page.wait_for_url(re.compile(r"/\?.*q=a\+cup\+of\+coffee|/\?.*q=a%20cup%20of%20coffee"))

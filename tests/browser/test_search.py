@@ -305,6 +305,7 @@ def test_a_search_is_saved_and_run_again(
     photos: Path,
     tmp_path: Path,
     settled: Callable[[Page], None],
+    show_section: Callable[[Page, str], None],
     shot: Callable[..., Path],
 ) -> None:
     with Library.open(tmp_path / "library", model="mini", create=True) as library:
@@ -322,7 +323,7 @@ def test_a_search_is_saved_and_run_again(
     expect(page.get_by_text(library_strings.SAVE_DONE.format(name="cats"))).to_be_visible()
     expect(dialog).to_have_count(0)
     page.get_by_role("link", name=ui_strings.LIBRARY_PAGE, exact=True).click()
-    page.get_by_role("tab", name=library_strings.SAVED).click()
+    show_section(page, library_strings.SAVED)
     page.get_by_test_id("stMain").get_by_role("button", name=library_strings.SAVED_RUN, exact=True).click()
     expect_params(page, q="a cat ext:jpg")
     expect(cells(page).first).to_contain_text("chelsea.jpg")
