@@ -17,11 +17,12 @@ from clipsearch.store.batch import Batch
 from clipsearch.store.image_store import ImageStore
 from clipsearch.store.records import FileRecord, ModelRecord, NewEmbedding, NewImage
 from clipsearch.vectors.approximate import ApproximateIndex
-from clipsearch.vectors.building import WANTED_RECALL, write_approximate
+from clipsearch.vectors.building import write_approximate
 from clipsearch.vectors.cache import current_index, index_path
 from clipsearch.vectors.exact import ExactIndex
 from clipsearch.vectors.files import IndexFileError, IndexStamp, read_stamp
 from clipsearch.vectors.saved import open_index, recent_path, save_recent
+from clipsearch.vectors.trials import WANTED_RECALL
 from tests.conftest import Notes
 
 DIM = 32
@@ -92,7 +93,7 @@ def test_recall_is_what_was_promised(both: tuple[ApproximateIndex, ExactIndex], 
 def test_tuning_looks_into_few_lists_and_says_what_that_finds(both: tuple[ApproximateIndex, ExactIndex]) -> None:
     probing = both[0].training.probing
     assert [item.k for item in probing] == [10, 100]  # and no more of so few vectors
-    lists = both[0]._lists.nlist
+    lists = both[0]._inverted.lists.nlist
     assert lists > 50
     assert probing[0].lists < lists / 2
     assert all(item.recall >= WANTED_RECALL or item.lists == lists for item in probing)
@@ -181,10 +182,12 @@ def test_lists_that_take_in_changes_are_not_trained_again(
 ) -> None:
     index, exact = both
     change(*both)
-    write_approximate(tmp_path / "merged.faiss", STAMP, index.blocks(), lists=(index.merged_lists(), index.training))
+    write_approximate(
+        tmp_path / "merged.faiss", STAMP, index.blocks(), inverted=index.merged(), training=index.training
+    )
     merged = opened(tmp_path / "merged.faiss")
     assert merged.ids().tolist() == exact.ids().tolist()
-    assert merged._lists.ntotal == len(exact)
+    assert len(merged._inverted) == len(exact)
     assert (merged.training.vectors, merged.training.imbalance) == (index.training.vectors, index.training.imbalance)
     assert recall(merged, exact, 10) >= 0.99
     assert not merged.has_drifted()
@@ -196,7 +199,7 @@ def test_drift_is_growth_or_imbalance(both: tuple[ApproximateIndex, ExactIndex],
     one_place = l2_normalise(clustered(1) + 0.01 * clustered(4 * COUNT, seed=2)).astype(np.float32)
     ids = np.arange(4 * COUNT) + 3 * COUNT
     index.add(ids[: COUNT // 4], one_place[: COUNT // 4])
-    write_approximate(tmp_path / "a.faiss", STAMP, index.blocks(), lists=(index.merged_lists(), index.training))
+    write_approximate(tmp_path / "a.faiss", STAMP, index.blocks(), inverted=index.merged(), training=index.training)
     assert opened(tmp_path / "a.faiss").has_drifted()  # a third of the vectors in one list
     index.add(ids[COUNT // 4 :], one_place[COUNT // 4 :])
     assert index.has_drifted()  # five times as many as were trained on
@@ -212,7 +215,7 @@ def test_an_index_of_few_vectors_can_be_approximate_too(tmp_path: Path) -> None:
             assert found.ids.tolist() == exact.search(query, 3).ids.tolist()
 
 
-@pytest.mark.parametrize("section", ["vectors", "ids", "lists"])
+@pytest.mark.parametrize("section", ["vectors", "ids", "axes", "lists"])
 def test_a_damaged_section_is_found(saved: tuple[Path, ExactIndex], tmp_path: Path, section: str) -> None:
     from clipsearch.vectors.files import open_file
 

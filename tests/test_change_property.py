@@ -56,7 +56,7 @@ class ChangingFolder(RuleBasedStateMachine):
     def new_content(self, path: Path) -> None:
         self.count += 1
         colour = (self.count % 256, self.count // 256, 128)
-        save_photo(path, colour, size=(8 + self.count % 40, 8))
+        save_photo(path, colour, size=(40 + self.count % 40, 40))  # none so long that it has parts, embedded too
 
     @rule(target=paths, place=place)
     def create(self, place: str) -> str:

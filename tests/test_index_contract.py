@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipsearch.vectors.approximate import Probing
 from clipsearch.vectors.building import write_approximate
 from clipsearch.vectors.exact import ExactIndex
 from clipsearch.vectors.files import IndexStamp
@@ -20,6 +19,7 @@ from clipsearch.vectors.milvus import MilvusIndex
 from clipsearch.vectors.milvus_connection import MilvusConnection, connect
 from clipsearch.vectors.overlay import OverlaidIndex
 from clipsearch.vectors.saved import open_index
+from clipsearch.vectors.trials import Probing
 
 DIM = 16
 MANY = 3000

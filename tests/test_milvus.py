@@ -15,7 +15,6 @@ import clipsearch.vectors.milvus as milvus
 import clipsearch.vectors.milvus_renewal as milvus_renewal
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.lock import writer_lock
-from clipsearch.vectors.building import WANTED_RECALL
 from clipsearch.vectors.cache import current_index, delete_saved_index, saved_index
 from clipsearch.vectors.engine import LOCAL_NAME, MilvusEngine, choose_engine, engine_named, library_engine, new_space
 from clipsearch.vectors.exact import ExactIndex
@@ -25,6 +24,7 @@ from clipsearch.vectors.milvus import MilvusIndex
 from clipsearch.vectors.milvus_collections import ModelCollections, SavedCollection
 from clipsearch.vectors.milvus_connection import Fields, MilvusConnection, connect
 from clipsearch.vectors.overlay import OverlaidIndex
+from clipsearch.vectors.trials import WANTED_RECALL
 from tests.test_approximate_index import DIM, STEPS, THRESHOLD, Catalog, queries
 
 ENGINE = MilvusEngine(LOCAL_NAME, "5pace")

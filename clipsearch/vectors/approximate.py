@@ -1,4 +1,4 @@
-"""Approximate search over many vectors: an inverted file with 8-bit codes, and exact scores for what it finds."""
+"""Approximate search over many vectors: an inverted file finds candidates, and the vectors themselves rank them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from clipsearch.vectors.exact import BLOCK, ExactIndex
 from clipsearch.vectors.files import IndexFile, IndexFileError
-from clipsearch.vectors.flat import Block, read_faiss
+from clipsearch.vectors.flat import Block
 from clipsearch.vectors.interface import Neighbors, best
+from clipsearch.vectors.inverted import InvertedFile
+from clipsearch.vectors.trials import WANTED_RECALL, Probing
 
 _MOST_RECENT = 0.01
 """Share of the vectors that may be added and removed beside the inverted file before it takes them in."""
@@ -25,21 +27,6 @@ _GROWTH = 4.0
 
 _IMBALANCE = 1.5
 """Times the imbalance of its lists when it was trained at which an inverted file is trained again."""
-
-
-@dataclass(frozen=True)
-class Probing:
-    """How many lists have to be looked into, as measured when the index was built.
-
-    Attributes:
-        k: for up to so many neighbours.
-        lists: how many lists.
-        recall: the share of the true k nearest that was found so.
-    """
-
-    k: int
-    lists: int
-    recall: float
 
 
 @dataclass(frozen=True)
@@ -75,21 +62,20 @@ class ApproximateIndex:
     more neighbours, and any search inside a filter, where the nearest may lie in any list. Recent vectors are scanned.
     """
 
-    def __init__(self, base: ExactIndex, lists: Any, training: Training) -> None:
+    def __init__(self, base: ExactIndex, inverted: InvertedFile, training: Training) -> None:
         """Put together what was saved.
 
         Args:
             base: the vectors, memory-mapped.
-            lists: FAISS's inverted file over them, by the same ids.
-            training: of `lists`.
+            inverted: holds them, by the same ids, memory-mapped.
+            training: of `inverted`.
         """
         self.dim = base.dim
         self.training = training
         self._base = base
-        self._lists = lists
+        self._inverted = inverted
         self._recent = ExactIndex(base.dim)
         self._removed = np.empty(0, np.int64)  # from the base, ascending
-        self._kept: Any = None  # what FAISS looks at
 
     @classmethod
     def from_file(cls, file: IndexFile) -> ApproximateIndex:
@@ -98,17 +84,11 @@ class ApproximateIndex:
         Raises:
             IndexFileError: it is damaged.
         """
-        section = file.section("lists")
-        lists = read_faiss(section)
-        if lists.ntotal != file.stamp.count:
-            raise IndexFileError("its content is not what its stamp says")
         try:
             training = Training.from_json(file.stamp.details)
         except (KeyError, TypeError) as error:
             raise IndexFileError(f"its stamp is not of this version: {error!r}") from error
-        index = cls(ExactIndex.from_file(file), lists, training)
-        index._kept = section
-        return index
+        return cls(ExactIndex.from_file(file), InvertedFile.from_file(file), training)
 
     def __len__(self) -> int:
         """How many vectors it holds."""
@@ -153,7 +133,7 @@ class ApproximateIndex:
         probing = next((item for item in self.training.probing if item.k >= k), None)
         if probing is None:
             return [self.search(query, k) for query in queries]
-        found = probe(self._lists, self._base, queries, k, lists=probing.lists, removed=self._removed)
+        found = probe(self._inverted, self._base, queries, k, how=probing, removed=self._removed)
         recent = self._recent.search_batch(queries, k)
         return [best(list(parts), k) for parts in zip(found, recent, strict=True)]
 
@@ -179,57 +159,49 @@ class ApproximateIndex:
         return changed > max(_FEWEST_RECENT, _MOST_RECENT * len(self._base))
 
     def has_drifted(self) -> bool:
-        """Whether the lists no longer suit the vectors, so that they should be chosen anew."""
-        imbalance = self._lists.invlists.imbalance_factor()
-        return len(self) > _GROWTH * self.training.vectors or imbalance > _IMBALANCE * self.training.imbalance
+        """Whether the lists and axes no longer suit the vectors, so that they should be chosen anew."""
+        return (
+            len(self) > _GROWTH * self.training.vectors
+            or self._inverted.imbalance > _IMBALANCE * self.training.imbalance
+            or any(item.recall < WANTED_RECALL for item in self.training.probing)
+        )
 
-    def merged_lists(self) -> Any:
+    def merged(self) -> InvertedFile:
         """A copy of the inverted file, in memory, that has taken in what was added and removed."""
-        import faiss
-
-        lists = read_faiss(self._kept, writable=True)
-        if len(self._removed):
-            lists.remove_ids(faiss.IDSelectorBatch(self._removed))
-        for ids, vectors in self._recent.blocks():
-            lists.add_with_ids(vectors, ids)
-        return lists
+        inverted = self._inverted.copy()
+        inverted.remove(self._removed)
+        for block in self._recent.blocks():
+            inverted.add(block)
+        return inverted
 
 
 def probe(
-    inverted: Any,
+    inverted: InvertedFile,
     base: ExactIndex,
     queries: NDArray[np.float32],
     k: int,
     *,
-    lists: int,
+    how: Probing,
     removed: NDArray[np.int64],
 ) -> list[Neighbors]:
     """Search the nearest lists of an inverted file, and rank what is found by the vectors themselves.
 
     Args:
-        inverted: FAISS's inverted file.
-        base: its vectors.
+        inverted: holds the vectors.
+        base: the vectors.
         queries: float32 [n, dim].
         k: how many neighbours.
-        lists: how many lists to look into.
+        how: how many lists to look into, and how many candidates to rank.
         removed: ids to leave out.
     """
-    import faiss
+    found = inverted.candidates(queries, how.candidates, lists=how.lists, removed=removed)
+    return [ranked(base, query, ids, k) for query, ids in zip(queries, found, strict=True)]
 
-    options: dict[str, Any] = {"nprobe": min(lists, inverted.nlist)}
-    if len(removed):
-        options["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
-    params = faiss.SearchParametersIVF(**options)
-    # threads share the queries out, or the lists of the only one
-    inverted.parallel_mode = 0 if len(queries) > 1 else 1
-    # 8 bits tell the nearest apart but for close calls
-    candidates = min(2 * k + 32, len(base))
-    _, found = inverted.search(np.ascontiguousarray(queries, np.float32), candidates, params=params)
-    answers = []
-    for query, row in zip(queries, found, strict=True):
-        ids = row[row >= 0]  # FAISS pads with -1
-        answers.append(best([Neighbors(ids, base.vectors(ids) @ query)], k))
-    return answers
+
+def ranked(base: ExactIndex, query: NDArray[np.float32], ids: NDArray[np.int64], k: int) -> Neighbors:
+    """The k nearest to a query, float32 [dim], of some vectors, by ids, int64 [n]."""
+    ids = np.sort(ids)  # which are found faster
+    return best([Neighbors(ids, base.scores(ids, query))], k)
 
 
 def without(ids: NDArray[np.int64], removed: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -177,7 +177,7 @@ class _Renewal:
             if index.has_drifted():
                 self._train(stamp, index.blocks())
             else:
-                write_approximate(self.path, stamp, index.blocks(), lists=(index.merged_lists(), index.training))
+                write_approximate(self.path, stamp, index.blocks(), inverted=index.merged(), training=index.training)
         elif may_train and len(self.live) >= approximate_from:
             self._train(stamp, self._blocks(index))
         else:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from clipsearch.vectors.files import IndexFile, IndexFileError, IndexStamp, open_file, replacing
 from clipsearch.vectors.flat import Block, flat_header, new_flat, one_thread, read_faiss, write_vectors
+from clipsearch.vectors.halves import inner_products, widened
 from clipsearch.vectors.interface import Neighbors, best
+from clipsearch.vectors.nearest import nearest
 
 BLOCK = 16_384
 """Vectors that are converted to float32 at once: 32 MB at 512 dimensions."""
@@ -73,10 +75,11 @@ class ExactIndex:
 
     def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of some of its ids, int64 [n]: exactly as stored, float32 [n, dim]."""
-        rows = self._rows(np.asarray(ids, np.int64))
-        with one_thread():
-            found: NDArray[np.float32] = self._flat.reconstruct_batch(rows)
-        return found
+        return widened(self._halves(), self._rows(np.asarray(ids, np.int64)))
+
+    def scores(self, ids: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Inner products of some of its vectors, by ids, int64 [n], and a query, float32 [dim]: float32 [n]."""
+        return inner_products(self._halves(), self._rows(np.asarray(ids, np.int64)), query)
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """All it holds, by ascending id."""
@@ -169,6 +172,15 @@ class ExactIndex:
         index._bind(flat, ids.copy() if writable else ids, None if writable else mapped)
         return index
 
+    def _halves(self) -> NDArray[np.float16]:
+        """The vectors where they lie, float16 [n, dim]; until the next change."""
+        import faiss
+
+        if not len(self):
+            return np.empty((0, self.dim), np.float16)
+        codes = self._flat.codes
+        return faiss.rev_swig_ptr(codes.data(), codes.size()).view(np.float16).reshape(-1, self.dim)
+
     def _by_id(self) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
         """The ids, ascending, and the row of each; no rows where they are in that order."""
         if self._sorted is None:
@@ -208,33 +220,6 @@ class ExactIndex:
             scores, rows = self._flat.search(wanted, k, params=params)
         found = rows[0] >= 0  # FAISS pads with -1 when the selection holds fewer than k
         return Neighbors(self._ids[rows[0][found]], scores[0][found])
-
-
-def nearest(
-    blocks: Iterable[Block], queries: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The k nearest of each of many queries, block by block.
-
-    Args:
-        blocks: at least k vectors in all.
-        queries: float32 [n, dim].
-        k: from 1.
-
-    Returns:
-        Scores, float32 [n, k], best first, and ids, int64 [n, k].
-    """
-    import faiss
-
-    scores = np.empty((len(queries), 0), np.float32)
-    ids = np.empty((len(queries), 0), np.int64)
-    wanted = np.ascontiguousarray(queries, np.float32)
-    for block_ids, vectors in blocks:
-        base = np.ascontiguousarray(vectors, np.float32)
-        found, rows = faiss.knn(wanted, base, min(k, len(base)), metric=faiss.METRIC_INNER_PRODUCT)
-        scores, ids = np.hstack([scores, found]), np.hstack([ids, block_ids[rows]])
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        scores, ids = np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)
-    return scores, ids
 
 
 def write_exact(path: Path, stamp: IndexStamp, blocks: Iterable[Block]) -> None:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from clipsearch.errors import LibraryError
 from clipsearch.query import Filter
 from clipsearch.store.records import RootPlace
-from clipsearch.vectors.approximate import Probing, without
+from clipsearch.vectors.approximate import without
 from clipsearch.vectors.fields import Vocabulary, expression
 from clipsearch.vectors.interface import Neighbors, best
 from clipsearch.vectors.milvus_connection import ID, MOST_RESULTS, MilvusConnection
+from clipsearch.vectors.trials import Probing
 
 _SLACK = np.float32(1e-5)
 """By how much two ways to sum up the same inner product differ at most."""

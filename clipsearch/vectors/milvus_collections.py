@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.store.records import ModelRecord
-from clipsearch.vectors.approximate import Probing
 from clipsearch.vectors.cache import identity
 from clipsearch.vectors.engine import VECTORS_NAME, MilvusEngine
 from clipsearch.vectors.fields import DIGEST, Vocabulary
 from clipsearch.vectors.milvus import MilvusIndex
 from clipsearch.vectors.milvus_connection import ID, MilvusConnection
+from clipsearch.vectors.trials import Probing
 
 logger = logging.getLogger(__name__)
 

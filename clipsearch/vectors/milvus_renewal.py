@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.store.records import ModelRecord
-from clipsearch.vectors.approximate import Probing, without
-from clipsearch.vectors.building import tuned_lists
+from clipsearch.vectors.approximate import without
 from clipsearch.vectors.cache import identity, is_outgrown
 from clipsearch.vectors.exact import ExactIndex
 from clipsearch.vectors.fields import ScalarFields, Vocabulary, read_fields
 from clipsearch.vectors.flat import Block
-from clipsearch.vectors.interface import Neighbors, VectorIndex
+from clipsearch.vectors.interface import VectorIndex
 from clipsearch.vectors.milvus import MilvusIndex
 from clipsearch.vectors.milvus_collections import CollectionStamp, HeldRows, ModelCollections, SavedCollection
 from clipsearch.vectors.milvus_connection import Fields, MilvusConnection
 from clipsearch.vectors.overlay import OverlaidIndex
+from clipsearch.vectors.trials import Probing, Trials
 
 if TYPE_CHECKING:
     from clipsearch.store.image_store import ImageStore
@@ -167,20 +167,17 @@ class Renewal:
 
 
 def tune(index: MilvusIndex, *, lists: int) -> tuple[Probing, ...]:
-    """How many lists a collection is searched with, for as many neighbours as `clipsearch.vectors.building.TUNED_FOR`.
+    """How many lists a collection is searched with, for as many neighbours as searches are tried for.
 
     Args:
         index: of a loaded collection with an inverted file.
         lists: how many lists that has.
     """
 
-    def search(queries: NDArray[np.float32], k: int, some: int) -> list[Neighbors]:
-        return index.nearest(queries, k, lists=some)
-
     def true_scores(queries: NDArray[np.float32], k: int) -> NDArray[np.float32]:
         return np.stack([found.scores for found in index.nearest(queries, k, lists=lists)])
 
-    return tuned_lists(index, search, true_scores, lists=lists, step=_TUNING_STEP)
+    return Trials.of(index, true_scores).tuned_lists(index.nearest, lists=lists, step=_TUNING_STEP)
 
 
 def held_in_memory(store: ImageStore, model: ModelRecord, ids: NDArray[np.int64]) -> ExactIndex:

@@ -22,11 +22,11 @@ import numpy as np
 
 from clipsearch.vectors.approximate import ApproximateIndex
 from clipsearch.vectors.cache import APPROXIMATE_FROM
-from clipsearch.vectors.exact import nearest
 from clipsearch.vectors.interface import VectorIndex
 from clipsearch.vectors.milvus import MilvusIndex
 from clipsearch.vectors.milvus_connection import connect
 from clipsearch.vectors.milvus_renewal import LISTS_OF_FILE, tune
+from clipsearch.vectors.nearest import nearest
 from clipsearch.vectors.saved import open_index
 from tests.benchmarks.timing import CHECKOUT, BenchmarkError, Figures, offline, say
 from tests.benchmarks.vector_search import (
@@ -118,7 +118,7 @@ def opened(engine: str, path: Path, count: int, dim: int) -> VectorIndex:
     """The index, as a search opens it."""
     if engine == "faiss":
         return open_index(path)[0]
-    from clipsearch.vectors.approximate import Probing
+    from clipsearch.vectors.trials import Probing
 
     connection = connect(str(path), local=True)
     connection.load(COLLECTION)

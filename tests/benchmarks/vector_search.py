@@ -24,8 +24,9 @@ import numpy as np
 from clipsearch.vectors.approximate import ApproximateIndex
 from clipsearch.vectors.building import write_approximate
 from clipsearch.vectors.cache import APPROXIMATE_FROM
-from clipsearch.vectors.exact import nearest, write_exact
+from clipsearch.vectors.exact import write_exact
 from clipsearch.vectors.files import IndexStamp
+from clipsearch.vectors.nearest import nearest
 from clipsearch.vectors.saved import open_index
 from tests.benchmarks.timing import Figures, offline, run, say
 
