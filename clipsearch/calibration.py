@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from clipsearch.config import data_dir
 from clipsearch.encoders.base import FloatMatrix
 from clipsearch.errors import ModelError
+from clipsearch.products import inner_products
 
 Match: TypeAlias = Literal["strong", "possible", "none"]
 MinMatch: TypeAlias = Literal["strong", "possible", "any"]
@@ -187,9 +188,10 @@ class MatchAssessor:
             searched: pictures among which the candidates were found, from 1: the best of many scores high by chance.
         """
         vectors = np.asarray(candidates, np.float32)
-        scores, similarities = vectors @ direction, self._bank @ direction
-        bank_scores = (vectors @ self._bank.T)[:, other_captions(similarities)]
-        query_scores = background.embeddings @ direction
+        scores, similarities, query_scores = (
+            inner_products(some, direction[None])[:, 0] for some in (vectors, self._bank, background.embeddings)
+        )
+        bank_scores = inner_products(vectors, self._bank)[:, other_captions(similarities)]
         features = np.column_stack(
             [
                 library_features(scores, query_scores, background.level, background.spread),

@@ -30,7 +30,7 @@ _MAX_PROFILE_BYTES = 2**14
 
 def thumbnail_path(library: Path, content_hash: str) -> Path:
     """Where the preview of a content lies, whether it is there or not."""
-    return library / THUMBNAILS_NAME / content_hash[:2] / f"{content_hash}.jpg"
+    return Path(library, THUMBNAILS_NAME, content_hash[:2], f"{content_hash}.jpg")
 
 
 def existing_thumbnail(library: Path, content_hash: str) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clipsearch.vectors.halves import inner_products, widened
+from clipsearch.vectors.halves import products_with, widened
 
 
 def test_every_finite_number_is_itself() -> None:
@@ -25,4 +25,4 @@ def test_rows_are_those_asked_for(count: int) -> None:
     np.testing.assert_array_equal(widened(vectors, rows), vectors[rows].astype(np.float32))
     query = random.normal(size=512).astype(np.float32)
     expected = vectors[rows].astype(np.float64) @ query
-    np.testing.assert_allclose(inner_products(vectors, rows, query), expected, atol=1e-3)
+    np.testing.assert_allclose(products_with(vectors, rows, query), expected, atol=1e-3)

@@ -50,6 +50,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "addresses",
         "lookahead",
         "cores",
+        "products",
         "file_manager",
         "vocabulary",
         "demo_photos",

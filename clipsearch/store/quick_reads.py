@@ -124,7 +124,7 @@ def _found_file(row: tuple[Any, ...]) -> FoundFile:
     return FoundFile(
         embedding_id=embedding_id,
         root_id=root_id,
-        path=Path(text_to_path(root)) / text_to_path(relative),
+        path=Path(text_to_path(root), text_to_path(relative)),
         size=size,
         content_hash=content_hash,
         width=width,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clipsearch.vectors.files import IndexFile, IndexFileError, IndexStamp, open_file, replacing
 from clipsearch.vectors.flat import Block, flat_header, new_flat, one_thread, read_faiss, write_vectors
-from clipsearch.vectors.halves import inner_products, widened
+from clipsearch.vectors.halves import products_with, widened
 from clipsearch.vectors.interface import Neighbors, best
 from clipsearch.vectors.nearest import nearest
 
@@ -79,7 +79,7 @@ class ExactIndex:
 
     def scores(self, ids: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inner products of some of its vectors, by ids, int64 [n], and a query, float32 [dim]: float32 [n]."""
-        return inner_products(self._halves(), self._rows(np.asarray(ids, np.int64)), query)
+        return products_with(self._halves(), self._rows(np.asarray(ids, np.int64)), query)
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """All it holds, by ascending id."""

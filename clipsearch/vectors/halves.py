@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.products import inner_products
+
 _AT_ONCE = 1 << 17
 """Numbers that are widened at once: they stay in the processor's cache from one step to the next."""
 
@@ -35,7 +37,7 @@ def widened(vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray[np
     return wide
 
 
-def inner_products(
+def products_with(
     vectors: NDArray[np.float16], rows: NDArray[np.int64], query: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Those of some rows of vectors and a query, without holding the rows as float32.
@@ -53,8 +55,7 @@ def inner_products(
     for part in _parts(len(rows), vectors.shape[1]):
         some = wide[: len(found[part])]
         _widen(vectors[rows[part]], some)
-        # not by BLAS, whose threads then wait for more, in the way of those that search the inverted file
-        np.einsum("ij,j->i", some, query, out=found[part])
+        found[part] = inner_products(some, query[None])[:, 0]
     return found
 
 

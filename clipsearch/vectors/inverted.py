@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.products import inner_products
 from clipsearch.vectors.exact import ExactIndex
 from clipsearch.vectors.files import IndexFile, IndexFileError, IndexFileWriter
 from clipsearch.vectors.flat import Block, read_faiss
@@ -142,7 +143,7 @@ class InvertedFile:
             options["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
         # threads share the queries out, or the lists of the only one
         self.lists.parallel_mode = 0 if len(queries) > 1 else 1
-        wanted = np.ascontiguousarray(queries @ self.axes, np.float32)
+        wanted = inner_products(queries, self.axes.T)
         _, found = self.lists.search(wanted, min(count, len(self)), params=faiss.SearchParametersIVF(**options))
         return [row[row >= 0] for row in found]  # FAISS pads with -1
 
