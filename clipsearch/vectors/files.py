@@ -2,7 +2,7 @@
 
 A file is written beside its place, synced and renamed, so that under its name there is only ever one that was written
 whole: no crash and no power cut tears it. Opening one therefore does not read all of it, which at a million vectors
-would be 1.5 GB for every command. It checks the stamp (which has a checksum of its own), the file's size, and that the
+would be 1.4 GB for every command. It checks the stamp (which has a checksum of its own), the file's size, and that the
 file's time of change is one that its writer gives (`_time_for`). A file that anything else has written to, restored or
 copied without its times fails the last of these, and then all of its bytes are compared with the stamp's checksum.
 What is left is a disk that changes bytes by itself: ``clipsearch check`` compares all of them.

@@ -67,11 +67,10 @@ def storage(report: Report) -> str:
 
 
 def faiss_bytes(report: Report, dim: int) -> float:
-    """Of a vector in an inverted file: 2 a component exact, 1 rounded, and what that of the benchmark has besides."""
+    """Of a vector in an inverted file: as in that of the benchmark, in proportion to the dimension."""
     measured = report["sections"]["vector_index"]
     largest = max(measured["sizes"], key=int)
-    besides = measured["sizes"][largest]["file_mb"] * 2**20 / int(largest) - 3 * measured["dim"]
-    return float(3 * dim + besides)
+    return float(measured["sizes"][largest]["file_mb"] * 2**20 / int(largest) * dim / measured["dim"])
 
 
 def milvus_bytes(dim: int) -> float:
