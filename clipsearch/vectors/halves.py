@@ -1,4 +1,4 @@
-"""float16 numbers widened to float32 many times as fast as NumPy's cast, which does one after the other."""
+"""float16 numbers widened to float32 several times as fast as NumPy's cast, which does one after the other."""
 
 from __future__ import annotations
 
