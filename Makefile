@@ -71,18 +71,18 @@ bench: $(VENV)/.installed-dev
 		$(if $(REFERENCE),--reference $(REFERENCE))
 
 evaluate: $(VENV)/.installed
-	$(BIN)/python -m indexer.train.evaluate --data $(DATA) $(if $(OUTPUT),--output $(OUTPUT))
+	$(BIN)/python -m clipsearch.training.mini.evaluate --data $(DATA) $(if $(OUTPUT),--output $(OUTPUT))
 
 train-mini: $(VENV)/.installed-train
-	$(BIN)/python -m indexer.train.mini --data $(DATA) --output data/models/mini
+	$(BIN)/python -m clipsearch.training.mini.mini --data $(DATA) --output data/models/mini
 
 finetune-demo: $(VENV)/.installed
-	$(BIN)/python -m indexer.finetune.demo --data $(DATA) --output build/finetune-demo \
+	$(BIN)/python -m clipsearch.training.demo --data $(DATA) --output build/finetune-demo \
 		$(if $(MODEL),--model $(MODEL)) $(if $(STYLE),--style $(STYLE))
 
 calibrate: $(VENV)/.installed-train
-	$(BIN)/python -m indexer.train.calibrate --data $(DATA) --output data/calibration
-	$(BIN)/python -m indexer.train.tags --data $(DATA) --output data/calibration
+	$(BIN)/python -m clipsearch.training.mini.calibrate --data $(DATA) --output data/calibration
+	$(BIN)/python -m clipsearch.training.mini.tags --data $(DATA) --output data/calibration
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

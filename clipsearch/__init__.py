@@ -8,8 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from clipsearch._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from clipsearch.boxes import Box
+    from clipsearch.catalog.reports import IndexReport, LibraryStatus
     from clipsearch.errors import (
         ClipSearchError,
         ConfigError,
@@ -22,11 +24,9 @@ if TYPE_CHECKING:
         QueryError,
         SchemaVersionError,
     )
-    from clipsearch.explain import Explanation
     from clipsearch.library import Library, SearchResult
-    from clipsearch.reports import IndexReport, LibraryStatus
-
-__version__ = "0.1.0"
+    from clipsearch.media.box import Box
+    from clipsearch.retrieval.saliency import Explanation
 
 __all__ = [
     "Box",
@@ -48,12 +48,12 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
-    "Box": "clipsearch.crops",
-    "Explanation": "clipsearch.explain",
-    "IndexReport": "clipsearch.reports",
+    "Box": "clipsearch.media.cropping",
+    "Explanation": "clipsearch.retrieval.saliency",
+    "IndexReport": "clipsearch.catalog.reports",
     "Library": "clipsearch.library",
-    "LibraryStatus": "clipsearch.reports",
-    "SearchResult": "clipsearch.results",
+    "LibraryStatus": "clipsearch.catalog.reports",
+    "SearchResult": "clipsearch.retrieval.results",
 }
 
 

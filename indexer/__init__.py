@@ -1,1 +1,1 @@
-"""The write side: walks folders, decodes, embeds and commits; and, in `indexer.train`, learning."""
+"""The write side: walks folders, decodes, embeds and commits; and, in `clipsearch.training.mini`, learning."""

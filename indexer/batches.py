@@ -9,16 +9,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.cores import available_cores
-from clipsearch.encoders.base import Encoder
-from clipsearch.store.records import NewEmbedding
+from clipsearch.catalog.records import NewEmbedding
+from clipsearch.models.encoder import Encoder
+from clipsearch.system.cpu import available_cores
 from indexer.workers import DecodingPool
 
 CPU_BATCH_SIZE = 32
 """Pictures embedded and committed at a time on a CPU; what a crash can cost."""
 
 _ACCELERATOR_BATCH_SIZE = 256
-"""The same elsewhere: as many as `clipsearch.encoders.openclip` gives a GPU at once."""
+"""The same elsewhere: as many as `clipsearch.models.torch.encoder` gives a GPU at once."""
 
 BLOCKS_AHEAD = 3
 """Blocks of files read before their turn, at most; bounds the memory."""

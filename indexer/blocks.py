@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage, RootRecord
 from clipsearch.errors import LibraryError
-from clipsearch.metadata import ImageMetadata
-from clipsearch.store.batch import Batch
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage, RootRecord
+from clipsearch.media.metadata.reading import ImageMetadata
+from indexer.backends.local import Engine
 from indexer.batches import blocks_of, new_embeddings
-from indexer.engine import Engine
 from indexer.plan import FolderPlan, IndexOptions, Place, is_there_now
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
@@ -21,7 +21,7 @@ from indexer.tally import Tally
 
 
 @dataclass(frozen=True)
-class BlockWriter:
+class BatchCommitter:
     """Reads, embeds and commits for one run.
 
     Attributes:
@@ -35,7 +35,7 @@ class BlockWriter:
         keep: given each batch of a root before it is committed.
     """
 
-    store: ImageStore
+    store: Catalog
     model: ModelRecord
     engine: Engine
     job_id: int

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from clipsearch.cores import available_cores
-from clipsearch.encoders.base import Encoder, FloatMatrix
 from clipsearch.errors import ConfigError
+from clipsearch.models.encoder import Encoder, FloatMatrix
+from clipsearch.system.cpu import available_cores
 from indexer.batches import batch_size, blocks_of, look_ahead
 from indexer.scan import ScannedFile, scan
 from indexer.workers import DecodingPool

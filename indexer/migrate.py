@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.concepts.refitting import ConceptSpace, fit_all
-from clipsearch.encoders.base import Encoder
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import ModelRecord, NewEmbedding, UnembeddedFile
+from clipsearch.catalog.reports import IndexProgress, MigrationReport
+from clipsearch.catalog.volumes import is_online
 from clipsearch.errors import ImageReadError, LibraryError
-from clipsearch.images import load_image
-from clipsearch.reports import IndexProgress, MigrationReport
-from clipsearch.store.batch import Batch
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import ModelRecord, NewEmbedding, UnembeddedFile
-from clipsearch.thumbnails import thumbnail_path
-from clipsearch.vectors.cache import current_index, delete_saved_index
-from clipsearch.volumes import is_online
+from clipsearch.labeling.concepts.concept_space import ConceptSpace, fit_all
+from clipsearch.media.decoding import load_image
+from clipsearch.media.thumbnails import thumbnail_path
+from clipsearch.models.encoder import Encoder
+from clipsearch.vectors.sync import current_index, delete_saved_index
 from indexer.batches import batch_size, blocks_of, decoding_pool, embed_in_steps, look_ahead, new_embeddings
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
@@ -28,7 +28,7 @@ from indexer.scan import ScannedFile
 
 
 def migrate_library(
-    store: ImageStore,
+    store: Catalog,
     *,
     load_encoder: Callable[[], Encoder],
     concepts_of: Callable[[ModelRecord], ConceptSpace],
@@ -82,7 +82,7 @@ def _fitting(done: int, total: int) -> IndexProgress:
     return IndexProgress(done, total, images_per_second=0.0, remaining_s=None, of="concept")
 
 
-def _switch(store: ImageStore, model: ModelRecord, *, drop_old: bool, notify: Callable[[str], None]) -> None:
+def _switch(store: Catalog, model: ModelRecord, *, drop_old: bool, notify: Callable[[str], None]) -> None:
     """Make searches use a model, in one transaction; its vectors are saved before, so that none has to wait."""
     current_index(store, model, notify=notify, locked=True)
     store.models.activate_known(model)
@@ -97,7 +97,7 @@ class _Migration:
 
     def __init__(
         self,
-        store: ImageStore,
+        store: Catalog,
         encoder: Encoder,
         model: ModelRecord,
         *,

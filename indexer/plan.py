@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipsearch import addresses
-from clipsearch.addresses import scheme_of
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import FailureRecord, RootRecord, SeenFile
+from clipsearch.catalog.reports import FileFailure
+from clipsearch.catalog.volumes import is_online, place_of
 from clipsearch.errors import ConfigError
-from clipsearch.reports import FileFailure
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FailureRecord, RootRecord, SeenFile
-from clipsearch.volumes import is_online, place_of
+from clipsearch.system import remote_files as addresses
+from clipsearch.system.remote_files import scheme_of
 from indexer.scan import ScannedFile, scan
 from indexer.scan_store import scan_store
 
@@ -88,7 +88,7 @@ class FolderPlan:
         return not (self.to_read or self.unchanged or self.failed)
 
 
-def locate(store: ImageStore, folder: Path) -> Place:
+def locate(store: Catalog, folder: Path) -> Place:
     """Find the root that a folder is in, or was in before its drive was mounted elsewhere.
 
     Raises:
@@ -118,7 +118,7 @@ def locate(store: ImageStore, folder: Path) -> Place:
 
 
 def plan_folder(
-    store: ImageStore, place: Place, *, model_id: int | None, options: IndexOptions, scanned: Callable[[], None]
+    store: Catalog, place: Place, *, model_id: int | None, options: IndexOptions, scanned: Callable[[], None]
 ) -> FolderPlan:
     """Compare a folder with the catalog by names, sizes and times.
 

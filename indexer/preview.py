@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from clipsearch.addresses import as_path, scheme_of
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.reports import IndexPreview
 from clipsearch.errors import ConfigError
-from clipsearch.reports import IndexPreview
-from clipsearch.store.image_store import ImageStore
+from clipsearch.system.remote_files import as_path, scheme_of
 from indexer.plan import IndexOptions, locate, plan_folder
 
 
-def preview(store: ImageStore, folders: Iterable[Path], *, options: IndexOptions) -> IndexPreview:
+def preview(store: Catalog, folders: Iterable[Path], *, options: IndexOptions) -> IndexPreview:
     """What `indexer.run.index_folders` would do; nothing is read, locked or changed."""
     model = store.models.active()
     result = IndexPreview()
@@ -29,7 +29,7 @@ def preview(store: ImageStore, folders: Iterable[Path], *, options: IndexOptions
     return IndexPreview(result.to_read, unchanged, result.gone, result.failures, result.offline)
 
 
-def wanted_folders(store: ImageStore, folders: Iterable[Path]) -> list[Path]:
+def wanted_folders(store: Catalog, folders: Iterable[Path]) -> list[Path]:
     """The folders, with the roots inside them that are other file systems; every root if no folder is named."""
     roots = [root.path for root in store.roots.all()]
     named = [as_path(folder) for folder in folders]

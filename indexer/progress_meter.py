@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from clipsearch.reports import IndexProgress
+from clipsearch.catalog.reports import IndexProgress
 
 _EVERY_S = 0.1
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.crops import cut_decoded
 from clipsearch.errors import ImageReadError
-from clipsearch.images import DecodedImage, ImageTransform, content_hash, decode_image, read_image_bytes
-from clipsearch.metadata import ImageMetadata
-from clipsearch.parts import parts_of
-from clipsearch.perceptual_hash import fingerprint
-from clipsearch.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg, write_thumbnail
+from clipsearch.media.cropping import cut_decoded
+from clipsearch.media.decoding import DecodedImage, content_hash, decode_image, read_image_bytes
+from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.perceptual_hash import fingerprint
+from clipsearch.media.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg, write_thumbnail
+from clipsearch.media.tiling import parts_of
+from clipsearch.media.transform import ImageTransform
 from indexer.stopwatch import Stopwatch
 
 if TYPE_CHECKING:  # it comes with the whole store, which a decoding process has no use for
@@ -30,7 +31,7 @@ class FileContent:
     Attributes:
         content_hash: of its bytes; ``None`` if they could not be read.
         pixels: uint8 [1 + parts, height, width, 3] for the encoder, the whole first and then each of
-            `clipsearch.parts.parts_of`; ``None`` if its content is embedded already, or failed.
+            `clipsearch.media.tiling.parts_of`; ``None`` if its content is embedded already, or failed.
         width: of the full picture, in pixels.
         height: likewise.
         format: Pillow's name of the format.

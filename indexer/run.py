@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from clipsearch.addresses import address_of
-from clipsearch.encoders.base import Encoder
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import JobRecord, ModelRecord, RootRecord
+from clipsearch.catalog.reports import IndexProgress, IndexReport
+from clipsearch.catalog.volumes import VolumePlace, place_of
 from clipsearch.errors import LibraryLockedError
-from clipsearch.reports import IndexProgress, IndexReport
-from clipsearch.store.batch import Batch
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import JobRecord, ModelRecord, RootRecord
-from clipsearch.vectors.cache import current_index
-from clipsearch.volumes import VolumePlace, place_of
-from indexer.blocks import BlockWriter, check_still_there
-from indexer.engine import EngineMaker, local_engine
+from clipsearch.models.encoder import Encoder
+from clipsearch.system.remote_files import address_of
+from clipsearch.vectors.sync import current_index
+from indexer.backends.local import BackendFactory, local_engine
+from indexer.blocks import BatchCommitter, check_still_there
 from indexer.plan import FolderPlan, IndexOptions, Place, locate, plan_folder
 from indexer.preview import wanted_folders
 from indexer.progress_meter import ProgressMeter
@@ -32,7 +32,7 @@ _MOST_OF_A_ROOT = 0.5
 
 
 def index_folders(
-    store: ImageStore,
+    store: Catalog,
     folders: Iterable[Path],
     *,
     encoder: Callable[[], tuple[Encoder, ModelRecord]],
@@ -40,7 +40,7 @@ def index_folders(
     notify: Callable[[str], None],
     progress: Callable[[IndexProgress], None],
     wait_s: float = 0.0,
-    engine: EngineMaker = local_engine,
+    engine: BackendFactory = local_engine,
     keep: Callable[[RootRecord, Batch], None] | None = None,
 ) -> IndexReport:
     """Bring a catalog up to date with folders; see `Library.index`.
@@ -71,14 +71,14 @@ class _Run:
 
     def __init__(
         self,
-        store: ImageStore,
+        store: Catalog,
         encoder: Encoder,
         model: ModelRecord,
         *,
         options: IndexOptions,
         notify: Callable[[str], None],
         progress: Callable[[IndexProgress], None],
-        engine: EngineMaker,
+        engine: BackendFactory,
         keep: Callable[[RootRecord, Batch], None] | None,
     ) -> None:
         self._store = store
@@ -116,7 +116,7 @@ class _Run:
         self._progress.start(left)
         if left:
             with self._engine as engine:
-                writer = BlockWriter(
+                writer = BatchCommitter(
                     self._store, self._model, engine, job_id, self._options, self._tally, self._progress, self._keep
                 )
                 for root_id, plan in plans:
@@ -195,7 +195,7 @@ class _Run:
             return
         check_still_there(plan.place)
         root = next(root for root in self._store.roots.all() if root.id == root_id)
-        moved, lost = self._store.split_gone(root_id, plan.gone)
+        moved, lost = self._store.partition_missing(root_id, plan.gone)
         going = plan.gone
         if not self._options.prune and len(lost) > _MOST_OF_A_ROOT * root.files:
             self._tally.missing += len(lost)

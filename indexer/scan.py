@@ -10,9 +10,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from clipsearch.addresses import exists, scheme_of
-from clipsearch.images import IMAGE_SUFFIXES
-from clipsearch.store.catalog import CATALOG_NAME
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.system.remote_files import exists, scheme_of
 
 JUNK_DIRECTORIES = frozenset(
     {"@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "node_modules", "__pycache__"}

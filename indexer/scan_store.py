@@ -1,4 +1,4 @@
-"""Walking a store of `clipsearch.addresses` for pictures, as `indexer.scan` walks a folder."""
+"""Walking a store of `clipsearch.system.remote_files` for pictures, as `indexer.scan` walks a folder."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipsearch.addresses import as_os_errors, open_store
-from clipsearch.images import IMAGE_SUFFIXES
-from clipsearch.store.catalog import CATALOG_NAME
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.system.remote_files import as_os_errors, open_store
 from indexer.scan import ScannedFile, is_junk, reason_of
 
 _CHANGED = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.leases import LeasedFile
 from clipsearch.errors import LibraryError
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.leases import LeasedFile
 from indexer.batches import blocks_of
 from indexer.scan import ScannedFile
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def begun_job(store: ImageStore, kind: str) -> Iterator[int]:
+def begun_job(store: Catalog, kind: str) -> Iterator[int]:
     """Note that a job begins, and where others may work beside it, that it is alive; gives its id."""
     if not store.shared:
         yield store.jobs.begin(kind)
@@ -40,7 +40,7 @@ def begun_job(store: ImageStore, kind: str) -> Iterator[int]:
         keeper.join()
 
 
-def _keep_alive(store: ImageStore, job_id: int, ended: threading.Event) -> None:
+def _keep_alive(store: Catalog, job_id: int, ended: threading.Event) -> None:
     while not ended.wait(LEASE_S / 3):
         try:
             store.jobs.extend(job_id, LEASE_S)
@@ -53,7 +53,7 @@ class SharedWork:
 
     def __init__(
         self,
-        store: ImageStore,
+        store: Catalog,
         job_id: int,
         root_id: int,
         *,
@@ -66,7 +66,7 @@ class SharedWork:
             store: the catalog.
             job_id: whose leases.
             root_id: the root.
-            model_id: as for `clipsearch.store.leases.LeaseTable.claim`.
+            model_id: as for `clipsearch.catalog.leases.LeaseTable.claim`.
             done: told how many more files another indexer has committed.
         """
         self._store = store

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clipsearch.reports import FileFailure, IndexReport, StageTime
+from clipsearch.catalog.reports import FileFailure, IndexReport, StageTime
 from indexer.stopwatch import Stopwatch
 
 
 @dataclass
 class Tally:
-    """Counts what the parts of a run do; see `clipsearch.reports.IndexReport` for what is counted.
+    """Counts what the parts of a run do; see `clipsearch.catalog.reports.IndexReport` for what is counted.
 
     Attributes:
         notify: told of each file that is skipped.

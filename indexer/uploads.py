@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from clipsearch.errors import ClipSearchError, ImageReadError, ModelError
-from clipsearch.images import IMAGE_SUFFIXES, ImageTransform
-from clipsearch.serve.uploads import Upload
+from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.media.transform import ImageTransform
+from clipsearch.media.uploads import Upload
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
 
@@ -45,7 +46,7 @@ class GuardedReader:
         self._folder = tempfile.TemporaryDirectory(prefix="clipsearch-")
 
     def read(self, content: bytes, *, name: str, is_known: Callable[[str], bool]) -> Upload:
-        """Decode a picture; see `clipsearch.serve.uploads.UploadReader.read`."""
+        """Decode a picture; see `clipsearch.media.uploads.UploadReader.read`."""
         if self._is_closed:
             raise ClipSearchError(_ENDING)
         if not content:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from watchfiles import BaseFilter, Change, watch
 
+from clipsearch.catalog.reports import IndexReport, RootStatus
 from clipsearch.errors import LibraryError, LibraryLockedError
-from clipsearch.images import IMAGE_SUFFIXES
-from clipsearch.reports import IndexReport
+from clipsearch.media.decoding import IMAGE_SUFFIXES
 from indexer.scan import is_junk
-
-if TYPE_CHECKING:
-    from clipsearch.library import Library
 
 _MOST_FOLDERS = 64
 """Changed folders beyond which a root is compared as a whole: one walk is quicker than many."""
@@ -44,8 +40,9 @@ class WatchOptions:
     polling: bool = False
 
 
-def watch_library(
-    library: Library,
+def watch_roots(
+    roots: Callable[[], Sequence[RootStatus]],
+    index: Callable[[Collection[Path], float], IndexReport],
     *,
     options: WatchOptions,
     stop: threading.Event,
@@ -58,7 +55,8 @@ def watch_library(
     as a whole when they come back.
 
     Args:
-        library: with at least one root.
+        roots: the indexed folders of the library, one at least, and whether their drives are there.
+        index: indexes folders, and waits for another writer for so many seconds.
         options: how.
         stop: set it to end; a run under way is finished first, unless it is interrupted.
         notify: told in one line what a person should know.
@@ -67,7 +65,7 @@ def watch_library(
     Raises:
         LibraryError: the library cannot be written to, for instance because its disk is full.
     """
-    watcher = _Watcher(library, options, notify, indexed)
+    watcher = _Watcher(roots, index, options, notify, indexed)
     there: dict[Path, tuple[int, int]] = {}
     while not stop.is_set():
         now = watcher.roots_there()
@@ -86,12 +84,14 @@ class _Watcher:
 
     def __init__(
         self,
-        library: Library,
+        roots: Callable[[], Sequence[RootStatus]],
+        index: Callable[[Collection[Path], float], IndexReport],
         options: WatchOptions,
         notify: Callable[[str], None],
         indexed: Callable[[IndexReport], None],
     ) -> None:
-        self._library = library
+        self._roots = roots
+        self._index = index
         self._options = options
         self._notify = notify
         self._indexed = indexed
@@ -100,7 +100,7 @@ class _Watcher:
     def roots_there(self) -> dict[Path, tuple[int, int]]:
         """The roots whose drives are there, with the identity of the folder: another one after remounting."""
         found = {}
-        for root in self._library.roots():
+        for root in self._roots():
             if root.online:
                 status = root.path.stat()
                 found[root.path] = (status.st_dev, status.st_ino)
@@ -110,7 +110,7 @@ class _Watcher:
         """Index folders; another writer is waited for, and a drive that goes away costs only this run."""
         while folders:
             try:
-                self._indexed(self._library.index(*folders, wait_s=_LOCK_WAIT_S))
+                self._indexed(self._index(folders, _LOCK_WAIT_S))
                 return
             except LibraryLockedError as error:
                 self._notify(f"{error}; trying again")

@@ -31,7 +31,8 @@ from typing import IO, Any
 
 from PIL import Image
 
-from clipsearch.images import ImageTransform, content_hash, decode_image
+from clipsearch.media.decoding import content_hash, decode_image
+from clipsearch.media.transform import ImageTransform
 from indexer.read import FileContent, read_content
 
 READY = "ready"
@@ -145,7 +146,7 @@ def _limit_damage(memory_limit_bytes: int) -> None:
     """Cap the memory where the system can, leave no core dumps, and offer this process up when memory runs out.
 
     On macOS the kernel takes the limit and does not heed it, and Windows has none: there the cap on pixels
-    (`clipsearch.images.MAX_PIXELS`) alone bounds what a file can take.
+    (`clipsearch.media.decoding.MAX_PIXELS`) alone bounds what a file can take.
     """
     if sys.platform != "win32":
         import resource

@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Self
 
 from clipsearch.errors import ClipSearchError
-from clipsearch.images import ImageTransform
-from indexer.decoder import Decoder, DecoderLost
+from clipsearch.media.transform import ImageTransform
+from indexer.decoder_process import DecoderDied, DecoderProcess
 from indexer.read import ReadFile
 from indexer.scan import ScannedFile
 from indexer.worker_process import Settings
@@ -59,13 +59,13 @@ class DecodingPool:
             workers: processes, at most.
             time_limit_s: seconds that a file may take to be read and decoded.
             memory_limit_bytes: address space that a process may take. It holds on Linux; elsewhere only the
-                cap on pixels (`clipsearch.images.MAX_PIXELS`) bounds what a file can take.
+                cap on pixels (`clipsearch.media.decoding.MAX_PIXELS`) bounds what a file can take.
             with_preview: give each file's preview, too.
         """
         self._settings = Settings(transform, thumbnails, time_limit_s, memory_limit_bytes, with_preview)
         self._workers = workers
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
-        self._feeders: list[_Feeder] = []
+        self._feeders: list[_WorkerThread] = []
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +128,7 @@ class DecodingPool:
         self._orders.put(order)
         enough = len(self._feeders) >= self._workers
         if not self._feeders or (not enough and self._orders.qsize() > _BACKLOG):
-            self._feeders.append(_Feeder(self._settings, self._orders))
+            self._feeders.append(_WorkerThread(self._settings, self._orders))
         return order
 
     def _abandon(self, orders: Iterable[_Order]) -> None:
@@ -150,13 +150,13 @@ class _Order:
     abandoned: bool = False
 
 
-class _Feeder:
+class _WorkerThread:
     """A thread that feeds one decoding process, and replaces it when it is lost."""
 
     def __init__(self, settings: Settings, orders: SimpleQueue[_Order | None]) -> None:
         self._settings = settings
         self._orders = orders
-        self._decoder: Decoder | None = None
+        self._decoder: DecoderProcess | None = None
         self._order: _Order | None = None
         self.thread = threading.Thread(target=self._run, name="decoding", daemon=True)
         self.thread.start()
@@ -198,32 +198,32 @@ class _Feeder:
     def _read(self, order: _Order) -> ReadFile:
         try:
             return self._try(order)
-        except DecoderLost as lost:
+        except DecoderDied as lost:
             if not lost.worth_a_retry:
                 return ReadFile(file=order.file, failure=lost.reason)
         # not every crash is the file's fault: the system ends processes when another one takes all memory
         try:
             return self._try(order)
-        except DecoderLost as lost:
+        except DecoderDied as lost:
             return ReadFile(file=order.file, failure=lost.reason)
 
     def _try(self, order: _Order) -> ReadFile:
         decoder = self._get_ready(order)
         try:
             content = decoder.read(order.file.path, order.is_embedded)
-        except DecoderLost:
+        except DecoderDied:
             self._discard()
             raise
         return ReadFile(file=order.file, **vars(content))
 
-    def _get_ready(self, order: _Order) -> Decoder:
+    def _get_ready(self, order: _Order) -> DecoderProcess:
         """The process, started if there is none; several times, if it ends before it is asked for anything."""
         attempts = 0
         while True:
             decoder = self._decoder
             if decoder is None or not decoder.is_alive:
                 self._discard()
-                decoder = self._decoder = Decoder(self._settings)
+                decoder = self._decoder = DecoderProcess(self._settings)
             if order.abandoned:  # looked at after the process is in sight of `abandon`, so that one of both sees it
                 raise CancelledError
             try:

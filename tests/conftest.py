@@ -6,21 +6,21 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
+from clipsearch.catalog.catalog import Catalog
 from clipsearch.config import LibraryPlace
-from clipsearch.encoders.base import FloatMatrix, l2_normalise
-from clipsearch.encoders.manifest import ImageSpec
-from clipsearch.encoders.parity import Parity
-from clipsearch.images import ImageTransform, content_hash, load_image
 from clipsearch.library import Library
-from clipsearch.store.image_store import ImageStore
-from clipsearch.thumbnails import write_thumbnail
+from clipsearch.media.decoding import content_hash, load_image
+from clipsearch.media.thumbnails import write_thumbnail
+from clipsearch.media.transform import ImageSpec, ImageTransform
+from clipsearch.models.encoder import FloatMatrix, l2_normalize
+from clipsearch.models.parity import Parity
 
 if TYPE_CHECKING:
     from tests.postgres.server import PostgresServer
@@ -60,7 +60,7 @@ class ColourEncoder:
 
     def _embed(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
         centred = pixels.reshape(len(pixels), -1).astype(np.float32) / 127.5 - 1.01
-        return l2_normalise(centred @ self._projection)
+        return l2_normalize(centred @ self._projection)
 
 
 class OtherEncoder(ColourEncoder):
@@ -79,6 +79,20 @@ def _colour_of(word: str) -> tuple[int, ...]:
         return ImageColor.getrgb(word)
     except ValueError:
         return tuple(zlib.crc32(word.encode()).to_bytes(4, "big")[:3])
+
+
+ROOT = Path(__file__).parents[1]
+"""The checkout."""
+
+TOGETHER = ("browser", "ray")
+"""Folders whose tests share something expensive, a browser or a cluster: one worker process runs all of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.parent.name
+        if folder in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(folder))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -101,7 +115,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 def catalog_place(request: pytest.FixtureRequest, tmp_path: Path) -> LibraryPlace:
     """Where an empty catalog is, in each kind of database."""
     if request.param == "sqlite":
-        ImageStore(tmp_path, create=True).close()
+        Catalog(tmp_path, create=True).close()
         return tmp_path
     return cast("PostgresServer", request.getfixturevalue("postgres_server")).catalog()
 
@@ -147,13 +161,25 @@ def notes() -> Notes:
     return Notes()
 
 
+Encoders: TypeAlias = "dict[str, Callable[[], ColourEncoder]]"
+
+
 @pytest.fixture
-def open_library(tmp_path: Path, encoder: ColourEncoder, notes: Notes) -> Iterator[Callable[..., Library]]:
+def encoders() -> Encoders:
+    """What makes the encoder of a spec, for libraries that change their model; a test may put in others."""
+    return {"colours": ColourEncoder, "other colours": OtherEncoder}
+
+
+@pytest.fixture
+def open_library(
+    tmp_path: Path, encoder: ColourEncoder, encoders: Encoders, notes: Notes
+) -> Iterator[Callable[..., Library]]:
     """Opens libraries with the colour encoder and closes them at the end."""
     opened: list[Library] = []
 
     def open_(path: Path | None = None, **options: object) -> Library:
-        settings = {"create": True, "encoder": encoder, "notify": notes, **options}
+        settings = {"create": True, "encoder": encoder, "load_encoder": lambda spec: encoders[spec](), "notify": notes}
+        settings |= options
         opened.append(Library.open(path or tmp_path / "library", **settings))  # type: ignore[arg-type]
         return opened[-1]
 
@@ -188,7 +214,7 @@ def indexed(prepared: Path, photos: Path, tmp_path: Path, open_library: Callable
     shutil.copytree(prepared / "library", tmp_path / "library")
     shutil.copytree(prepared / "photos", photos, dirs_exist_ok=True)  # with the times that the catalog has
     library = open_library()
-    (root,) = library._store.roots.all()
-    library._store.roots.move(root.id, photos, volume_id=root.volume_id, volume_path=root.volume_path)
+    (root,) = library.roots.all()
+    library.roots.move(root.path, photos)
     library.search("red")
     return library

@@ -9,7 +9,7 @@ from random import Random
 
 from PIL import Image, ImageEnhance
 
-from clipsearch.images import decode_image
+from clipsearch.media.decoding import decode_image
 
 Variant = Callable[[Image.Image, Random], Image.Image]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clipsearch.images import content_hash
 from clipsearch.library import Library
+from clipsearch.media.decoding import content_hash
 from tests.benchmarks import __main__ as suite
 from tests.benchmarks.aims import AIMS, judge
 from tests.benchmarks.libraries import fill_library, made_up_files
@@ -102,7 +102,7 @@ def test_a_filled_library_is_searched_like_one_that_was_indexed(tmp_path: Path, 
         results = library.search("red", k=50)
         assert len({result.path for result in results}) == 50
         assert results[0].path.is_relative_to(root)
-        assert not any(finding.is_damage for finding in library.check().findings)
+        assert not any(finding.is_damage for finding in library.maintenance.check().findings)
 
 
 def test_rescanned_files_are_unchanged(setting: Setting) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,14 +12,14 @@ import click
 import pytest
 import yaml
 
-from clipsearch.cli import COMMANDS
-from clipsearch.config import library_place
-from clipsearch.database_url import DatabaseUrl
-from clipsearch.serve.operations import router
-from clipsearch.serve.tokens import Scope
+from clipsearch.cli import cli
+from clipsearch.config import DatabaseUrl, library_place
+from clipsearch.server.operations import router
+from clipsearch.server.tokens import Scope
 from clipsearch.vectors.engine import engine_named
+from tests.conftest import ROOT
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 OBJECTS = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8")))
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
@@ -102,7 +101,7 @@ def test_the_base_image_is_pinned_and_the_image_is_of_this_version() -> None:
 @pytest.mark.parametrize("container", OURS, ids=lambda container: container.where)
 def test_commands_are_taken_as_they_are_written(container: Container) -> None:
     words = list(container.arguments)
-    command: click.Command = COMMANDS[words.pop(0)].load()
+    command: click.Command = cli.get_command(click.Context(cli), words.pop(0))
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
     given = command.make_parser(click.Context(command)).parse_args(words)[0]

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import pytest
 
-from clipsearch.cli import COMMANDS
+from clipsearch.cli import COMMANDS, cli
 from clipsearch.cli.query_line import NEGATIVE_TERM, QueryCommand
-from clipsearch.encoders.presets import PRESETS
+from clipsearch.models.presets import PRESETS
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {path.name: path.read_text(encoding="utf-8") for path in DOCUMENTS}
 
@@ -56,7 +56,7 @@ def test_commands_are_shown_with_options_that_exist(line: str) -> None:
     words = shlex.split(line.split(" | ", maxsplit=1)[0], comments=True)[1:]
     while words[0].startswith("--library"):
         words = words[2:]
-    command: click.Command = COMMANDS[words.pop(0)].load()
+    command: click.Command = cli.get_command(click.Context(cli), words.pop(0))
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}

@@ -1,4 +1,4 @@
-"""The direction of the arrows between modules, read from the source: see docs/architecture.md."""
+"""The order of the packages, read from every import of the source: see docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,35 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+ORDER: tuple[tuple[str, ...], ...] = (
+    ("clipsearch.errors", "clipsearch.config", "clipsearch.text", "clipsearch.metrics", "clipsearch._version"),
+    ("clipsearch.system",),
+    ("clipsearch.query",),
+    ("clipsearch.media",),
+    ("clipsearch.models",),
+    ("clipsearch.catalog",),
+    ("clipsearch.vectors",),
+    ("clipsearch.retrieval",),
+    ("clipsearch.labeling",),
+    ("clipsearch.browse",),
+    ("clipsearch.maintenance",),
+    ("clipsearch.evaluation",),
+    ("clipsearch.training",),
+    ("indexer",),
+    ("clipsearch.library_parts", "clipsearch.library"),
+    ("clipsearch.server",),
+    ("clipsearch.demo",),
+    ("clipsearch.cli",),
+    ("ui",),
+)
+"""From the ground up: a package imports from those before it and from itself, wherever the import stands."""
+
+SEAMS = {("clipsearch.library", "indexer"), ("clipsearch.cli", "ui")}
+"""Inside functions only: reading never loads the write side, and only its own command loads the page."""
+
+TOP = ("clipsearch", "clipsearch.__main__")
+"""The package itself re-exports what is public, and starts the command line."""
 
 HEAVY = {
     "faiss",
@@ -27,111 +56,22 @@ HEAVY = {
 """Never imported when a module is: ``clipsearch --help`` must stay instant, and a search free of torch."""
 
 MAY_BE_HEAVY = (
-    "clipsearch.encoders.export",
-    "clipsearch.encoders.exported_layers",
-    "clipsearch.encoders.openclip",
-    "clipsearch.encoders.tokenizer_export",
-    "clipsearch.encoders.towers",
-    "indexer.finetune",
-    "indexer.losses",
-    "indexer.train",
+    "clipsearch.models.compile.compile",
+    "clipsearch.models.compile.layers",
+    "clipsearch.models.compile.tokenizer",
+    "clipsearch.models.torch",
+    "clipsearch.training",
 )
 """Torch from the first line to the last; such a module is itself imported only where it is needed."""
-
-LAYERS: tuple[tuple[str, ...], ...] = (
-    (
-        "errors",
-        "config",
-        "database_url",
-        "query",
-        "metrics",
-        "extras",
-        "ray_settings",
-        "addresses",
-        "lookahead",
-        "cores",
-        "products",
-        "file_manager",
-        "vocabulary",
-        "demo_photos",
-        "world_outline",
-    ),
-    (
-        "embedded",
-        "metadata",
-        "pixels",
-        "raw_images",
-        "perceptual_hash",
-        "images",
-        "encoders",
-        "vectors",
-        "store",
-        "lock",
-        "reports",
-        "thumbnails",
-        "volumes",
-        "boxes",
-        "parts",
-        "crops",
-        "web",
-    ),
-    (
-        "prompting",
-        "caption_bank",
-        "calibration",
-        "zero_shot",
-        "tag_scores",
-        "results",
-        "result_json",
-        "originals",
-        "query_cache",
-        "query_embedding",
-        "concepts",
-        "model_choice",
-        "explain",
-    ),
-    (
-        "background",
-        "candidates",
-        "grouping",
-        "search",
-        "checkup",
-        "compaction",
-        "removal",
-        "transfer",
-        "duplicates",
-        "standing",
-        "facets",
-        "tagging",
-        "classification",
-        "details",
-        "renditions",
-        "trash",
-        "embedding_map",
-        "places",
-    ),
-    ("housekeeping", "browsing", "searching", "labelling", "learning"),
-    ("few_shot", "evaluation", "library", "remote"),
-    ("serve",),
-    ("cli",),
-)
-"""`clipsearch`, from the ground up: a module imports from its own layer and from those before it."""
-
-MAY_IMPORT_INDEXER = ("clipsearch.cli", "clipsearch.library")
-"""Only inside a function: reading never needs the write side."""
-
-MAY_IMPORT_UI = "clipsearch.cli.ui"
-"""Only inside a function too."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """One import: of what, on which line, and whether it runs when the module is imported."""
+    """One import: of which module, on which line, and whether it runs when the importing module is imported."""
 
-    name: str
+    module: str
     line: int
     at_import: bool
-    relative: bool
 
 
 def _module_name(path: Path) -> str:
@@ -140,92 +80,95 @@ def _module_name(path: Path) -> str:
 
 
 MODULES = {
-    _module_name(path): path for package in ("clipsearch", "indexer", "ui") for path in (ROOT / package).rglob("*.py")
+    _module_name(path): ast.parse(path.read_text(encoding="utf-8"))
+    for package in ("clipsearch", "indexer", "ui")
+    for path in sorted((ROOT / package).rglob("*.py"))
 }
 
 
-def _imports(node: ast.AST, *, at_import: bool = True) -> Iterator[Import]:
-    """The imports below a node, except those for type checkers only."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            for alias in child.names:
-                yield Import(alias.name, child.lineno, at_import, relative=False)
-        elif isinstance(child, ast.ImportFrom):
-            for alias in child.names:
-                name = f"{child.module}.{alias.name}" if child.module else alias.name
-                yield Import(name, child.lineno, at_import, relative=child.level > 0)
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            for statement in child.orelse:
-                yield from _imports(ast.Module([statement], []), at_import=at_import)
+def imports_of(tree: ast.AST, *, at_import: bool = True) -> Iterator[Import]:
+    """Every import below a node: also inside functions, and for type checkers only."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, at_import) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"line {node.lineno}: import by the full name"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield Import(name if name in MODULES else str(node.module), node.lineno, at_import)
         else:
-            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from _imports(child, at_import=at_import and not inside)
+            is_later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or (
+                isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            )
+            yield from imports_of(node, at_import=at_import and not is_later)
 
 
-def _imports_of(module: str) -> list[Import]:
-    return list(_imports(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
+def _within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def _within(name: str, packages: tuple[str, ...]) -> bool:
-    return any(name == package or name.startswith(f"{package}.") for package in packages)
-
-
-def _layer(name: str) -> int | None:
-    """The layer of a module of `clipsearch`; ``None`` for the package itself, which only re-exports."""
-    parts = name.split(".")
-    if len(parts) < 2 or f"clipsearch.{parts[1]}" not in MODULES:
+def rank(module: str) -> int | None:
+    """Where a module's package is in the order; ``None`` for other people's."""
+    if module in TOP or module.partition(".")[0] not in ("clipsearch", "indexer", "ui"):
         return None
-    found = [number for number, layer in enumerate(LAYERS) if parts[1] in layer]
-    assert found, f"say in tests/test_layering.py which layer clipsearch.{parts[1]} belongs to"
-    return found[0]
+    ranks = [number for number, packages in enumerate(ORDER) if _within(module, packages)]
+    assert ranks, f"say in tests/test_layering.py where the package of {module} is in the order"
+    return ranks[0]
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_imports_point_down(module: str) -> None:
-    wrong = []
-    for found in _imports_of(module):
-        package, target = module.split(".", maxsplit=1)[0], found.name.split(".")[0]
-        if package == "clipsearch" and target == "ui":
-            if found.at_import or module != MAY_IMPORT_UI:
-                wrong.append(found)
-        elif package == "clipsearch" and target == "indexer":
-            if found.at_import or not _within(module, MAY_IMPORT_INDEXER):
-                wrong.append(found)
-        elif package == "clipsearch" and target == "clipsearch" and module != "clipsearch.__main__":
-            own, other = _layer(module), _layer(found.name)
-            if own is not None and other is not None and other > own:
-                wrong.append(found)
-        elif (package, target) in {("indexer", "ui"), ("ui", "indexer")}:
-            wrong.append(found)
-    assert not wrong, f"{module} may not import {[(item.name, item.line) for item in wrong]}"
+def upward(module: str, tree: ast.AST) -> list[str]:
+    """The imports of a module that the order does not allow."""
+    own, wrong = rank(module), []
+    for item in imports_of(tree):
+        other = rank(item.module)
+        if own is None or other is None:
+            continue
+        is_seam = any(_within(module, (source,)) and _within(item.module, (target,)) for source, target in SEAMS)
+        if item.at_import if is_seam else other > own:
+            wrong.append(f"line {item.line}: {item.module}")
+    return wrong
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_to_the_ground(module: str) -> None:
+    assert not upward(module, MODULES[module])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from clipsearch.library import Library",
+        "def later():\n    from clipsearch.library import Library",
+        "if TYPE_CHECKING:\n    from clipsearch.cli import output",
+        "def later():\n    import indexer.run",
+    ],
+)
+def test_an_import_that_points_up_is_found_wherever_it_stands(source: str) -> None:
+    assert upward("clipsearch.retrieval.searcher", ast.parse(source))
+
+
+def test_the_seams_are_inside_functions() -> None:
+    assert upward("clipsearch.library", ast.parse("import indexer.run"))
+    assert not upward("clipsearch.library", ast.parse("def index():\n    import indexer.run"))
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not _within(name, ("ui", *MAY_BE_HEAVY))])
 def test_nothing_heavy_is_imported_with_a_module(module: str) -> None:
-    if _within(module, MAY_BE_HEAVY) or _within(module, ("ui",)):
-        return
     heavy = [
-        (found.name, found.line)
-        for found in _imports_of(module)
-        if found.at_import and (found.name.split(".")[0] in HEAVY or _within(found.name, MAY_BE_HEAVY))
+        (item.module, item.line)
+        for item in imports_of(MODULES[module])
+        if item.at_import and (item.module.split(".")[0] in HEAVY or _within(item.module, MAY_BE_HEAVY))
     ]
-    assert not heavy, f"{module} imports {heavy}; import it in the function that needs it"
+    assert not heavy, f"import {heavy} in the function that needs it"
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_imports_are_absolute(module: str) -> None:
-    assert not [found.line for found in _imports_of(module) if found.relative]
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
+@pytest.mark.parametrize("module", MODULES)
 def test_all_is_sorted(module: str) -> None:
-    for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
+    for node in MODULES[module].body:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             names = ast.literal_eval(node.value)
-            assert list(names) == sorted(names)
-            assert len(set(names)) == len(names)
+            assert list(names) == sorted(set(names))
 
 
-def test_every_layer_names_modules_that_exist() -> None:
-    named = {f"clipsearch.{name}" for layer in LAYERS for name in layer}
-    assert named <= set(MODULES)
+def test_the_order_names_packages_that_exist() -> None:
+    assert {name for packages in ORDER for name in packages} <= set(MODULES)

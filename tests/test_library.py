@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipsearch.encoders.parity import Parity
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME, LazyCatalog
 from clipsearch.errors import (
     ConfigError,
     ImageReadError,
@@ -21,8 +21,8 @@ from clipsearch.errors import (
     QueryError,
 )
 from clipsearch.library import IndexProgress, Library
-from clipsearch.lock import writer_lock
-from clipsearch.store.catalog import CATALOG_NAME, Catalog
+from clipsearch.models.parity import Parity
+from clipsearch.system.file_lock import writer_lock
 from tests.conftest import ColourEncoder, Notes, save_photo
 
 Open = Callable[..., Library]
@@ -128,13 +128,13 @@ def test_a_bad_file_is_recorded_and_left_alone_until_it_changes(library: Library
         ("zero.jpg", "the file is empty"),
     ]
     assert f"skipping {photos / 'zero.jpg'}: the file is empty" in notes
-    assert [failure.path.name for failure in library.failures()] == ["bad.jpg", "zero.jpg"]
+    assert [failure.path.name for failure in library.maintenance.failures()] == ["bad.jpg", "zero.jpg"]
     notes.clear()
     assert [failure.path.name for failure in library.index(photos).failures] == ["bad.jpg", "zero.jpg"]
     assert notes == []
     save_photo(photos / "bad.jpg", "red")
     assert library.index(photos).embedded == 1
-    assert [failure.path.name for failure in library.failures()] == ["zero.jpg"]
+    assert [failure.path.name for failure in library.maintenance.failures()] == ["zero.jpg"]
 
 
 def test_a_folder_inside_a_root_and_a_root_around_it(library: Library, photos: Path, encoder: ColourEncoder) -> None:
@@ -219,7 +219,7 @@ def test_a_damaged_vector_file_is_rebuilt_with_one_line(library: Library, photos
     good = cache.read_bytes()
     for damaged in (good[:100], good[:50] + b"\xff" + good[51:], b""):
         cache.write_bytes(damaged)
-        library._searcher = None
+        library._context._searcher = None
         notes.clear()
         assert library.search("red") == expected
         assert len(notes) == 1 and "rebuilding it from the catalog" in notes[0]
@@ -230,7 +230,7 @@ def test_a_deleted_vector_file_is_made_again_quietly(library: Library, photos: P
     library.index(photos)
     expected = library.search("red")
     shutil.rmtree(library.path / "vectors")
-    library._searcher = None
+    library._context._searcher = None
     assert library.search("red") == expected
     assert notes == []
 
@@ -329,9 +329,9 @@ def test_the_catalog_holds_precision_and_parity(photos: Path, open_library: Open
     encoder.precision, encoder.parity = "int8", Parity(cosine=0.995, overlap=0.93)
     library = open_library()
     library.index(photos)
-    model = Catalog(library.path).active_model()
+    model = LazyCatalog(library.path).active_model()
     assert model is not None and (model.precision, model.parity) == ("int8", encoder.parity)
-    assert Catalog(library.path).store.models.active() == model
+    assert LazyCatalog(library.path).store.models.active() == model
 
 
 def test_a_damaged_catalog_is_refused_in_one_line(library: Library, photos: Path, open_library: Open) -> None:
@@ -355,8 +355,8 @@ def test_a_full_disk_loses_nothing(library: Library, photos: Path, open_library:
     limit = f"PRAGMA max_page_count={pages + 2}"  # SQLite then fails exactly as on a full disk
     from sqlalchemy import event
 
-    event.listen(limited._store._database._engine, "connect", lambda connection, _: connection.execute(limit))
-    limited._store._database._engine.dispose()
+    event.listen(limited._context.store._database._engine, "connect", lambda connection, _: connection.execute(limit))
+    limited._context.store._database._engine.dispose()
     with pytest.raises(LibraryError, match="is full"):
         limited.index(photos)
     limited.close()
@@ -378,7 +378,7 @@ def test_a_read_only_library_is_still_searched(
     reader = open_library(create=False)
     assert reader.search("red")[0].path.name == "red.png"
     with pytest.raises(LibraryError, match="check the permissions"):
-        reader._store.models.activate(spec="other", fingerprint="ee", dim=4, precision="fp32")
+        reader._context.store.models.activate(spec="other", fingerprint="ee", dim=4, precision="fp32")
 
 
 def test_status_counts_what_there_is(library: Library, photos: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.store.catalog import CATALOG_NAME
-from clipsearch.vectors.milvus_connection import connect
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.vectors.milvus.connection import connect
 from tests.benchmarks import footprint, milvus, scale
 from tests.benchmarks.report import to_markdown
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 TEXT = scale.DOCUMENT.read_text(encoding="utf-8")
 SHOWN_BY = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)))
 

@@ -112,10 +112,10 @@ def create_tiny_model(name: str) -> Any:
 
 @cache
 def compiled_model(base: Path, name: str) -> Path:
-    """The cache of compiled models with one in it, made once; see `clipsearch.encoders.specs.compiled_dir`."""
+    """The cache of compiled models with one in it, made once; see `clipsearch.models.specs.compiled_dir`."""
     from unittest import mock
 
-    from clipsearch.encoders import export
+    from clipsearch.models.compile import compile as export
 
     cache_folder = base / "compiled"
     (exported := base / f"exported-{name}").mkdir()

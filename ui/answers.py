@@ -7,22 +7,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from clipsearch.boxes import Box
 from clipsearch.errors import QueryError
+from clipsearch.media.box import Box
 from clipsearch.query import And, Filter, ImageTerm, Query, TextTerm, parse_query
-from clipsearch.results import SearchResult, Sort
+from clipsearch.retrieval.results import SearchOptions, SearchResult
 from ui.filter_line import parts_of_filter
 from ui.named_pictures import admitted
 from ui.search_state import SearchState
 from ui.shared import searchable, searchable_name
 
 if TYPE_CHECKING:
-    from clipsearch.calibration import MinMatch
-    from clipsearch.facets import Facets
+    from clipsearch.catalog.facets import Facets
+    from clipsearch.retrieval.relevance.calibration import MinMatch
 
 PAGE_SIZE = 60
 
@@ -34,17 +34,6 @@ _FACETS_AGE_S = 15.0
 
 EVERYTHING = "size:>=1B"
 """A filter that every file passes."""
-
-
-class _Shown(TypedDict):
-    """What every search of the page says of what it wants."""
-
-    k: int
-    offset: int
-    sort: Sort
-    among: int
-    group_copies: bool
-    group_duplicates: bool
 
 
 _HELD = "search_answer"
@@ -170,7 +159,7 @@ class FacetsHolder:
         self._held: tuple[tuple[str, int], float, Facets] | None = None
 
     def facets(self) -> Facets:
-        """`clipsearch.library.Library.facets`, of up to `_FACETS_AGE_S` ago."""
+        """`Library.browse.facets`, of up to `_FACETS_AGE_S` ago."""
         key = (searchable_name(), searchable().revision())
         with self._lock:  # who comes meanwhile waits for what is being counted
             if self._held is not None:
@@ -178,7 +167,7 @@ class FacetsHolder:
                 is_young = time.monotonic() - counted_at < _FACETS_AGE_S
                 if held_key == key or (held_key[0] == key[0] and is_young and facets.total):
                     return facets
-            facets = searchable().facets()
+            facets = searchable().browse.facets()
             self._held = (key, time.monotonic(), facets)
             return facets
 
@@ -221,22 +210,22 @@ def _is_of_words(query: Query) -> bool:
 
 def _page_of(query: Query, state: SearchState, *, min_match: MinMatch = "any") -> list[SearchResult]:
     """The page and the first of the next one; every content once, or with `SearchState.fold` every photo."""
-    shown: _Shown = {
-        "k": PAGE_SIZE + 1,
-        "offset": (state.page - 1) * PAGE_SIZE,
-        "sort": state.sort,
-        "among": MOST_ORDERED,
-        "group_copies": True,
-        "group_duplicates": state.fold,
-    }
+    options = SearchOptions(
+        k=PAGE_SIZE + 1,
+        offset=(state.page - 1) * PAGE_SIZE,
+        sort=state.sort,
+        sort_window=MOST_ORDERED,
+        group="duplicates" if state.fold else "copies",
+        min_match=min_match,
+    )
     if not state.box:
         line = str(query) if query.terms or query.filter is not None else EVERYTHING
-        return searchable().search(line, min_match=min_match, **shown)
+        return searchable().search(line, options)
     term = query.terms[0] if len(query.terms) == 1 else None
     if not isinstance(term, ImageTerm):
         raise QueryError("a part is of one picture; look for that picture alone")
     return searchable().similar(
-        f"~{term.reference}", box=Box.parse(state.box), where=str(Query((), query.filter)), **shown
+        f"~{term.reference}", options, box=Box.parse(state.box), where=str(Query((), query.filter))
     )
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.world_outline import world_outline
 from ui import strings_explore as strings
 from ui.shared import library
 from ui.theme import Theme
+from ui.world_outline import world_outline
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from clipsearch.embedding_map import EmbeddingMap
+    from clipsearch.browse.embedding_map import EmbeddingMap
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c")
 """Without black and yellow, which a background swallows; and a grey.

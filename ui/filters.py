@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text, format_count
+from clipsearch.catalog.facets import Facets, FacetValue
 from clipsearch.errors import QueryError
-from clipsearch.facets import Facets, FacetValue
 from clipsearch.query import same_extensions
+from clipsearch.text import display_text, format_count
 from ui import strings_search as strings
 from ui.answers import facets_holder
 from ui.components import component

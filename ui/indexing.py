@@ -17,7 +17,7 @@ from typing import Literal
 
 from clipsearch.errors import ClipSearchError
 from clipsearch.library import IndexProgress, IndexReport, Library, MigrationReport
-from clipsearch.standing import NewMatches
+from clipsearch.retrieval.saved_searches import NewMatches
 from ui.shared import open_library
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class BackgroundWork:
             )
             self._set(report=report)
             if report.indexed:
-                self._set(new_matches=tuple(library.new_matches()))
+                self._set(new_matches=tuple(library.saved.new_matches()))
 
         return self._start("index", work)
 

@@ -52,7 +52,7 @@ def _admitted(term: Term) -> Term:
 
 def _content_of(path: str) -> str:
     try:
-        found = library().content_at(Path(path).expanduser()) if remote_library() is None else None
+        found = library().browse.content_at(Path(path).expanduser()) if remote_library() is None else None
     except (RuntimeError, ValueError, OSError):  # a home that nobody has, a name that no file can have
         found = None
     if found is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clipsearch.cli.display import format_bytes
-from clipsearch.details import PictureDetails
-from clipsearch.metadata import ImageMetadata
+from clipsearch.browse.details import PictureDetails
+from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.text import format_bytes
 from ui import strings_search as strings
 
 

@@ -9,19 +9,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from clipsearch.boxes import Box
-from clipsearch.cli.display import display_text
-from clipsearch.details import PictureDetails
+from clipsearch.browse.details import PictureDetails
 from clipsearch.errors import ClipSearchError, QueryError
-from clipsearch.explain import Explanation
-from clipsearch.file_manager import open_folder
+from clipsearch.library_parts.protocol import Heatmap
+from clipsearch.media.box import Box
 from clipsearch.query import ImageTerm
-from clipsearch.remote.library import RemoteExplanation
-from clipsearch.results import SearchResult
+from clipsearch.retrieval.results import SearchResult
+from clipsearch.text import display_text
 from ui import strings_search as strings
-from ui.addresses import picture_url
 from ui.answers import Answer, answer, asked_query, has_neighbour, neighbour
 from ui.components import component
+from ui.file_manager import open_folder
 from ui.filter_line import read_filters
 from ui.picture_facts import picture_facts
 from ui.plain import plain
@@ -29,6 +27,7 @@ from ui.result_grid import alt_text, focus_on_return
 from ui.search_state import SearchState, current_state, go
 from ui.shared import remote_library, searchable
 from ui.small_map import small_map
+from ui.urls import picture_url
 
 BOX_KEY = "search_box"
 _NEAR_KM = 5
@@ -39,7 +38,7 @@ def picture_view(state: SearchState, uploads: Sequence[Path]) -> None:
     given = _answer(state, uploads)
     _navigation(state, uploads, given)
     try:
-        details = searchable().picture(state.view)
+        details = searchable().browse.picture(state.view)
     except QueryError:
         st.warning(strings.NOT_THERE, icon=":material/image_not_supported:")
         return
@@ -166,12 +165,12 @@ def _heat(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> 
     st.caption(strings.HEAT_FROM_PREVIEW if found.from_preview else strings.HEAT)
 
 
-def _explanation(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> Explanation | RemoteExplanation:
+def _explanation(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> Heatmap:
     query = asked_query(state, uploads)
     if state.box:
         (term,) = query.terms
         assert isinstance(term, ImageTerm)
-        return searchable().explain_similar(result, f"~{term.reference}", box=Box.parse(state.box))
+        return searchable().explain(result, like=f"~{term.reference}", box=Box.parse(state.box))
     return searchable().explain(result, str(query))
 
 
@@ -190,7 +189,7 @@ def _files(details: PictureDetails) -> None:
         if refused:
             st.error(plain(refused), icon=":material/error:")
     try:
-        versions = searchable().near_versions(details.content_hash)
+        versions = searchable().duplicates.versions_of(details.content_hash)
     except QueryError:  # not embedded by the model in use yet
         return
     if versions:

@@ -10,18 +10,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from clipsearch.errors import ClipSearchError
-from clipsearch.web.pictures import CONTENT_HASH, cache_control
+from clipsearch.server.picture_urls import CONTENT_HASH, cache_control
 from ui import strings
-from ui.shared import library, remote_library
+from ui.shared import searchable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from starlette.requests import Request
 
-    from clipsearch.details import PictureDetails
-    from clipsearch.remote.library import RemoteLibrary
-    from clipsearch.renditions import Rendition
+    from clipsearch.browse.display_images import Rendition
+    from clipsearch.library_parts.protocol import BrowsableLibrary
 
 _DECODED_AT_ONCE = 2
 """A picture may take a gigabyte while it is decoded."""
@@ -31,25 +28,21 @@ _READ_AT_ONCE = 8
 
 def picture_routes() -> list[Route]:
     """The routes ``/thumbnail/HASH`` and ``/picture/HASH``."""
-    from clipsearch.remote.library import RemoteLibrary
-    from clipsearch.renditions import large_view, preview
-
     return [
         # a path, so that nothing below is left to others
         Route(
             "/thumbnail/{content_hash:path}",
-            _endpoint(preview, RemoteLibrary.preview, at_once=_READ_AT_ONCE, previews_change=False),
+            _endpoint(lambda browse: browse.preview, at_once=_READ_AT_ONCE, previews_change=False),
         ),
         Route(
             "/picture/{content_hash:path}",
-            _endpoint(large_view, RemoteLibrary.large_view, at_once=_DECODED_AT_ONCE, previews_change=True),
+            _endpoint(lambda browse: browse.large_view, at_once=_DECODED_AT_ONCE, previews_change=True),
         ),
     ]
 
 
 def _endpoint(
-    render: Callable[[Path, PictureDetails], Rendition],
-    from_server: Callable[[RemoteLibrary, str], Rendition],
+    rendering: Callable[[BrowsableLibrary], Callable[[str], Rendition]],
     *,
     at_once: int,
     previews_change: bool,
@@ -57,11 +50,7 @@ def _endpoint(
     limiter = anyio.CapacityLimiter(at_once)
 
     def rendition(content_hash: str) -> Rendition:
-        remote = remote_library()
-        if remote is not None:
-            return from_server(remote, content_hash)
-        shown = library()
-        return render(shown.path, shown.picture(content_hash))
+        return rendering(searchable().browse)(content_hash)
 
     async def endpoint(request: Request) -> Response:
         content_hash = request.path_params["content_hash"]

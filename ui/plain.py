@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from clipsearch.cli.display import display_text
+from clipsearch.text import display_text
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-!|~$^=&.:])")
 

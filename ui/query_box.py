@@ -7,9 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text
 from clipsearch.errors import ImageReadError, QueryError
-from clipsearch.images import IMAGE_SUFFIXES
+from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.text import display_text
 from ui import strings_search as strings
 from ui.components import component
 from ui.plain import plain

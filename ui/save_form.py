@@ -6,7 +6,7 @@ import streamlit as st
 
 from clipsearch.errors import ClipSearchError
 from ui import strings_library as strings
-from ui.library_sections.telling import tell_error, tell_next
+from ui.library_sections.telling import flash, tell_error
 from ui.named_pictures import admitted_line
 from ui.shared import library
 
@@ -27,9 +27,9 @@ def save_form(line: str, *, key: str) -> None:
         save = st.form_submit_button(strings.SAVE_BUTTON, icon=":material/bookmark_add:")
     if save:
         try:
-            record = library().save_search(name or "", admitted_line(wanted or ""), replace=replace)
+            record = library().saved.add(name or "", admitted_line(wanted or ""), replace=replace)
         except ClipSearchError as error:
             tell_error(error)
         else:
-            tell_next(strings.SAVE_DONE.format(name=record.name))
+            flash(strings.SAVE_DONE.format(name=record.name))
             st.rerun()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from clipsearch.errors import QueryError
 from clipsearch.query import Query, parse_query
-from clipsearch.results import SORTS, Sort
+from clipsearch.retrieval.results import SORTS, Sort
 
 _HASH_DIGITS = 12
 """Of a content hash that stands in a query line."""
@@ -28,7 +28,8 @@ class SearchState:
     Attributes:
         line: what stands in the box, in the query language.
         filters: what the filters are set to, in the same language.
-        box: the part of the picture in `line` that is looked for, as `clipsearch.boxes.Box` reads it; empty for all.
+        box: the part of the picture in `line` that is looked for, as `clipsearch.media.box.Box` reads it; empty for
+            all.
         sort: how the results are ordered.
         fold: whether all versions of a picture are one result.
         page: of the results, from 1.

@@ -16,8 +16,8 @@ from starlette.middleware import Middleware
 
 from clipsearch.config import LibraryPlace
 from clipsearch.errors import ConfigError
-from clipsearch.web.listening import in_url, is_loopback, listen
-from clipsearch.web.origins import SameOrigin
+from clipsearch.server.listening import in_url, is_loopback, listen
+from clipsearch.server.origins import SameOrigin
 from ui import shared
 from ui.pictures import picture_routes
 from ui.security import MIN_TOKEN_LENGTH, AccessToken, SecurityHeaders, refuse_other_origin
@@ -26,7 +26,7 @@ from ui.theme import theme_options
 if TYPE_CHECKING:
     from streamlit import App
 
-    from clipsearch.remote.library import RemoteLibrary
+    from clipsearch.server.client.library import RemoteLibrary
 
 DEFAULT_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8501
@@ -106,8 +106,8 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
 def _remote_library(settings: ServerSettings) -> RemoteLibrary | None:
     if settings.remote is None:
         return None
-    from clipsearch.remote.connection import ServerConnection
-    from clipsearch.remote.library import RemoteLibrary
+    from clipsearch.server.client.connection import ServerConnection
+    from clipsearch.server.client.library import RemoteLibrary
 
     return RemoteLibrary(ServerConnection(settings.remote, token=settings.remote_token))
 

@@ -11,23 +11,21 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.config import LibraryPlace, cache_dir, library_place
 from clipsearch.errors import ConfigError, NoLibraryError
-from clipsearch.store.catalog import CATALOG_NAME
 
 if TYPE_CHECKING:
-    from clipsearch.encoders.base import Encoder
     from clipsearch.library import Library
-    from clipsearch.remote.library import RemoteLibrary
+    from clipsearch.library_parts.protocol import SearchableLibrary
+    from clipsearch.models.encoder import Encoder
+    from clipsearch.server.client.library import RemoteLibrary
 
 logger = logging.getLogger(__name__)
 
 DEMO_MODEL = "mini"
-
-Searchable: TypeAlias = "Library | RemoteLibrary"
-"""What finds and shows pictures."""
 
 
 @dataclass
@@ -72,7 +70,7 @@ def configure(
 def close() -> None:
     """Close every library that was opened."""
     with _shared.lock:
-        opened: list[Searchable] = [*_shared.libraries.values()]
+        opened: list[SearchableLibrary] = [*_shared.libraries.values()]
         if _shared.remote is not None:
             opened.append(_shared.remote)
         _shared.libraries.clear()
@@ -96,7 +94,7 @@ def remote_library() -> RemoteLibrary | None:
     return _shared.remote
 
 
-def searchable() -> Searchable:
+def searchable() -> SearchableLibrary:
     """What finds and shows pictures: the library of a server, or else that of `library`, with the same errors."""
     return _shared.remote or library()
 
@@ -176,7 +174,7 @@ def open_library(*, notify: Callable[[str], None], create: bool = False) -> Libr
         raise ConfigError(f"this needs a library on this machine; the one that is shown is on {_shared.remote.url}")
     place, model = shown_place(), DEMO_MODEL if _shared.in_demo else None
     there = _shared.libraries.get(place)
-    encoder = _shared.encoder or (there.encoder_at_hand if there is not None else None)
+    encoder = _shared.encoder or (there.loaded_encoder if there is not None else None)
     with _shared.lock if create else nullcontext():  # so that no session finds it half made
         return Library.open(place, model=model, create=create, encoder=encoder, notify=notify)
 
@@ -184,7 +182,7 @@ def open_library(*, notify: Callable[[str], None], create: bool = False) -> Libr
 def has_pictures() -> bool:
     """Whether there is a library with anything in it to search."""
     place = shown_place()
-    if place not in _shared.filled and library_exists() and any(root.files for root in library().roots()):
+    if place not in _shared.filled and library_exists() and any(root.files for root in library().roots.all()):
         _shared.filled.add(place)
     return place in _shared.filled
 

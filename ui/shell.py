@@ -10,9 +10,8 @@ from pathlib import Path
 import streamlit as st
 
 from clipsearch.errors import ClipSearchError
-from ui import shared, strings
-from ui.addresses import explore_page, learn_page, library_page, search_page
-from ui.pages import first_run
+from ui import navigation, shared, strings
+from ui.pages import first_run  # and with it the pages of the menu
 from ui.plain import plain
 from ui.theme import page_style
 
@@ -27,13 +26,12 @@ def show() -> None:
     st.html(page_style())
     with told_in_one_line():
         if shared.remote_library() is not None:
-            selected = st.navigation([search_page()], position="hidden")
+            selected = st.navigation([navigation.page_at(navigation.SEARCH)], position="hidden")
             st.caption(plain(strings.ON_SERVER.format(url=shared.searchable_name())))
             selected.run()
             return
         first = first_run.is_wanted()
-        pages = [search_page(), explore_page(), learn_page(), library_page()]
-        selected = st.navigation(pages, position="hidden" if first else "top")
+        selected = st.navigation(navigation.menu(), position="hidden" if first else "top")
         if first:
             first_run.page()
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from clipsearch.world_outline import world_outline
 from ui import strings_search as strings
+from ui.world_outline import world_outline
 
 _HEIGHT = 180
 

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from clipsearch.errors import ImageReadError
-from clipsearch.images import IMAGE_SUFFIXES, content_hash, decode_image
-from clipsearch.thumbnails import thumbnail_jpeg
+from clipsearch.media.decoding import IMAGE_SUFFIXES, content_hash, decode_image
+from clipsearch.media.thumbnails import thumbnail_jpeg
 
 MOST_KEPT = 64
 """Files at once, of all sessions together; the oldest go first."""

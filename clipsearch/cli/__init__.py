@@ -15,74 +15,43 @@ from collections.abc import Mapping
 import click
 
 from clipsearch.cli.errors import ErrorReportingGroup
-from clipsearch.cli.lazy import LazyCommand, LazyGroup
+from clipsearch.cli.lazy import LazyGroup
 from clipsearch.cli.log import show_log
 from clipsearch.cli.options import Settings, common_options
 
 __all__ = ["COMMANDS", "cli", "main"]
 
-COMMANDS: Mapping[str, LazyCommand] = {
-    "index": LazyCommand(
-        "clipsearch.cli.index:index", "Add folders of pictures to the library, or bring them up to date."
-    ),
-    "search": LazyCommand("clipsearch.cli.search:search", "Find pictures by words, pictures and filters."),
-    "similar": LazyCommand("clipsearch.cli.similar:similar", "Find pictures that look like a given one."),
-    "classify": LazyCommand(
-        "clipsearch.cli.classify:classify", "Tell pictures apart by the names of classes, without examples."
-    ),
-    "tag": LazyCommand("clipsearch.cli.tag:tag", "Give every picture the tags that fit it, or some by hand."),
-    "save": LazyCommand(
-        "clipsearch.cli.save:save", "Keep a search by name, to run it again and to be told of new matches."
-    ),
-    "saved": LazyCommand("clipsearch.cli.saved:saved", "List the saved searches, run one, or see what is new in it."),
-    "ui": LazyCommand("clipsearch.cli.ui:ui", "Search, look at pictures and index folders in a browser."),
-    "serve": LazyCommand(
-        "clipsearch.cli.serve:serve", "Serve the library to other programs over HTTP, to many at once."
-    ),
-    "mcp": LazyCommand("clipsearch.cli.mcp:mcp", "Offer the library to an assistant, over the Model Context Protocol."),
-    "concept": LazyCommand(
-        "clipsearch.cli.concept:concept",
-        "Teach the library a person, a pet or a thing by a few pictures, and search for it as @NAME.",
-    ),
-    "status": LazyCommand("clipsearch.cli.status:status", "Show what the library holds."),
-    "failures": LazyCommand(
-        "clipsearch.cli.failures:failures", "List the files that could not be read, with reason and time."
-    ),
-    "roots": LazyCommand(
-        "clipsearch.cli.roots:roots", "Show the indexed folders, or say that one has moved or is to be forgotten."
-    ),
-    "watch": LazyCommand(
-        "clipsearch.cli.watch:watch", "Keep the library current: index what changes in its folders, as it changes."
-    ),
-    "migrate": LazyCommand(
-        "clipsearch.cli.migrate:migrate", "Embed every picture with another model, then make searches use it."
-    ),
-    "duplicates": LazyCommand(
-        "clipsearch.cli.duplicates:duplicates",
-        "Find pictures that the library holds more than once; nothing is ever deleted.",
-    ),
-    "remove": LazyCommand("clipsearch.cli.remove:remove", "Forget files or folders, which stay on the disk."),
-    "check": LazyCommand("clipsearch.cli.check:check", "Verify catalog, vector cache and previews against each other."),
-    "compact": LazyCommand("clipsearch.cli.compact:compact", "Drop what belongs to deleted pictures."),
-    "index-copy": LazyCommand(
-        "clipsearch.cli.index_copy:index_copy", "Move the vectors to another engine: FAISS, or Milvus."
-    ),
-    "export": LazyCommand(
-        "clipsearch.cli.export:export", "Write paths, metadata, embeddings, tags and concepts to a new directory."
-    ),
-    "import": LazyCommand("clipsearch.cli.import_:import_", "Take an exported directory into the library."),
-    "models": LazyCommand("clipsearch.cli.models:models", "List the models, and compile them for fast use on CPUs."),
-    "evaluate": LazyCommand(
-        "clipsearch.cli.evaluate:evaluate", "Measure a model, or compare two: retrieval, labels, few-shot, robustness."
-    ),
-    "train": LazyCommand(
-        "clipsearch.cli.train:train", "Fine-tune a model on pictures with captions, or train one from scratch."
-    ),
-    "completion": LazyCommand(
-        "clipsearch.cli.completion:completion", "Print a script that makes a shell complete clipsearch."
-    ),
-    "demo": LazyCommand("clipsearch.cli.demo:demo", "Index a few bundled photographs and search them, to see it work."),
+COMMANDS: Mapping[str, str] = {
+    "index": "Add folders of pictures to the library, or bring them up to date.",
+    "search": "Find pictures by words, pictures and filters.",
+    "similar": "Find pictures that look like a given one.",
+    "classify": "Tell pictures apart by the names of classes, without examples.",
+    "tag": "Give every picture the tags that fit it, or some by hand.",
+    "save": "Keep a search by name, to run it again and to be told of new matches.",
+    "saved": "List the saved searches, run one, or see what is new in it.",
+    "ui": "Search, look at pictures and index folders in a browser.",
+    "serve": "Serve the library to other programs over HTTP, to many at once.",
+    "mcp": "Offer the library to an assistant, over the Model Context Protocol.",
+    "concept": "Teach the library a person, a pet or a thing by a few pictures, and search for it as @NAME.",
+    "status": "Show what the library holds.",
+    "failures": "List the files that could not be read, with reason and time.",
+    "roots": "Show the indexed folders, or say that one has moved or is to be forgotten.",
+    "watch": "Keep the library current: index what changes in its folders, as it changes.",
+    "migrate": "Embed every picture with another model, then make searches use it.",
+    "duplicates": "Find pictures that the library holds more than once; nothing is ever deleted.",
+    "remove": "Forget files or folders, which stay on the disk.",
+    "check": "Verify catalog, vector cache and previews against each other.",
+    "compact": "Drop what belongs to deleted pictures.",
+    "index-copy": "Move the vectors to another engine: FAISS, or Milvus.",
+    "export": "Write paths, metadata, embeddings, tags and concepts to a new directory.",
+    "import": "Take an exported directory into the library.",
+    "models": "List the models, and compile them for fast use on CPUs.",
+    "evaluate": "Measure a model, or compare two: retrieval, labels, few-shot, robustness.",
+    "train": "Fine-tune a model on pictures with captions, or train one from scratch.",
+    "completion": "Print a script that makes a shell complete clipsearch.",
+    "demo": "Index a few bundled photographs and search them, to see it work.",
 }
+"""The help of each command, whose module in `clipsearch.cli.commands` has its name."""
 
 
 class _Cli(ErrorReportingGroup, LazyGroup):
@@ -91,7 +60,8 @@ class _Cli(ErrorReportingGroup, LazyGroup):
 
 @click.group(
     cls=_Cli,
-    commands_table=COMMANDS,
+    package="clipsearch.cli.commands",
+    short_helps=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
     no_args_is_help=False,

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipsearch.cli.display import display_path, display_text, format_count
 from clipsearch.cli.output import write_json
+from clipsearch.text import display_path, display_text, format_count
 
 if TYPE_CHECKING:
-    from clipsearch.classification import Classification, LabelledPicture
-    from clipsearch.zero_shot import Accuracy
+    from clipsearch.labeling.classification import Classification, LabelledPicture
+    from clipsearch.labeling.zero_shot import Accuracy
 
 _WIDEST_MATRIX = 12
 """Labels up to which the confusion matrix is shown as a table; of more, the most frequent confusions."""

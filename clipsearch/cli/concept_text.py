@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from clipsearch.cli.display import display_path, display_text, format_count
 from clipsearch.query import ConceptTerm
+from clipsearch.text import display_path, display_text, format_count
 
 if TYPE_CHECKING:
-    from clipsearch.concepts.values import ConceptShown, Suggestion
+    from clipsearch.labeling.concepts.values import ConceptDetails, Suggestion
 
 
-def concept_line(shown: ConceptShown) -> str:
+def concept_line(shown: ConceptDetails) -> str:
     """A concept in one line."""
     name, count = display_text(str(ConceptTerm(shown.name))), format_count(shown.positives, "picture")
     text = f": {display_text(shown.text)}" if shown.text is not None else ""
     return f"{name}  {count} of it, {shown.negatives:,} of others{text}"
 
 
-def details_lines(shown: ConceptShown) -> Iterator[str]:
+def details_lines(shown: ConceptDetails) -> Iterator[str]:
     """A concept with what was fitted, and its examples."""
     yield concept_line(shown)
     if shown.fit is not None:
@@ -34,7 +34,7 @@ def details_lines(shown: ConceptShown) -> Iterator[str]:
         yield f"{'shows it' if example.positive else 'does not':<8}  {where}{outside}"
 
 
-def concept_to_json(shown: ConceptShown) -> dict[str, Any]:
+def concept_to_json(shown: ConceptDetails) -> dict[str, Any]:
     """One element of ``clipsearch concept list --json``."""
     return {
         "name": shown.name,
@@ -45,7 +45,7 @@ def concept_to_json(shown: ConceptShown) -> dict[str, Any]:
     }
 
 
-def details_to_json(shown: ConceptShown) -> dict[str, Any]:
+def details_to_json(shown: ConceptDetails) -> dict[str, Any]:
     """What ``clipsearch concept show --json`` prints; nulls where nothing is fitted yet."""
     fit = shown.fit
     return {

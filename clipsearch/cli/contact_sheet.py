@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipsearch.cli.display import display_text, format_count
 from clipsearch.cli.previews import preview_jpeg
 from clipsearch.errors import ConfigError
+from clipsearch.system import atomic
+from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
     from clipsearch.library import SearchResult
@@ -84,17 +84,11 @@ def write_contact_sheet(path: Path, results: Sequence[SearchResult], *, title: s
         ConfigError: there is something else at `path`, or it cannot be written.
     """
     check_replaceable(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as written:
-            written.writelines(_parts(results, title))
-        unfinished.replace(path)
+        with atomic.replacing(path) as file:
+            file.writelines(part.encode("utf-8") for part in _parts(results, title))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _parts(results: Sequence[SearchResult], title: str) -> Iterator[str]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
-from clipsearch.cli.display import display_lines, display_text
 from clipsearch.cli.options import Settings
 from clipsearch.errors import ClipSearchError
+from clipsearch.text import display_lines, display_text
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2

@@ -15,8 +15,8 @@ from clipsearch.cli.options import debug_option, encoder_options
 from clipsearch.cli.progress import notify_on_stderr
 
 if TYPE_CHECKING:
-    from clipsearch.encoders.base import Encoder
     from clipsearch.evaluation import Bootstrap, EvaluationReport, Progress
+    from clipsearch.models.encoder import Encoder
 
 _PATH = click.Path(path_type=Path)
 
@@ -128,8 +128,8 @@ def run_evaluation(
         per_model: called with each model afterwards.
     """
     from clipsearch.cli.evaluation_text import write_reports
-    from clipsearch.encoders.loading import load_encoder
     from clipsearch.evaluation import Bootstrap
+    from clipsearch.models.loading import load_encoder
 
     if settings.plot is not None:
         from clipsearch.evaluation.plots import check_plot_path

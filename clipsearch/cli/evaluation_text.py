@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipsearch.cli.display import display_text, format_count, format_seconds
 from clipsearch.cli.output import write_json
+from clipsearch.text import display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
     from clipsearch.evaluation import Bootstrap, Difference, EvaluationReport

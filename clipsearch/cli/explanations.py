@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.collecting import free_names
-from clipsearch.cli.display import display_path, format_count
+from clipsearch.cli.copy_results import free_names
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.errors import ClipSearchError, ConfigError, ImageReadError
+from clipsearch.text import display_path, format_count
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from clipsearch.explain import Explanation
     from clipsearch.library import SearchResult
+    from clipsearch.retrieval.saliency import Explanation
 
 _QUALITY = 90
 

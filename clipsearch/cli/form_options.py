@@ -63,7 +63,7 @@ def form_options(command: Callable[..., Any]) -> Callable[..., Any]:
         chosen["preview"] = "none" if no_preview else preview
         form = ResultsFormat(**chosen, **paths)
         if any(paths.values()):
-            from clipsearch.cli.delivery import check_targets
+            from clipsearch.cli.result_targets import check_targets
 
             check_targets(form)
         return command(*arguments, form=form, **values)

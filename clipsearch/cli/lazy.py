@@ -3,51 +3,41 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
 
-@dataclass(frozen=True)
-class LazyCommand:
-    """Where a command is, and its line in the list of commands.
+class LazyGroup(click.Group):
+    """A group whose commands are modules of one package, each named as its command is: ``index-copy``, ``index_copy``.
 
-    Attributes:
-        target: ``module:attribute`` of a click command.
-        short_help: the first sentence of the command's own help, so that the list needs no import.
+    The module of a command that is a keyword of Python ends in ``_``.
     """
 
-    target: str
-    short_help: str
-
-    def load(self) -> click.Command:
-        """Import the command."""
-        module, _, attribute = self.target.partition(":")
-        command = getattr(importlib.import_module(module), attribute)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{self.target} is no click command")
-        return command
-
-
-class LazyGroup(click.Group):
-    """A group over a table of `LazyCommand`; lists them in the table's order."""
-
-    def __init__(self, *args: Any, commands_table: Mapping[str, LazyCommand], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, package: str, short_helps: Mapping[str, str], **kwargs: Any) -> None:
+        """Bind the package, and the first sentence of each command's help, so that their list needs no import."""
         super().__init__(*args, **kwargs)
-        self.commands_table = commands_table
+        self._package = package
+        self._short_helps = short_helps
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the table's order."""
-        return list(self.commands_table)
+        return list(self._short_helps)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the one command that is asked for."""
-        entry = self.commands_table.get(cmd_name)
-        return entry.load() if entry else None
+        if cmd_name not in self._short_helps:
+            return None
+        name = cmd_name.replace("-", "_")
+        name += "_" if keyword.iskeyword(name) else ""
+        command = getattr(importlib.import_module(f"{self._package}.{name}"), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{self._package}.{name} has no click command of its name")
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.short_help) for name, entry in self.commands_table.items()])
+            formatter.write_dl(list(self._short_helps.items()))

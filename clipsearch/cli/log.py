@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from clipsearch.cli.display import display_text
+from clipsearch.text import display_text
 
 _LOGGERS = ("clipsearch", "indexer")
 

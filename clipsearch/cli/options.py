@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from clipsearch.cli.form_options import form_options
-from clipsearch.config import LIBRARY_VARIABLE, LibraryPlace, library_place
-from clipsearch.database_url import DatabaseUrl, is_database_url
+from clipsearch.cli.preload import limit_blas_threads
+from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, LibraryPlace, is_database_url, library_place
 from clipsearch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from clipsearch.retrieval.results import Group, SearchOptions, Sort
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -110,9 +114,18 @@ def wait_option(command: _Decorated) -> _Decorated:
 def results_options(command: _Decorated) -> _Decorated:
     """Add what is wanted (``-k``, ``--offset``, ``--sort``, ``--group-duplicates``) and the forms of output.
 
-    Passed on as `k`, `offset`, `sort`, `group_duplicates`, and `form`, a `clipsearch.cli.output.ResultsFormat`.
+    Passed on as `options`, a `SearchOptions`, and `form`, a `clipsearch.cli.output.ResultsFormat`.
     """
-    decorated: Any = form_options(command)
+
+    @functools.wraps(command)
+    def with_options(*arguments: Any, k: int, offset: int, sort: Sort, group_duplicates: bool, **values: Any) -> Any:
+        limit_blas_threads()
+        from clipsearch.retrieval.results import SearchOptions
+
+        group: Group = "duplicates" if group_duplicates else "none"
+        return command(*arguments, options=SearchOptions(k=k, offset=offset, sort=sort, group=group), **values)
+
+    decorated: Any = form_options(with_options)
     for option in (
         click.option("--group-duplicates", is_flag=True, help="One result for all copies and near-duplicates."),
         click.option(
@@ -149,10 +162,10 @@ def explain_option(command: _Decorated) -> _Decorated:
     )(command)
 
 
-def k_asked_for(k: int) -> int | None:
+def k_asked_for(options: SearchOptions) -> int | None:
     """`k` if the user named it, ``None`` if it is the default: only then is a shorter answer worth a line."""
     source = click.get_current_context().get_parameter_source("k")
-    return None if source is click.core.ParameterSource.DEFAULT else k
+    return None if source is click.core.ParameterSource.DEFAULT else options.k
 
 
 def _settings(context: click.Context) -> Settings:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipsearch.cli.display import format_count
+from clipsearch.text import format_count
 
 if TYPE_CHECKING:
     from clipsearch.library import SearchResult
@@ -96,7 +96,7 @@ def write_results(
     elif wanted is not None and len(results) < wanted:
         click.echo(f"{format_count(len(results), 'result')}, not {wanted:,}: no other picture passes", err=True)
     if form.html or form.open_best or form.copy_to or form.link_to:
-        from clipsearch.cli.delivery import deliver
+        from clipsearch.cli.result_targets import deliver
 
         sys.stdout.flush()
         deliver(results, form, title=title)
@@ -104,7 +104,7 @@ def write_results(
 
 def _write_on_stdout(results: Sequence[SearchResult], form: ResultsFormat, base: Path | None) -> None:
     from clipsearch.cli import result_records, result_text
-    from clipsearch.result_json import result_to_json
+    from clipsearch.retrieval.results_json import result_to_json
 
     if form.as_json:
         write_json([result_to_json(result) for result in results])

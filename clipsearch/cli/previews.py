@@ -28,8 +28,8 @@ def _is_whole_jpeg(content: bytes) -> bool:
 
 
 def _made_from_file(result: SearchResult) -> bytes | None:
-    from clipsearch.images import load_image
-    from clipsearch.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
+    from clipsearch.media.decoding import load_image
+    from clipsearch.media.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
 
     try:
         return thumbnail_jpeg(load_image(result.path, min_longest=THUMBNAIL_SIDE).image)

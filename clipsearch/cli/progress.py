@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from clipsearch.cli.display import display_text, format_count, format_seconds
+from clipsearch.text import display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
     from clipsearch.library import IndexProgress

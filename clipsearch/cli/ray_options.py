@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from clipsearch.ray_settings import RaySettings
+from clipsearch.system.ray_settings import RaySettings
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 

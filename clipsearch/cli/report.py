@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from clipsearch.cli.display import display_path, display_text, format_count, format_seconds
+from clipsearch.text import display_path, display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
     from clipsearch.library import FileFailure, IndexPreview, IndexReport

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.result_json import FIELDS, result_to_json
+from clipsearch.retrieval.results_json import FIELDS, result_to_json
 
 if TYPE_CHECKING:
     from clipsearch.library import SearchResult

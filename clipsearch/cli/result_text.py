@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.display import display_path
+from clipsearch.text import display_path
 
 if TYPE_CHECKING:
     from clipsearch.cli.terminal import Terminal

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from clipsearch.catalog.completion_reads import Glanced, glance
 from clipsearch.cli.options import Settings
 from clipsearch.config import library_place
-from clipsearch.store.glance import Glanced, glance
 
 
 def suggest_saved(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -29,7 +29,7 @@ def suggest_roots(context: click.Context, parameter: click.Parameter, incomplete
 
 def suggest_presets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The models that have a short name."""
-    from clipsearch.encoders.presets import PRESETS
+    from clipsearch.models.presets import PRESETS
 
     return [
         CompletionItem(preset.name, help=preset.description)

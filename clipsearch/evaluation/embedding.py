@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch.encoders.base import Encoder, FloatMatrix
 from clipsearch.errors import ConfigError, ImageReadError
-from clipsearch.images import load_image
-from clipsearch.lookahead import map_ahead
-from clipsearch.perceptual_hash import fingerprint
+from clipsearch.media.decoding import load_image
+from clipsearch.media.perceptual_hash import fingerprint
+from clipsearch.models.encoder import Encoder, FloatMatrix
+from clipsearch.system.prefetch import map_ahead
 
 Progress = Callable[[str, int, int], None]
 """Told what is being embedded (``images``, ``captions``…), how many are done, and how many there are."""
@@ -50,7 +50,7 @@ class EmbeddedImages:
         names: of the pictures, without the skipped ones.
         embeddings: float32 [images, dim], unit rows, one for each name.
         skipped: what could not be read.
-        fingerprints: what each looks like, where `embed_images` was asked for it (`clipsearch.perceptual_hash`).
+        fingerprints: what each looks like, where `embed_images` was asked for it (`clipsearch.media.perceptual_hash`).
         sizes: int64 [images, 2], width and height as they are looked at, in pixels.
     """
 

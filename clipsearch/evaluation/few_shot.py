@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.encoders.base import Encoder, FloatMatrix
 from clipsearch.errors import ConfigError
 from clipsearch.evaluation.embedding import BATCH, Progress
+from clipsearch.evaluation.few_shot_curve import SHOTS, FewShotCurve, few_shot_curve
 from clipsearch.evaluation.labels import LabelledImages, embed_labelled
 from clipsearch.evaluation.measurements import Measurement
 from clipsearch.evaluation.report import Contrast, EvaluationReport
-from clipsearch.few_shot import SHOTS, FewShotCurve, few_shot_curve
+from clipsearch.labeling.zero_shot import DEFAULT_TEMPLATES, class_embeddings
 from clipsearch.metrics import first_relevant_ranks
-from clipsearch.zero_shot import DEFAULT_TEMPLATES, class_embeddings
+from clipsearch.models.encoder import Encoder, FloatMatrix
 
 ZERO_SHOT, BLENDED, PROBE = "zero-shot", "blended probe", "linear probe"
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.encoders.base import Encoder, FloatMatrix
 from clipsearch.errors import ConfigError
 from clipsearch.evaluation.captions import read_captions
 from clipsearch.evaluation.embedding import BATCH, EmbeddedImages, Progress, embed_images
@@ -19,8 +18,9 @@ from clipsearch.evaluation.measurements import Measurement
 from clipsearch.evaluation.ranking import SCORES_PER_BLOCK, grouped, rank_among
 from clipsearch.evaluation.report import Contrast, EvaluationReport
 from clipsearch.evaluation.retrieval import image_names
+from clipsearch.labeling.zero_shot import class_embeddings
 from clipsearch.metrics import average_precision, relevant_ranks
-from clipsearch.zero_shot import class_embeddings
+from clipsearch.models.encoder import Encoder, FloatMatrix
 
 BARE, PROMPT, ENSEMBLE = "bare labels", "one prompt", "ensemble"
 

@@ -2,7 +2,7 @@
 
 Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", section 5: a
 duplicate detector splits the evaluation set into *overlap* and *clean*, and the figures of all, clean and overlap are
-compared. The detector here is the engine's own (`clipsearch.duplicates`).
+compared. The detector here is the engine's own (`clipsearch.retrieval.duplicates`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.duplicates.candidates import coarse_candidates, embedding_candidates, unique_pairs
-from clipsearch.duplicates.judge import LEAST_COARSE, LEAST_SIMILARITY, NONE, PairJudge
-from clipsearch.encoders.base import Encoder
 from clipsearch.errors import ConfigError
 from clipsearch.evaluation.captions import read_captions
 from clipsearch.evaluation.embedding import BATCH, EmbeddedImages, Progress, embed_images
 from clipsearch.evaluation.measurements import Measurement
 from clipsearch.evaluation.report import EvaluationReport
 from clipsearch.evaluation.retrieval import embed_pairs, image_names, measure_retrieval
-from clipsearch.images import IMAGE_SUFFIXES
-from clipsearch.perceptual_hash import stack_fingerprints
+from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.media.perceptual_hash import stack_fingerprints
+from clipsearch.models.encoder import Encoder
+from clipsearch.retrieval.duplicates.candidates import coarse_candidates, embedding_candidates, unique_pairs
+from clipsearch.retrieval.duplicates.verification import LEAST_COARSE, LEAST_SIMILARITY, NONE, PairVerifier
 
 ALL, CLEAN, OVERLAP = "all", "without overlap", "overlap only"
 
@@ -140,7 +140,7 @@ def overlapping(pictures: EmbeddedImages, training: EmbeddedImages) -> dict[int,
     count = len(pictures.names)
     embeddings = np.concatenate([pictures.embeddings, training.embeddings]).astype(np.float16)
     fingerprints = stack_fingerprints([*pictures.fingerprints, *training.fingerprints])
-    judge = PairJudge(embeddings, fingerprints, np.concatenate([pictures.sizes, training.sizes]))
+    judge = PairVerifier(embeddings, fingerprints, np.concatenate([pictures.sizes, training.sizes]))
     candidates = unique_pairs(
         np.concatenate(
             [

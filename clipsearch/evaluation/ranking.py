@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.encoders.base import FloatMatrix
 from clipsearch.metrics import RelevantRanks, relevant_ranks
+from clipsearch.models.encoder import FloatMatrix
 
 SCORES_PER_BLOCK = 2**22
 """Similarities held at once: 16 MiB of float32."""

@@ -15,12 +15,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.encoders.base import Encoder, FloatMatrix
 from clipsearch.evaluation.captions import Caption, read_captions
 from clipsearch.evaluation.embedding import BATCH, EmbeddedImages, Progress, embed_images, embed_texts
 from clipsearch.evaluation.measurements import Measurement, retrieval_measurements
 from clipsearch.evaluation.ranking import grouped, rank_among
 from clipsearch.evaluation.report import EvaluationReport
+from clipsearch.models.encoder import Encoder, FloatMatrix
 
 TEXT_TO_IMAGE = "text-to-image "
 IMAGE_TO_TEXT = "image-to-text "

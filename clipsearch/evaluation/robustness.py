@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from clipsearch.encoders.base import Encoder
 from clipsearch.errors import ConfigError
 from clipsearch.evaluation.captions import read_captions
 from clipsearch.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corruption
@@ -22,6 +21,7 @@ from clipsearch.evaluation.retrieval import (
     image_names,
     measure_retrieval,
 )
+from clipsearch.models.encoder import Encoder
 
 CLEAN = "clean"
 

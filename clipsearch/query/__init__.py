@@ -1,6 +1,6 @@
 """What a person asks for, checked: a pure parser, no model and no library needed; see docs/query.md."""
 
-from clipsearch.query.nodes import (
+from clipsearch.query.ast import (
     And,
     ConceptTerm,
     Condition,
@@ -19,7 +19,7 @@ from clipsearch.query.nodes import (
     Value,
 )
 from clipsearch.query.parser import check_k, explainable_query, parse_query
-from clipsearch.query.pictures import read_reference
+from clipsearch.query.references import read_reference
 from clipsearch.query.values import BadValueError, same_extensions
 
 __all__ = [

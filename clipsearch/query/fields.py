@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-from clipsearch.query.nodes import And, Condition
+from clipsearch.query.ast import And, Condition
 from clipsearch.query.regions import parse_region
 from clipsearch.query.values import (
     nearest,

@@ -6,9 +6,9 @@ import re
 from typing import NoReturn
 
 from clipsearch.errors import QueryError
+from clipsearch.query.ast import And, ConceptTerm, Filter, ImageTerm, Not, Or, Query, Term, TextTerm
 from clipsearch.query.fields import FIELDS, nearest_field
-from clipsearch.query.nodes import And, ConceptTerm, Filter, ImageTerm, Not, Or, Query, Term, TextTerm
-from clipsearch.query.pictures import read_reference
+from clipsearch.query.references import read_reference
 from clipsearch.query.values import BadValueError, shown
 
 _MAX_LENGTH = 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from clipsearch.query.nodes import Condition, Region
+from clipsearch.query.ast import Condition, Region
 from clipsearch.query.values import BadValueError, shown
 
 _SHARE = re.compile(r"[01](?:\.[0-9]{0,6})?|\.[0-9]{1,6}")

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias, cast
 
-from clipsearch.query.nodes import COMPARISONS, And, Condition, DateRange, Near, Operator, Size, Value
+from clipsearch.query.ast import COMPARISONS, And, Condition, DateRange, Near, Operator, Size, Value
 
 _Bound: TypeAlias = tuple[int | float | Size, tuple[float | Size, float | Size] | None]
 """A value, and the bounds between which all round to it; ``None`` where only itself is meant."""

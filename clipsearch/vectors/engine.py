@@ -5,7 +5,6 @@ The choice is a setting of the library, in ``vectors/engine.json``; a library wi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from clipsearch.errors import ConfigError, LibraryError
+from clipsearch.system import atomic
 
 VECTORS_NAME = "vectors"
 ENGINE_NAME = "engine.json"
@@ -85,19 +85,13 @@ def choose_engine(library: Path, engine: MilvusEngine | None) -> None:
         LibraryError: the setting cannot be written.
     """
     path = _setting(library)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         if engine is None:
             path.unlink(missing_ok=True)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(engine)) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        else:
+            atomic.write_text(path, json.dumps(asdict(engine)) + "\n")
     except OSError as error:
         raise LibraryError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def engine_named(target: str, *, space: str) -> MilvusEngine | None:

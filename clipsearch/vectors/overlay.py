@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.vectors.approximate import without
-from clipsearch.vectors.exact import ExactIndex
-from clipsearch.vectors.interface import Neighbors, VectorIndex, best
+from clipsearch.vectors.faiss.flat_index import FlatIndex
+from clipsearch.vectors.faiss.ivf_index import without
+from clipsearch.vectors.index import Neighbors, VectorIndex, best
 
 
-class OverlaidIndex:
+class DeltaIndex:
     """An index restricted to the ids that still count, and those that it lacks.
 
     Another process may bring the index up to date meanwhile; what it adds is found here already, what it removes is
     passed over in any case.
     """
 
-    def __init__(self, base: VectorIndex, live: NDArray[np.int64], recent: ExactIndex) -> None:
+    def __init__(self, base: VectorIndex, live: NDArray[np.int64], recent: FlatIndex) -> None:
         """Put them together.
 
         Args:

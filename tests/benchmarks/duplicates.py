@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch.duplicates import HeldContent, HeldFile, find_duplicates
-from clipsearch.encoders.loading import load_encoder
-from clipsearch.images import IMAGE_SUFFIXES, load_image
-from clipsearch.perceptual_hash import fingerprint
+from clipsearch.media.decoding import IMAGE_SUFFIXES, load_image
+from clipsearch.media.perceptual_hash import fingerprint
+from clipsearch.models.loading import load_encoder
+from clipsearch.retrieval.duplicates import HeldContent, HeldFile, find_duplicates
 from tests.photo_variants import VARIANTS
 
 BATCH = 32

@@ -4,7 +4,7 @@
 
 The rows are written by the code that indexing commits with, and say of a picture what a camera does. A catalog is
 filled for each dimension that a preset has, as a database may keep longer embeddings in another way. Previews are those
-of photographs of Python packages (see `clipsearch.demo_photos`), made as indexing makes them. Prints JSON.
+of photographs of Python packages (see `clipsearch.demo`), made as indexing makes them. Prints JSON.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.config import LibraryPlace
-from clipsearch.demo_photos import find_photographs
-from clipsearch.encoders.presets import PRESETS
-from clipsearch.images import content_hash, load_image
-from clipsearch.metadata import ImageMetadata
-from clipsearch.perceptual_hash import FINGERPRINT_BYTES
-from clipsearch.store.batch import Batch
-from clipsearch.store.catalog import CATALOG_NAME
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FileRecord, NewEmbedding, NewImage
-from clipsearch.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
+from clipsearch.demo import find_photographs
+from clipsearch.media.decoding import content_hash, load_image
+from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.perceptual_hash import FINGERPRINT_BYTES
+from clipsearch.media.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
+from clipsearch.models.presets import PRESETS
 from tests.benchmarks.libraries import made_up_files
 from tests.benchmarks.timing import Figures, say
 from tests.benchmarks.vector_search import synthetic_vectors
@@ -99,7 +99,7 @@ def measure_pictures(count: int, *, scratch: Path | None = None) -> Figures:
 def fill(place: LibraryPlace, count: int, dim: int) -> None:
     """Commit so many pictures to a catalog, as indexing does."""
     say(f"  {count:,} pictures, {dim} dimensions")
-    store = ImageStore(place, create=True)
+    store = Catalog(place, create=True)
     try:
         model = store.models.activate(spec="synthetic", fingerprint="0" * 16, dim=dim, precision="fp32")
         root_id = store.roots.add(Path("/srv/pictures"))

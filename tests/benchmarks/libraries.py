@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from clipsearch.encoders.base import Encoder
-from clipsearch.images import content_hash
-from clipsearch.lock import writer_lock
-from clipsearch.store.batch import Batch
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FileRecord, NewEmbedding, NewImage, SeenFile
-from clipsearch.vectors.cache import current_index
-from clipsearch.volumes import place_of
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage, SeenFile
+from clipsearch.catalog.volumes import place_of
+from clipsearch.media.decoding import content_hash
+from clipsearch.models.encoder import Encoder
+from clipsearch.system.file_lock import writer_lock
+from clipsearch.vectors.sync import current_index
 from tests.benchmarks.rclip_peer import DATABASE, DIM, Rclip
 from tests.benchmarks.vector_search import synthetic_vectors
 
@@ -39,7 +39,7 @@ def fill_library(directory: Path, *, root: Path, files: Iterable[SeenFile], coun
         encoder: whose embeddings they are to be.
     """
     directory.mkdir(parents=True)
-    store = ImageStore(directory, create=True)
+    store = Catalog(directory, create=True)
     try:
         model = store.models.activate(
             spec=encoder.spec, fingerprint=encoder.fingerprint, dim=encoder.dim, precision=encoder.precision

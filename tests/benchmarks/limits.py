@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from clipsearch.cores import available_cores
-from clipsearch.encoders.base import Encoder
-from clipsearch.encoders.compiled import CompiledEncoder
-from clipsearch.images import ImageTransform, content_hash, read_image_bytes
-from clipsearch.store.batch import Batch
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FileRecord, NewEmbedding, NewImage
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
+from clipsearch.media.decoding import content_hash, read_image_bytes
+from clipsearch.media.transform import ImageTransform
+from clipsearch.models.encoder import Encoder
+from clipsearch.models.onnx.encoder import CompiledEncoder
+from clipsearch.system.cpu import available_cores
 from indexer.batches import BLOCKS_AHEAD, CPU_BATCH_SIZE
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
@@ -118,7 +119,7 @@ def _commits(setting: Setting) -> float:
     """Images a second of the catalog alone, in batches as indexing commits them."""
     say("  commits")
     with setting.folder() as directory:
-        store = ImageStore(directory, create=True)
+        store = Catalog(directory, create=True)
         model = store.models.activate(spec="none", fingerprint="0" * 16, dim=DIM, precision="fp32")
         root_id = store.roots.add(directory)
         started = time.perf_counter()

@@ -8,7 +8,7 @@ import sqlite3
 from importlib.metadata import version
 from pathlib import Path
 
-from clipsearch.cores import available_cores
+from clipsearch.system.cpu import available_cores
 
 LIBRARIES = ("clipsearch", "onnxruntime", "faiss-cpu", "pillow", "numpy", "sqlalchemy", "tokenizers")
 

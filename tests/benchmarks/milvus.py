@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipsearch.vectors.approximate import ApproximateIndex
-from clipsearch.vectors.cache import APPROXIMATE_FROM
-from clipsearch.vectors.interface import VectorIndex
-from clipsearch.vectors.milvus import MilvusIndex
-from clipsearch.vectors.milvus_connection import connect
-from clipsearch.vectors.milvus_renewal import LISTS_OF_FILE, tune
-from clipsearch.vectors.nearest import nearest
-from clipsearch.vectors.saved import open_index
+from clipsearch.vectors.faiss.ivf_index import IvfIndex
+from clipsearch.vectors.faiss.knn import nearest
+from clipsearch.vectors.faiss.saved import open_index
+from clipsearch.vectors.index import VectorIndex
+from clipsearch.vectors.milvus.connection import connect
+from clipsearch.vectors.milvus.index import MilvusIndex
+from clipsearch.vectors.milvus.refresh import LISTS_OF_FILE, tune
+from clipsearch.vectors.sync import APPROXIMATE_FROM
 from tests.benchmarks.timing import CHECKOUT, BenchmarkError, Figures, offline, say
 from tests.benchmarks.vector_search import (
     DIM,
@@ -118,11 +118,11 @@ def opened(engine: str, path: Path, count: int, dim: int) -> VectorIndex:
     """The index, as a search opens it."""
     if engine == "faiss":
         return open_index(path)[0]
-    from clipsearch.vectors.trials import Probing
+    from clipsearch.vectors.tuning import ProbeSettings
 
     connection = connect(str(path), local=True)
     connection.load(COLLECTION)
-    probing = tuple(Probing(*item) for item in json.loads(path.with_suffix(".probing.json").read_text()))
+    probing = tuple(ProbeSettings(*item) for item in json.loads(path.with_suffix(".probing.json").read_text()))
     lists = LISTS_OF_FILE if count >= APPROXIMATE_FROM else 0
     return MilvusIndex(connection, COLLECTION, np.arange(count), dim=dim, lists=lists, probing=probing)
 
@@ -147,7 +147,7 @@ def search(engine: str, path: Path, truth: Path, count: int, dim: int, queries: 
         within = np.sort(random.choice(count, max(1, round(share * count)), replace=False))
         return lambda number: index.search(wanted[number], K, within=within)
 
-    is_listed = isinstance(index, ApproximateIndex) or (engine != "faiss" and count >= APPROXIMATE_FROM)
+    is_listed = isinstance(index, IvfIndex) or (engine != "faiss" and count >= APPROXIMATE_FROM)
     few = max(5, len(wanted) // 5)
     return {
         "kind": "inverted file" if is_listed else "scan",

@@ -63,8 +63,8 @@ def prepare_models(directory: Path) -> None:
 
 def _compile(model: Path, cache: Path, precision: str) -> None:
     """Compile at one precision, unless this version of the compiler has done so."""
-    from clipsearch.encoders import export
-    from clipsearch.encoders.precision import Choice, Form, choose_forms
+    from clipsearch.models.compile import compile as export
+    from clipsearch.models.compile.precision import Choice, Form, choose_forms
 
     def keep_wanted(model: Path, forms: Sequence[Form], pixels: NDArray[np.uint8]) -> Choice:
         choice = choose_forms(model, forms, pixels)

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from clipsearch.config import cache_dir
-from clipsearch.cores import available_cores
+from clipsearch.system.cpu import available_cores
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.photos import SIZES, photo_folder
 from tests.benchmarks.timing import BenchmarkError, Figures, alternate, clipsearch_command, offline, run, say

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clipsearch.encoders.base import Encoder
-from clipsearch.encoders.loading import load_encoder
-from clipsearch.images import IMAGE_SUFFIXES, decode_image, load_image
+from clipsearch.media.decoding import IMAGE_SUFFIXES, decode_image, load_image
+from clipsearch.models.encoder import Encoder
+from clipsearch.models.loading import load_encoder
 
 DIVISORS = (8, 4, 2)
 MARGINS = (1.02, 1.12, 1.27, 1.45, 1.92)

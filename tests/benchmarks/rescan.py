@@ -13,8 +13,8 @@ from statistics import median
 
 import numpy as np
 
+from clipsearch.catalog.records import SeenFile
 from clipsearch.library import Library
-from clipsearch.store.records import SeenFile
 from indexer.plan import IndexOptions, locate, plan_folder
 from indexer.scan import scan
 from tests.benchmarks.libraries import fill_library
@@ -34,8 +34,7 @@ class NoEncoder:
     parity = None
 
     def __init__(self) -> None:
-        from clipsearch.encoders.manifest import ImageSpec
-        from clipsearch.images import ImageTransform
+        from clipsearch.media.transform import ImageSpec, ImageTransform
 
         self.transform = ImageTransform(ImageSpec(size=(8, 8), resize_mode="squash"))
 
@@ -70,7 +69,7 @@ def _measure_size(setting: Setting, count: int, rounds: int) -> dict[str, float]
 
 
 def _planned(library: Library, photos: Path) -> int:
-    store = library._store
+    store = library._context.store
     model = store.models.active()
     assert model is not None
     place = locate(store, photos)

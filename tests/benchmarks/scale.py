@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from clipsearch.encoders.presets import PRESETS
+from clipsearch.models.presets import PRESETS
 from tests.benchmarks.report import table
 from tests.benchmarks.timing import CHECKOUT
 

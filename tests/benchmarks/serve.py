@@ -30,16 +30,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from clipsearch.encoders.base import Encoder
-from clipsearch.encoders.loading import load_encoder
-from clipsearch.images import content_hash
-from clipsearch.serve.batching import BatchingEncoder
-from clipsearch.serve.settings import Limits
-from clipsearch.thumbnails import write_thumbnail
+from clipsearch.media.decoding import content_hash
+from clipsearch.media.thumbnails import write_thumbnail
+from clipsearch.models.encoder import Encoder
+from clipsearch.models.loading import load_encoder
+from clipsearch.server.batching import BatchingEncoder
+from clipsearch.server.settings import Limits
 from tests.benchmarks.libraries import fill_library, made_up_files
 from tests.benchmarks.timing import alternate, offline, say
 from tests.benchmarks.warm_queries import query_text
-from tests.serve.processes import Client, Server, serving
+from tests.server.processes import Client, Server, serving
 
 WARM_UP_S = 30.0
 MEMORY_EVERY_S = 10.0

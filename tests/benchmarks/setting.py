@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from clipsearch.encoders.base import Encoder
+from clipsearch.models.encoder import Encoder
 from tests.benchmarks.models import ARCHITECTURE, PRECISIONS, checkpoint, compiled
 from tests.benchmarks.rclip_peer import Rclip
 from tests.benchmarks.timing import offline
@@ -87,7 +87,7 @@ class Setting:
 
     def load(self, candidate: Candidate) -> Encoder:
         """An encoder in this process."""
-        from clipsearch.encoders.loading import load_encoder
+        from clipsearch.models.loading import load_encoder
 
         with mock.patch.dict(os.environ, CLIPSEARCH_CACHE=str(self._cache_of(candidate))):
             return load_encoder(candidate.spec, runtime="compiled")

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipsearch.vectors.approximate import ApproximateIndex
-from clipsearch.vectors.building import write_approximate
-from clipsearch.vectors.cache import APPROXIMATE_FROM
-from clipsearch.vectors.exact import write_exact
-from clipsearch.vectors.files import IndexStamp
-from clipsearch.vectors.nearest import nearest
-from clipsearch.vectors.saved import open_index
+from clipsearch.vectors.faiss.building import write_approximate
+from clipsearch.vectors.faiss.files import IndexStamp
+from clipsearch.vectors.faiss.flat_index import write_exact
+from clipsearch.vectors.faiss.ivf_index import IvfIndex
+from clipsearch.vectors.faiss.knn import nearest
+from clipsearch.vectors.faiss.saved import open_index
+from clipsearch.vectors.sync import APPROXIMATE_FROM
 from tests.benchmarks.timing import Figures, offline, run, say
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def measure_searches(path: Path) -> Figures:
     good = [int((answer.scores >= scores[-1] - 1e-5).sum()) for answer, scores in zip(found, true_scores, strict=True)]
     half = len(queries) // 2
     figures: dict[str, Any] = {
-        "kind": "approximate" if isinstance(index, ApproximateIndex) else "exact",
+        "kind": "approximate" if isinstance(index, IvfIndex) else "exact",
         "open_ms": 1000 * opened,
         "open_and_search_ms": 1000 * first,
         "cold_peak_mb": searches_peak_mb,
@@ -136,7 +136,7 @@ def measure_searches(path: Path) -> Figures:
         "batch_ms_per_query": timed(lambda _: index.search_batch(queries, K), rounds=3)["p50_ms"] / len(queries),
         "filtered": {},
     }
-    if isinstance(index, ApproximateIndex):
+    if isinstance(index, IvfIndex):
         figures["lists"] = index.training.as_json()["probing"]
     random = np.random.default_rng(3)
     for share in SELECTIVITIES:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
-from clipsearch.encoders.loading import load_encoder
 from clipsearch.library import Library
+from clipsearch.models.loading import load_encoder
 from tests.benchmarks.timing import latency
 
 _WHAT = (

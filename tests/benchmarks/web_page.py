@@ -27,10 +27,10 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from clipsearch.encoders.loading import load_encoder
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.library import Library
-from clipsearch.store.catalog import CATALOG_NAME
-from clipsearch.thumbnails import existing_thumbnail, write_thumbnail
+from clipsearch.media.thumbnails import existing_thumbnail, write_thumbnail
+from clipsearch.models.loading import load_encoder
 from tests.benchmarks.libraries import fill_library, made_up_files
 from tests.benchmarks.timing import clipsearch_command, latency, offline
 from tests.benchmarks.warm_queries import query_text

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, Page, expect, sync_playwright
 
-from clipsearch.demo_photos import copy_photographs
+from clipsearch.demo import copy_photographs
 from clipsearch.library import Library
 from tests.ui_process import Server, start_ui
 

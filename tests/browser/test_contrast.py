@@ -64,7 +64,7 @@ def travels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         save_travel(place / "photos", *travel)
     with Library.open(place / "library", model="mini", create=True) as library:
         library.index(place / "photos")
-        library.save_search("red things", "something red")
+        library.saved.add("red things", "something red")
     started = start_ui(place / "library", cache=place / "cache", log=place / "log")
     yield started
     assert started.stop() == 0

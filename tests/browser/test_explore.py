@@ -35,7 +35,7 @@ def travels(tmp_path: Path, start_server: Callable[..., Server]) -> Server:
 def mapped(demo_library: Path, server: Server) -> Server:
     """The server over the demo's photographs, whose map is drawn: no other takes its place while it is looked at."""
     with Library.open(demo_library) as library:
-        assert library.embedding_map(wait_s=_MAP_LIMIT_S).complete
+        assert library.browse.embedding_map(wait_s=_MAP_LIMIT_S).complete
     return server
 
 

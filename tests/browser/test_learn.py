@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from clipsearch.demo_photos import copy_photographs
+from clipsearch.demo import copy_photographs
 from clipsearch.library import Library
 from tests.ui_process import Server
 from ui import strings_learn as strings
@@ -21,7 +21,7 @@ def own_server(tmp_path: Path, start_server: Callable[..., Server]) -> Server:
     copy_photographs(tmp_path / "photos")
     with Library.open(tmp_path / "library", model="mini", create=True) as library:
         library.index(tmp_path / "photos")
-        library.set_tag("crete", tmp_path / "photos" / "china.jpg")
+        library.tags.set("crete", tmp_path / "photos" / "china.jpg")
     return start_server(tmp_path / "library")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from clipsearch.demo_photos import copy_photographs
+from clipsearch.demo import copy_photographs
 from clipsearch.library import Library
 from tests.browser.conftest import Server
 from ui import strings_library as strings
@@ -125,7 +125,7 @@ def test_a_folder_is_indexed_with_progress_and_stopped_in_the_middle(
     settled(page)
     with Library.open(folder) as library:
         assert 5 < library.status().files < MANY
-        assert library.check().is_sound
+        assert library.maintenance.check().is_sound
     expect(page.get_by_role("button", name=strings.INDEX_NOW, exact=True)).to_be_enabled()
     shot(page, "library-stopped")
 
@@ -139,7 +139,7 @@ def test_the_page_fits_a_phone_and_searches_are_run_from_it(
     shot: Callable[..., Path],
 ) -> None:
     with Library.open(folder) as library:
-        library.save_search("*drinks*", "a cup of coffee")
+        library.saved.add("*drinks*", "a cup of coffee")
     page = open_page(viewport={"width": 390, "height": 844})
     server = start_server(folder)
     page.goto(f"{server.url}library")

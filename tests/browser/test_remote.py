@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
-from tests.serve.processes import serving
+from tests.server.processes import serving
 from ui import strings_search as strings
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from clipsearch.demo_photos import copy_photographs
+from clipsearch.demo import copy_photographs
 from clipsearch.library import Library
 from tests.browser.conftest import Server, start_ui, still_boxes, until
 from ui import strings as ui_strings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.demo_photos import find_photographs
+from clipsearch.demo import find_photographs
 from tests.e2e.conftest import Run
 
 HEAVY = ("torch", "open_clip", "torchvision", "timm", "streamlit", "sklearn", "skimage", "indexer")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
+
 MODEL = "clipsearch/data/models/mini"
 
 _RUN = """
@@ -56,7 +57,7 @@ def test_the_wheel_holds_the_model_and_the_migrations_and_no_tests(wheel: Path) 
         assert "clipsearch = clipsearch.cli:main" in archive.read(scripts).decode()
     for name in ("image.onnx", "text.onnx", "tokenizer.json", "model.json", "MODEL_CARD.md"):
         assert f"{MODEL}/{name}" in names
-    assert any(name.startswith("clipsearch/store/migrations/versions/") for name in names)
+    assert any(name.startswith("clipsearch/catalog/migrations/versions/") for name in names)
     page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ui").rglob("*") if path.is_file()}
     assert {name for name in page if "__pycache__" not in name} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)

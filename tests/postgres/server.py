@@ -16,9 +16,8 @@ from typing import Any, Self
 
 import psycopg
 
-from clipsearch.config import library_place
-from clipsearch.database_url import DatabaseUrl
-from clipsearch.store.image_store import ImageStore
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.config import DatabaseUrl, library_place
 
 USER = "clipsearch"
 
@@ -134,7 +133,7 @@ class PostgresServer:
         """A database with an empty catalog: a copy of one, which is faster than making its tables again."""
         if not self.execute("SELECT 1 FROM pg_database WHERE datname = 'pattern'"):
             self.execute("CREATE DATABASE pattern")
-            ImageStore(self._place("pattern"), create=True).close()
+            Catalog(self._place("pattern"), create=True).close()
         name = f"catalog_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE pattern")
         return self._place(name)

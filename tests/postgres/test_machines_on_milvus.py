@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import clipsearch.vectors.milvus_cache as milvus_cache
+import clipsearch.vectors.milvus.sync as milvus_cache
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.cli import cli
-from clipsearch.database_url import DatabaseUrl
+from clipsearch.config import DatabaseUrl
 from clipsearch.errors import LibraryLockedError
-from clipsearch.store.batch import Batch
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FileRecord, NewEmbedding, NewImage
-from clipsearch.vectors.cache import current_index
 from clipsearch.vectors.engine import choose_engine, engine_named, new_space
-from clipsearch.vectors.flat import Block
-from clipsearch.vectors.interface import VectorIndex
-from clipsearch.vectors.milvus import MilvusIndex
-from clipsearch.vectors.milvus_collections import ModelCollections
-from clipsearch.vectors.milvus_connection import Fields, MilvusConnection, connect
-from clipsearch.vectors.moving import copy_index
-from clipsearch.vectors.overlay import OverlaidIndex
+from clipsearch.vectors.faiss.io import Block
+from clipsearch.vectors.index import VectorIndex
+from clipsearch.vectors.milvus.collections import ModelCollections
+from clipsearch.vectors.milvus.connection import Fields, MilvusConnection, connect
+from clipsearch.vectors.milvus.index import MilvusIndex
+from clipsearch.vectors.move import copy_index
+from clipsearch.vectors.overlay import DeltaIndex
+from clipsearch.vectors.sync import current_index
 from tests.conftest import Notes
 from tests.postgres.server import PostgresServer
-from tests.test_approximate_index import DIM, clustered
+from tests.vectors.test_ivf_index import DIM, clustered
 
 MACHINES = 2
 
@@ -38,7 +38,7 @@ class Machine:
     """A machine with a cache of its own."""
 
     def __init__(self, place: DatabaseUrl, uri: str) -> None:
-        self.store = ImageStore(place)
+        self.store = Catalog(place)
         self.engine = engine_named(uri, space=new_space(self.store.name))
         assert self.engine is not None
         choose_engine(self.store.directory, self.engine)
@@ -116,7 +116,7 @@ def test_a_search_does_not_wait_for_a_machine_that_brings_the_collection_up_to_d
         try:
             assert reached.wait(60)
             found = other.index(locked=False)
-            assert isinstance(found, OverlaidIndex)
+            assert isinstance(found, DeltaIndex)
             assert found.ids().tolist() == other.live()
             newest = other.live()[-1]
             (vector,) = found.vectors(np.array([newest]))

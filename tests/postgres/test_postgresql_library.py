@@ -13,13 +13,12 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.cli import cli
-from clipsearch.config import LIBRARY_VARIABLE, library_place
-from clipsearch.database_url import DatabaseUrl
+from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, library_place
 from clipsearch.errors import ConfigError, LibraryError, SchemaVersionError
 from clipsearch.library import Library
-from clipsearch.store.catalog import Catalog
-from clipsearch.store.image_store import ImageStore
 from tests.conftest import ColourEncoder
 from tests.postgres.server import PostgresServer
 
@@ -43,8 +42,8 @@ def test_it_finds_what_a_directory_finds(filled: Library, library: Library, phot
         expected = [(result.path, pytest.approx(result.score, abs=1e-6)) for result in library.search(line, k=6)]
         assert [(result.path, result.score) for result in filled.search(line, k=6)] == expected != []
     assert filled.status().roots == library.status().roots
-    assert filled.check(full=True).findings == []
-    assert filled.compact().images == 0
+    assert filled.maintenance.check(full=True).findings == []
+    assert filled.maintenance.compact().images == 0
 
 
 def test_an_address_is_a_library_to_every_command(
@@ -57,7 +56,7 @@ def test_an_address_is_a_library_to_every_command(
     shown = CliRunner().invoke(cli, ["status"])
     assert f"library    {place}\n" in shown.output
     assert f"cache      {filled.path}\n" in shown.output
-    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: ColourEncoder())
+    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: ColourEncoder())
     assert CliRunner().invoke(cli, ["search", "ext:jpg", "--paths"]).stdout.endswith("white.jpg\n")
 
 
@@ -65,18 +64,18 @@ def test_what_is_computed_is_kept_in_a_folder_of_this_machine(filled: Library, p
     assert list((filled.path / "vectors").glob("*.faiss"))
     with Library.open(place, encoder=ColourEncoder()) as again:
         assert again.path == filled.path
-    catalog = Catalog(place)
+    catalog = LazyCatalog(place)
     assert catalog.directory == filled.path
     catalog.close()
 
 
 def test_another_catalog_at_the_same_address_gets_another_folder(place: DatabaseUrl) -> None:
-    store = ImageStore(place)
+    store = Catalog(place)
     before = store.directory
     with store._database.writing() as connection:
         connection.execute(text("UPDATE catalog_state SET library_id = 'another'"))
     store.close()
-    store = ImageStore(place)
+    store = Catalog(place)
     assert store.directory != before
     store.close()
 
@@ -84,9 +83,9 @@ def test_another_catalog_at_the_same_address_gets_another_folder(place: Database
 def test_the_tables_are_made_once_however_many_ask(postgres_server: PostgresServer) -> None:
     place = postgres_server.empty_database()
     with pytest.raises(LibraryError, match=r"no library in postgresql:///.*; make one with: clipsearch index FOLDER"):
-        ImageStore(place)
-    opened: list[ImageStore] = []
-    threads = [threading.Thread(target=lambda: opened.append(ImageStore(place, create=True))) for _ in range(4)]
+        Catalog(place)
+    opened: list[Catalog] = []
+    threads = [threading.Thread(target=lambda: opened.append(Catalog(place, create=True))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -102,7 +101,7 @@ def test_two_libraries_share_a_database_in_schemas_of_their_own(postgres_server:
     for schema in ("one", "two"):
         postgres_server.execute(f"CREATE SCHEMA {schema}", name)
         address = postgres_server.address(name, options=f"&options=-csearch_path%3D{schema}")
-        stores.append(ImageStore(library_place(address), create=True))
+        stores.append(Catalog(library_place(address), create=True))
     one, two = stores
     one.roots.add(Path("/photos"))
     assert (len(one.roots.all()), len(two.roots.all())) == (1, 0)
@@ -150,22 +149,22 @@ def test_a_server_that_is_not_there_is_one_line_without_the_password() -> None:
 
 def test_a_database_that_is_not_there_is_told(postgres_server: PostgresServer) -> None:
     with pytest.raises(LibraryError, match='database "nowhere" does not exist'):
-        ImageStore(library_place(postgres_server.address("nowhere")))
+        Catalog(library_place(postgres_server.address("nowhere")))
 
 
 def test_other_catalogs_are_refused_and_left_alone(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
     name = str(place).rpartition("/")[2]
     postgres_server.execute("UPDATE alembic_version SET version_num = '9999'", name)
     with pytest.raises(SchemaVersionError, match="newer clipsearch"):
-        ImageStore(place)
+        Catalog(place)
     other = postgres_server.empty_database()
     postgres_server.execute("CREATE TABLE recipes (id INTEGER)", str(other).rpartition("/")[2])
     with pytest.raises(LibraryError, match="another program"):
-        ImageStore(other, create=True)
+        Catalog(other, create=True)
 
 
 def test_connections_that_were_cut_are_made_again(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
-    store = ImageStore(place)
+    store = Catalog(place)
     name = str(place).rpartition("/")[2]
     cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
     with pytest.raises(LibraryError, match="cannot reach"), store._database.reading() as connection:
@@ -180,9 +179,9 @@ def test_connections_that_were_cut_are_made_again(postgres_server: PostgresServe
 
 
 def test_without_its_driver_it_says_what_to_install(place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipsearch.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("clipsearch.system.optional_packages.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'clipsearch\[scale\]'"):
-        ImageStore(place)
+        Catalog(place)
 
 
 def test_a_directory_needs_no_driver(indexed: Library) -> None:

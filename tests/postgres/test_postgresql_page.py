@@ -11,15 +11,15 @@ from click.testing import CliRunner
 from streamlit.testing.v1 import AppTest
 
 from clipsearch.cli import cli
-from clipsearch.database_url import DatabaseUrl
+from clipsearch.config import DatabaseUrl
 from clipsearch.errors import LibraryError, NoLibraryError
-from clipsearch.images import content_hash
 from clipsearch.library import Library
+from clipsearch.media.decoding import content_hash
+from tests.cli.test_ui import _get
 from tests.conftest import ColourEncoder, save_photo
 from tests.postgres.server import PostgresServer
-from tests.test_cli_ui import _get
-from tests.test_ui_server import running
 from tests.ui.test_search_page import at, data_of, names, well
+from tests.ui.test_server import running
 from tests.ui_process import start_ui
 from ui import indexing, shared, strings_library
 from ui.server import ServerSettings

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.filters import FilterCompiler
+from clipsearch.catalog.records import FailureRecord, FileRecord, NewEmbedding, NewImage
 from clipsearch.errors import LibraryError
-from clipsearch.metadata import ImageMetadata
+from clipsearch.media.metadata.reading import ImageMetadata
 from clipsearch.query import parse_query
-from clipsearch.store.batch import Batch
-from clipsearch.store.filtering import FilterCompiler
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.records import FailureRecord, FileRecord, NewEmbedding, NewImage
 from tests.postgres.server import PostgresServer
 
 DIM = 4
@@ -87,7 +87,7 @@ class Expected:
 class Catalogs(RuleBasedStateMachine):
     """One catalog in each kind of database, and what both should hold."""
 
-    open_catalogs: Callable[[], list[ImageStore]]
+    open_catalogs: Callable[[], list[Catalog]]
 
     @initialize()
     def begin(self) -> None:
@@ -104,7 +104,7 @@ class Catalogs(RuleBasedStateMachine):
             for store in self.stores:
                 store.close()
 
-    def same(self, asked: Callable[[ImageStore], Any]) -> Any:
+    def same(self, asked: Callable[[Catalog], Any]) -> Any:
         """What both give, which is the same, errors included."""
         answers = []
         for store in self.stores:
@@ -116,7 +116,7 @@ class Catalogs(RuleBasedStateMachine):
         return answers[0]
 
     def commit(self, root: Path, **what: Any) -> Any:
-        def commit(store: ImageStore) -> None:
+        def commit(store: Catalog) -> None:
             number = self.stores.index(store)
             store.commit(Batch(self.roots[number][root], **what), self.models[number].id)
 
@@ -186,7 +186,7 @@ class Catalogs(RuleBasedStateMachine):
 
     @rule(root=st.sampled_from(ROOTS), below=st.sampled_from(["", "x", "été", "100%_x", "x/y/a.jpg"]))
     def forget_below(self, root: Path, below: str) -> None:
-        def forget(store: ImageStore) -> int:
+        def forget(store: Catalog) -> int:
             root_id = self.roots[self.stores.index(store)][root]
             return store.upkeep.forget([store.upkeep.rows_below(root_id, below)])
 
@@ -207,7 +207,7 @@ class Catalogs(RuleBasedStateMachine):
         filter_ = parse_query(line).filter
         assert filter_ is not None
 
-        def search(store: ImageStore) -> list[tuple[Any, ...]]:
+        def search(store: Catalog) -> list[tuple[Any, ...]]:
             model = self.models[self.stores.index(store)]
             condition = FilterCompiler(store.roots.all(), is_online=lambda _: True).condition(filter_)
             found = store.files_where(model.id, condition, by_path=by_path, limit=50, offset=0)
@@ -241,7 +241,7 @@ class Catalogs(RuleBasedStateMachine):
         for number, store in enumerate(self.stores):
             self.check(store, self.models[number].id, held)
 
-    def check(self, store: ImageStore, model_id: int, held: set[str]) -> None:
+    def check(self, store: Catalog, model_id: int, held: set[str]) -> None:
         seen = {(root.path, file.relative_path): file for root in store.roots.all() for file in store.files_in(root.id)}
         assert {key for key, file in seen.items() if not file.failed} == set(self.expected.files)
         assert {key for key, file in seen.items() if file.failed} == set(self.expected.failures)
@@ -263,22 +263,22 @@ def embedding(digest: str, *, from_preview: bool = False) -> NewEmbedding:
 
 
 @pytest.fixture
-def open_catalogs(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Callable[[], list[ImageStore]]]:
+def open_catalogs(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Callable[[], list[Catalog]]]:
     """Opens an empty catalog of each kind; the databases are dropped at the end."""
     opened: list[str] = []
 
-    def open_() -> list[ImageStore]:
+    def open_() -> list[Catalog]:
         place = postgres_server.catalog()
         opened.append(str(place).rpartition("/")[2])
-        return [ImageStore(tmp_path / f"library {len(opened)}", create=True), ImageStore(place)]
+        return [Catalog(tmp_path / f"library {len(opened)}", create=True), Catalog(place)]
 
     yield open_
     for name in opened:
         postgres_server.execute(f"DROP DATABASE {name}")
 
 
-def test_any_sequence_ends_alike(open_catalogs: Callable[[], list[ImageStore]], tmp_path: Path) -> None:
-    def open_both() -> list[ImageStore]:
+def test_any_sequence_ends_alike(open_catalogs: Callable[[], list[Catalog]], tmp_path: Path) -> None:
+    def open_both() -> list[Catalog]:
         (tmp_path / f"library {len(list(tmp_path.iterdir())) + 1}").mkdir()
         return open_catalogs()
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipsearch.encoders.base import FloatMatrix
 from clipsearch.errors import LibraryError
 from clipsearch.library import Library
+from clipsearch.models.encoder import FloatMatrix
 from indexer import sharing
 from indexer.batches import CPU_BATCH_SIZE
 from tests.conftest import ColourEncoder, save_photo

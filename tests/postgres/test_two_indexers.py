@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from clipsearch.database_url import DatabaseUrl
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.leases import LeasedFile
+from clipsearch.catalog.records import FailureRecord, FileRecord, NewEmbedding, NewImage
+from clipsearch.config import DatabaseUrl
 from clipsearch.errors import LibraryError, LibraryLockedError
 from clipsearch.library import Library
-from clipsearch.store.batch import Batch
-from clipsearch.store.image_store import ImageStore
-from clipsearch.store.leases import LeasedFile
-from clipsearch.store.records import FailureRecord, FileRecord, NewEmbedding, NewImage
 from tests.conftest import ColourEncoder, save_photo
 from tests.postgres.server import PostgresServer
 
@@ -76,13 +76,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(place: DatabaseUrl) -> Iterator[ImageStore]:
-    store = ImageStore(place)
+def store(place: DatabaseUrl) -> Iterator[Catalog]:
+    store = Catalog(place)
     yield store
     store.close()
 
 
-def embeddings(store: ImageStore) -> int:
+def embeddings(store: Catalog) -> int:
     """How many the catalog holds; every file has one."""
     assert store.counts().files == store.counts().images == PHOTOS
     (space,) = store.models.spaces()
@@ -90,13 +90,13 @@ def embeddings(store: ImageStore) -> int:
     return store.upkeep.count_embeddings()
 
 
-def jobs(store: ImageStore) -> int:
+def jobs(store: Catalog) -> int:
     """How many were begun."""
     with store._database.reading() as connection:
         return connection.execute(text("SELECT count(*) FROM jobs")).scalar_one()
 
 
-def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: ImageStore) -> None:
+def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: Catalog) -> None:
     both = [result(process) for process in [start(place, folder), start(place, folder)]]
     assert embeddings(store) == PHOTOS
     assert sum(embedded for embedded, _, _ in both) == sum(asked for _, asked, _ in both) == PHOTOS
@@ -105,7 +105,7 @@ def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: Ima
 
 
 def test_what_a_killed_one_left_the_other_finishes_and_the_next_says_so(
-    place: DatabaseUrl, folder: Path, store: ImageStore
+    place: DatabaseUrl, folder: Path, store: Catalog
 ) -> None:
     killed = start(place, folder, "for ever", lease_s=3)
     assert killed.stdout is not None
@@ -127,7 +127,7 @@ def test_what_a_killed_one_left_the_other_finishes_and_the_next_says_so(
     assert store.jobs.interrupted("index") is None
 
 
-def test_what_is_changed_alone_waits_for_indexers(place: DatabaseUrl, store: ImageStore) -> None:
+def test_what_is_changed_alone_waits_for_indexers(place: DatabaseUrl, store: Catalog) -> None:
     who = r"process \d+ on .* is writing to the library postgresql:///"
     with store.indexer_lock(), store.indexer_lock(), pytest.raises(LibraryLockedError, match=who):
         store.writer_lock().__enter__()
@@ -144,7 +144,7 @@ def found(*names: str) -> list[LeasedFile]:
     return [LeasedFile(name, 1, 2) for name in names]
 
 
-def test_a_file_is_leased_once_until_its_job_expires(store: ImageStore) -> None:
+def test_a_file_is_leased_once_until_its_job_expires(store: Catalog) -> None:
     root = store.roots.add(Path("/photos"))
     first, second = (store.jobs.begin("index", lease_s=60) for _ in range(2))
     assert store.leases.claim(first, root, found("a", "b"), model_id=None).granted == {"a", "b"}
@@ -159,7 +159,7 @@ def test_a_file_is_leased_once_until_its_job_expires(store: ImageStore) -> None:
     assert store.leases.claim(third, root, found("a", "b", "c"), model_id=None).granted == {"a", "b", "c"}
 
 
-def test_what_another_has_committed_is_done_and_a_commit_ends_its_leases(store: ImageStore) -> None:
+def test_what_another_has_committed_is_done_and_a_commit_ends_its_leases(store: Catalog) -> None:
     model = store.models.activate(spec="colours", fingerprint="ff", dim=4, precision="fp32")
     root = store.roots.add(Path("/photos"))
     first, second = (store.jobs.begin("index", lease_s=60) for _ in range(2))

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from clipsearch.embedding_map import EmbeddingMap
+from clipsearch.browse.embedding_map import EmbeddingMap
+from clipsearch.catalog.facets import FacetValue
 from clipsearch.library import Library
-from clipsearch.store.overview import FacetValue
 from tests.conftest import ColourEncoder, save_photo
 from ui import explore_charts, shared
 from ui import strings_explore as strings
@@ -183,11 +183,13 @@ def test_the_timeline_is_sent_bar_by_bar() -> None:
 
 def test_selected_spots_are_a_circle(travels: Path) -> None:
     with Library.open(travels, encoder=ColourEncoder()) as library:
-        line = selected_places({"points": [{"x": 25.104, "y": 35.304}]}, library.places())
-        assert library.facets(line).total == 2
-        everywhere = selected_places({"points": [{"x": 25.104, "y": 35.304}, {"x": 10.7, "y": 59.9}]}, library.places())
-        assert library.facets(everywhere).total == 3
-        assert selected_places({"points": []}, library.places()) == ""
+        line = selected_places({"points": [{"x": 25.104, "y": 35.304}]}, library.browse.places())
+        assert library.browse.facets(line).total == 2
+        everywhere = selected_places(
+            {"points": [{"x": 25.104, "y": 35.304}, {"x": 10.7, "y": 59.9}]}, library.browse.places()
+        )
+        assert library.browse.facets(everywhere).total == 3
+        assert selected_places({"points": []}, library.browse.places()) == ""
 
 
 def drawn_map(pictures: int, groups: int) -> EmbeddingMap:

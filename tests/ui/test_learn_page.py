@@ -66,27 +66,27 @@ def test_a_concept_is_taught_and_taught_more(app: AppTest, indexed: Library, pho
     click(app, strings.CONCEPT_SUGGEST)
     assert any(button.label == strings.CONFIRM for button in app.button)
     click(app, strings.REJECT)
-    assert indexed.concept("rose").negatives == 1
+    assert indexed.concepts.get("rose").negatives == 1
     click(app, strings.CONFIRM)
-    assert indexed.concept("rose").positives == 2
+    assert indexed.concepts.get("rose").positives == 2
     click(app, strings.SUGGESTIONS_CLOSE)
     assert not any(button.label == strings.CONFIRM for button in app.button)
     click(app, strings.CONCEPT_REMOVE)
-    assert indexed.concepts() == []
+    assert indexed.concepts.all() == []
 
 
 def test_a_wrong_concept_is_told_in_one_line(app: AppTest, indexed: Library) -> None:
     opened(app, strings.CONCEPTS)
     add_concept(app, "rose", "/nowhere/at all.png")
     assert len(app.error) == 1 and "all" in app.error[0].value
-    assert indexed.concepts() == []
+    assert indexed.concepts.all() == []
 
 
 def test_tags_are_given_and_found(app: AppTest, indexed: Library, photos: Path) -> None:
     opened(app, strings.TAGS)
     assert strings.NO_TAGS in texts(app)
-    indexed.set_tag("crete", photos / "red.png")
-    indexed.set_tag("*work*", photos / "blue.png")
+    indexed.tags.set("crete", photos / "red.png")
+    indexed.tags.set("*work*", photos / "blue.png")
     app.run()
     labels = [button.label for button in app.button]
     assert "crete (1)" in labels
@@ -136,7 +136,7 @@ def test_others_cannot_have_a_concept_taught_by_any_file_of_the_server(
     well(app.run())
     elsewhere = save_photo(tmp_path / "elsewhere.png", "red")
     add_concept(app, "redness", str(elsewhere))
-    assert "is not in the library" in texts(app) and not indexed.concepts()
+    assert "is not in the library" in texts(app) and not indexed.concepts.all()
     add_concept(app, "redness", f"{photos / 'red.png'}")
-    assert [concept.name for concept in indexed.concepts()] == ["redness"]
+    assert [concept.name for concept in indexed.concepts.all()] == ["redness"]
     shared.configure()

@@ -12,9 +12,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from clipsearch.library import Library
-from clipsearch.lock import writer_lock
+from clipsearch.system.file_lock import writer_lock
 from tests.conftest import ColourEncoder, save_photo
-from tests.test_migrate import OtherEncoder
+from tests.indexer.test_migrate import OtherEncoder
 from ui import indexing, shared
 from ui import strings_library as strings
 from ui.library_sections import duplicates as duplicates_section
@@ -94,7 +94,7 @@ def test_a_drive_that_is_not_there(app: AppTest, photos: Path) -> None:
 
 
 def test_index_now_tells_what_was_done_and_what_is_new(app: AppTest, photos: Path, indexed: Library) -> None:
-    indexed.save_search("*reds*", "red")
+    indexed.saved.add("*reds*", "red")
     save_photo(photos / "dark.png", (230, 5, 5))
     opened(app, strings.FOLDERS)
     click(app, strings.INDEX_NOW)
@@ -152,14 +152,14 @@ def moving() -> None:
     from ui.library_sections.folders import _move
     from ui.shared import library
 
-    _move(library().roots()[0])
+    _move(library().roots.all()[0])
 
 
 def removing() -> None:
     from ui.library_sections.folders import _remove
     from ui.shared import library
 
-    for root in library().roots():
+    for root in library().roots.all():
         _remove(root)
 
 
@@ -183,7 +183,7 @@ def test_a_folder_that_moved(app: AppTest, photos: Path, indexed: Library) -> No
     assert "there is no folder" in dialog.error[0].value
     dialog.text_input(key="library_move_to").input(str(photos.parent / "elsewhere")).run()
     click(dialog, strings.MOVED_BUTTON)
-    assert [root.path for root in indexed.roots()] == [photos.parent / "elsewhere"]
+    assert [root.path for root in indexed.roots.all()] == [photos.parent / "elsewhere"]
     assert strings.ONLINE in texts(well(app.run()))
 
 
@@ -191,9 +191,9 @@ def test_a_folder_is_forgotten_only_after_a_confirmation(app: AppTest, indexed: 
     opened(app, strings.FOLDERS)
     click(app, strings.REMOVE)
     assert "The library forgets 6 files in it. The files themselves are not touched." in texts(app)
-    assert indexed.roots()
+    assert indexed.roots.all()
     click(well(AppTest.from_function(removing, default_timeout=LIMIT_S).run()), strings.REMOVE_BUTTON)
-    assert not indexed.roots()
+    assert not indexed.roots.all()
     assert (photos / "red.png").exists()
     well(app.run())
     assert app.metric[0].value == "0"
@@ -223,8 +223,8 @@ def test_failures_are_shown_as_they_are_and_can_be_narrowed(app: AppTest, photos
 def test_the_model_in_use_and_a_change_of_it(app: AppTest, indexed: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(app, strings.MODEL)
     assert "In use: colours" in texts(app)
-    monkeypatch.setattr("clipsearch.encoders.presets.resolve_preset", lambda name: name)
-    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", lambda *_, **__: OtherEncoder())
+    monkeypatch.setattr("clipsearch.models.presets.resolve_preset", lambda name: name)
+    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: OtherEncoder())
     app.selectbox(key="library_new_model").set_value("mini")
     click(app, strings.CHANGE_MODEL_BUTTON)
     when_done(app)
@@ -335,7 +335,7 @@ def test_searches_are_saved_looked_at_and_forgotten(app: AppTest, photos: Path, 
     assert app.error
     app.text_input(key="library_save_line").input("red")
     click(app, strings.SAVE_BUTTON)
-    assert [record.line for record in indexed.saved_searches()] == ["red"]
+    assert [record.line for record in indexed.saved.all()] == ["red"]
     save_photo(photos / "dark <b>.png", (230, 5, 5))
     indexed.index(photos)
     well(app.run())
@@ -345,4 +345,4 @@ def test_searches_are_saved_looked_at_and_forgotten(app: AppTest, photos: Path, 
     assert strings.SAVED_SHOW_NEW not in [button.label for button in app.button]
     click(app, strings.NEW_CLOSE)
     click(app, strings.SAVED_REMOVE)
-    assert not indexed.saved_searches()
+    assert not indexed.saved.all()

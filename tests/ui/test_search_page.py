@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from clipsearch.cli.display import display_text
-from clipsearch.images import content_hash
 from clipsearch.library import Library
-from clipsearch.results import SearchResult, Sort
+from clipsearch.media.decoding import content_hash
+from clipsearch.retrieval.results import SearchResult, Sort
+from clipsearch.text import display_text
 from tests.conftest import ColourEncoder, save_photo
-from tests.test_duplicates import scene
+from tests.retrieval.test_duplicates import scene
 from ui import answers, query_box, shared, uploads
 from ui import strings as ui_strings
 from ui import strings_search as strings
@@ -385,9 +385,9 @@ def test_hostile_names_show_themselves_as_text(app: AppTest, place: Path) -> Non
 def test_pictures_of_a_drive_that_is_not_there(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "library", tmp_path / "library")
     with Library.open(tmp_path / "library", encoder=ColourEncoder()) as library:
-        (root,) = library._store.roots.all()
+        (root,) = library._context.store.roots.all()
         gone = tmp_path / "gone"
-        library._store.roots.move(root.id, gone, volume_id=root.volume_id, volume_path=root.volume_path)
+        library._context.store.roots.move(root.id, gone, volume_id=root.volume_id, volume_path=root.volume_path)
     app = at(over(tmp_path / "library"), q="red")
     assert strings.SOME_OFFLINE in [warning.value for warning in app.warning]
     assert {"kind": "offline", "text": strings.OFFLINE} in data_of(app, "grid")["items"][0]["badges"]
@@ -405,9 +405,10 @@ def test_a_library_without_pictures(tmp_path: Path) -> None:
     def navigated() -> None:
         import streamlit as st
 
-        from ui.addresses import library_page, search_page
+        from ui import pages  # noqa: F401
+        from ui.navigation import menu
 
-        st.navigation([search_page(), library_page()]).run()
+        st.navigation(menu()).run()
 
     app = well(AppTest.from_function(navigated, default_timeout=LIMIT_S).run())
     assert app.title[0].value == strings.EMPTY_LIBRARY
@@ -546,7 +547,9 @@ def test_others_cannot_have_any_picture_of_the_server_read(
     guarded: AppTest, tmp_path: Path, address: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_photo(tmp_path / "elsewhere.png", "red")
-    monkeypatch.setattr("clipsearch.query_embedding.read_image_bytes", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(
+        "clipsearch.retrieval.query_encoder.read_image_bytes", lambda path: pytest.fail(f"{path} was read")
+    )
     path = name if name.startswith("~") else str(tmp_path / name)
     at(guarded, **{address: f'~"{path}"'})
     assert [error.value for error in guarded.error] == [
@@ -558,7 +561,9 @@ def test_others_cannot_have_any_picture_of_the_server_read(
 def test_others_can_name_pictures_of_the_library_which_are_not_read(
     guarded: AppTest, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipsearch.query_embedding.read_image_bytes", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(
+        "clipsearch.retrieval.query_encoder.read_image_bytes", lambda path: pytest.fail(f"{path} was read")
+    )
     at(guarded, q=f"~{place / 'photos' / 'red.jpg'}")
     by_path = names(guarded)
     assert "red.jpg" not in by_path and len(by_path) == 5

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.errors import LibraryError
 from clipsearch.library import Library
-from clipsearch.store.catalog import CATALOG_NAME
 from tests.conftest import COLOURS, ColourEncoder, save_photo
 from ui import shared
 
@@ -53,7 +53,7 @@ def test_what_is_indexed_meanwhile_is_found_at_once(shown: Library, photos: Path
         try:
             while not stop.is_set():
                 assert shown.search("purple", k=3)
-                assert shown.facets().total >= 6
+                assert shown.browse.facets().total >= 6
         except BaseException as error:
             failed.append(error)
 
@@ -110,7 +110,7 @@ def test_the_model_is_loaded_once_for_searches_and_for_work_in_the_background(
         loaded.append(ColourEncoder())
         return loaded[-1]
 
-    monkeypatch.setattr("clipsearch.encoders.loading.load_encoder", load)
+    monkeypatch.setattr("clipsearch.models.loading.load_encoder", load)
     shared.configure(indexed.path)
     assert shared.library().search("red", k=1)
     save_photo(photos / "new.png", "purple")

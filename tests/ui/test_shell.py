@@ -82,7 +82,7 @@ def test_folders_are_indexed_and_then_searched(empty: AppTest, photos: Path, tmp
     run(empty)
     assert strings.WELCOME not in [title.value for title in empty.title]
     assert strings.INDEX_BUTTON not in labels(empty)
-    assert shared.library().facets().total == 6
+    assert shared.library().browse.facets().total == 6
 
 
 def test_a_folder_without_pictures_leads_back_to_the_beginning(empty: AppTest, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_files_that_can_be_read_by_now_are_tried_again(empty: AppTest, tmp_path:
     run(empty)
     indexing._work.wait(LIMIT_S)
     run(empty)
-    assert shared.library().facets().total == 1
+    assert shared.library().browse.facets().total == 1
     assert strings.WELCOME not in [title.value for title in empty.title]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from clipsearch.embedding_map import EmbeddingMap
+from clipsearch.browse.embedding_map import EmbeddingMap
 from clipsearch.errors import ModelError
 from clipsearch.query import Condition, Region, parse_query
 from ui import strings_explore as strings
@@ -31,7 +31,7 @@ _DECIMALS = 3
 def map_section() -> None:
     """Show it, and what is selected on it."""
     with st.spinner(strings.DRAWING_MAP):
-        shown = library().embedding_map()
+        shown = library().browse.embedding_map()
     names = _names(shown)
     _state_of(shown)
     st.caption(strings.MAP_HELP)
@@ -135,7 +135,7 @@ def _names(shown: EmbeddingMap) -> list[str]:
         return kept[1]
     try:
         with st.spinner(strings.NAMING):
-            labels = library().cluster_labels(shown)
+            labels = library().browse.cluster_labels(shown)
     except ModelError as error:
         st.warning(plain(strings.GROUPS_UNNAMED.format(error=error)))
         labels = [""] * len(shown.directions)

@@ -8,8 +8,8 @@ import streamlit as st
 
 from clipsearch.errors import QueryError
 from ui import strings_explore as strings
-from ui.addresses import open_search, search_page
 from ui.components import component
+from ui.navigation import SEARCH, open_search, page_at
 from ui.plain import plain
 from ui.query_box import BOX_KEY
 from ui.result_grid import grid_item
@@ -29,7 +29,7 @@ def selected(line: str, *, key: str) -> None:
         key: of this selection's widgets.
     """
     try:
-        count = library().facets(line).total
+        count = library().browse.facets(line).total
         results = library().search(line, k=_SHOWN) if count else []
     except QueryError as error:  # the map was drawn anew since the selection was made
         st.info(plain(str(error)), icon=":material/info:")
@@ -51,7 +51,7 @@ def selected(line: str, *, key: str) -> None:
     data = {"items": items, "focus": "", "box": BOX_KEY, "words": words}
     opened = component("grid")(key=f"{key}_grid", data=data, on_opened_change=lambda: None).opened
     if opened:
-        st.switch_page(search_page(), query_params=state.viewing(str(opened)).params())
+        st.switch_page(page_at(SEARCH), query_params=state.viewing(str(opened)).params())
 
 
 def current_theme() -> Theme:

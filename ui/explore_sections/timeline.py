@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from clipsearch.cli.display import format_count
-from clipsearch.facets import FacetValue
+from clipsearch.catalog.facets import FacetValue
+from clipsearch.text import format_count
 from ui import strings_explore as strings
 from ui.answers import facets_holder
 from ui.components import component

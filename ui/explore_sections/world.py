@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from clipsearch.places import PicturePlaces, circle_around
+from clipsearch.browse.places import PicturePlaces, circle_around
 from clipsearch.query import Condition
 from ui import strings_explore as strings
 from ui.explore_charts import chart_config, world_figure
@@ -26,7 +26,7 @@ _MOST_PLACES = 100
 
 def world_section() -> None:
     """Show it, and what is selected on it."""
-    places = library().places()
+    places = library().browse.places()
     if not len(places):
         st.info(strings.NO_PLACES, icon=":material/info:")
         return

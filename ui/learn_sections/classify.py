@@ -6,10 +6,10 @@ from collections import defaultdict
 
 import streamlit as st
 
-from clipsearch.classification import Label
-from clipsearch.cli.display import display_text
 from clipsearch.errors import ClipSearchError
-from clipsearch.results import SearchResult
+from clipsearch.labeling.classification import Label
+from clipsearch.retrieval.results import SearchResult
+from clipsearch.text import display_text
 from ui import strings_learn as strings
 from ui.answers import EVERYTHING
 from ui.library_sections.telling import tell_error

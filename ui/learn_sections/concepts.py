@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text
-from clipsearch.concepts.values import ConceptShown, Suggestion
 from clipsearch.errors import ClipSearchError
+from clipsearch.labeling.concepts.values import ConceptDetails, Suggestion
+from clipsearch.text import display_text
 from ui import strings_learn as strings
-from ui.addresses import open_search
-from ui.library_sections.telling import tell_error, tell_next
+from ui.library_sections.telling import flash, tell_error
 from ui.named_pictures import admitted_picture
+from ui.navigation import open_search
 from ui.plain import plain
 from ui.shared import library
 
@@ -24,7 +24,7 @@ _CARD_WIDTH = 180
 def concepts() -> None:
     """All of it."""
     st.write(strings.CONCEPTS_TEXT)
-    known = library().concepts()
+    known = library().concepts.all()
     if not known:
         st.info(strings.NO_CONCEPTS)
     for number, concept in enumerate(known):
@@ -35,7 +35,7 @@ def concepts() -> None:
     _add()
 
 
-def _concept(number: int, concept: ConceptShown) -> None:
+def _concept(number: int, concept: ConceptDetails) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         with st.container():
             st.text(display_text(strings.CONCEPT_LINE.format(name=concept.name)))
@@ -48,8 +48,8 @@ def _concept(number: int, concept: ConceptShown) -> None:
                 st.session_state[_TAUGHT] = concept.name
                 st.rerun()
             if st.button(strings.CONCEPT_REMOVE, key=f"learn_concept_remove_{number}"):
-                library().remove_concept(concept.name)
-                tell_next(strings.CONCEPT_REMOVED.format(name=concept.name))
+                library().concepts.remove(concept.name)
+                flash(strings.CONCEPT_REMOVED.format(name=concept.name))
                 st.rerun()
 
 
@@ -57,7 +57,7 @@ def _suggestions(name: str) -> None:
     with st.container(border=True):
         st.subheader(strings.SUGGESTIONS.format(name=plain(name)))
         try:
-            suggested = library().suggest_for_concept(name, k=_SUGGESTED)
+            suggested = library().concepts.suggest(name, k=_SUGGESTED)
         except ClipSearchError as error:
             tell_error(error)
             suggested = []
@@ -85,13 +85,13 @@ def _card(name: str, suggestion: Suggestion) -> None:
 
 
 def _teach(name: str, suggestion: Suggestion, *, positive: bool) -> None:
-    teach = library().confirm_concept if positive else library().reject_concept
+    teach = library().concepts.confirm if positive else library().concepts.reject
     try:
         teach(name, f"~#{suggestion.content_hash}")
     except ClipSearchError as error:
         tell_error(error)
     else:
-        tell_next(strings.TAUGHT.format(name=name))
+        flash(strings.TAUGHT.format(name=name))
         st.rerun()
 
 
@@ -105,7 +105,7 @@ def _add() -> None:
         add = st.form_submit_button(strings.ADD_BUTTON, icon=":material/school:")
     if add:
         try:
-            concept = library().add_concept(
+            concept = library().concepts.add(
                 (name or "").strip(),
                 _pictures(positives),
                 negatives=_pictures(negatives),
@@ -114,7 +114,7 @@ def _add() -> None:
         except ClipSearchError as error:
             tell_error(error)
         else:
-            tell_next(strings.ADDED.format(name=concept.name))
+            flash(strings.ADDED.format(name=concept.name))
             st.rerun()
 
 

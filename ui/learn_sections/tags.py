@@ -6,9 +6,9 @@ import streamlit as st
 
 from clipsearch.errors import ClipSearchError
 from ui import strings_learn as strings
-from ui.addresses import open_search
 from ui.filter_line import PickedFilters
-from ui.library_sections.telling import tell_error, tell_next
+from ui.library_sections.telling import flash, tell_error
+from ui.navigation import open_search
 from ui.plain import plain
 from ui.shared import library
 
@@ -20,7 +20,7 @@ def tags() -> None:
     st.write(strings.TAGS_TEXT)
     if st.button(strings.TAG_ALL, key="learn_tag_all", help=strings.TAG_ALL_HELP, icon=":material/sell:"):
         _tag_all()
-    counts = library().tag_counts()
+    counts = library().tags.counts()
     if not counts:
         st.info(strings.NO_TAGS)
         return
@@ -38,9 +38,9 @@ def tags() -> None:
 def _tag_all() -> None:
     try:
         with st.spinner():
-            report = library().tag_all()
+            report = library().tags.assign()
     except ClipSearchError as error:
         tell_error(error)
     else:
-        tell_next(strings.TAGGED.format(count=f"{report.tagged:,}"))
+        flash(strings.TAGGED.format(count=f"{report.tagged:,}"))
         st.rerun()

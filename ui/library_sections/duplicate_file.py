@@ -6,9 +6,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipsearch.details import HeldFile, PictureDetails
-from clipsearch.duplicates import DuplicateFile
+from clipsearch.browse.details import HeldFile, PictureDetails
 from clipsearch.errors import QueryError
+from clipsearch.retrieval.duplicates import DuplicateFile
 from ui import strings_library as strings
 from ui.shared import library
 
@@ -36,7 +36,7 @@ class SeenFile:
 def seen_file(file: DuplicateFile) -> SeenFile:
     """Look a file up, in the library and on its disk."""
     try:
-        picture = library().picture(file.content_hash)
+        picture = library().browse.picture(file.content_hash)
     except QueryError:
         return SeenFile(file, None, "", strings.NOT_IN_LIBRARY)
     held = next((held for held in picture.files if held.path == file.path), None)

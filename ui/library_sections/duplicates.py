@@ -9,15 +9,15 @@ from typing import cast
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text, format_bytes, format_count
-from clipsearch.duplicates import DuplicateFile, DuplicateGroup, DuplicateKind
 from clipsearch.errors import ClipSearchError
+from clipsearch.retrieval.duplicates import DuplicateFile, DuplicateGroup, DuplicateKind
+from clipsearch.text import display_text, format_bytes, format_count
 from ui import strings_library as strings
 from ui.indexing import indexing_state
 from ui.library_sections.duplicate_file import SeenFile, seen_file
 from ui.library_sections.found_duplicates import FoundDuplicates, duplicates_holder
 from ui.library_sections.status import forget_status
-from ui.library_sections.telling import tell_error, tell_next
+from ui.library_sections.telling import flash, tell_error
 from ui.plain import plain
 from ui.shared import library
 
@@ -177,7 +177,7 @@ def _confirm(chosen: Sequence[DuplicateFile], emptied: int) -> None:
 def _trash(paths: Sequence[Path]) -> None:
     revision = library().revision()
     try:
-        moved = library().trash(*paths)
+        moved = library().maintenance.trash(*paths)
     except ClipSearchError as error:
         tell_error(error)
         return
@@ -186,5 +186,5 @@ def _trash(paths: Sequence[Path]) -> None:
         duplicates_holder.forget(library(), gone, revision=revision)
         _choose(gone, False)
         forget_status()
-    tell_next(strings.TRASH_DONE.format(count=format_count(moved, "file")))
+    flash(strings.TRASH_DONE.format(count=format_count(moved, "file")))
     st.rerun()

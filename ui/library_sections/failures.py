@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text
 from clipsearch.library import FileFailure, LibraryStatus
+from clipsearch.text import display_text
 from ui import strings_library as strings
 from ui.indexing import indexing_state
 from ui.library_sections.work import begin_indexing
@@ -28,7 +28,7 @@ def failures(status: LibraryStatus) -> None:
 @st.fragment
 def _table() -> None:
     wanted = st.text_input(strings.FAILURES_FILTER, key="library_failures_filter", type="search", live=True)
-    every = library().failures()
+    every = library().maintenance.failures()
     shown = [failure for failure in every if (wanted or "").casefold() in "\n".join(_row(failure).values()).casefold()]
     st.caption(strings.FAILURES_SHOWN.format(shown=f"{len(shown):,}", count=f"{len(every):,}"))
     failures_table(shown, key="library_failures_table")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text, format_count
 from clipsearch.errors import ClipSearchError
 from clipsearch.library import LibraryStatus, RootStatus
+from clipsearch.text import display_text, format_count
 from ui import strings_library as strings
 from ui.indexing import indexing_state
 from ui.library_sections.status import forget_status
-from ui.library_sections.telling import tell_error, tell_next
+from ui.library_sections.telling import flash, tell_error
 from ui.library_sections.work import begin_indexing
 from ui.plain import plain
 from ui.shared import library
@@ -52,7 +52,7 @@ def _move(root: RootStatus) -> None:
     where = st.text_input(strings.MOVED_WHERE, key="library_move_to", autocomplete="off")
     if st.button(strings.MOVED_BUTTON, key="library_move_confirm", type="primary", disabled=not where):
         try:
-            library().move_root(root.path, (where or "").strip())
+            library().roots.move(root.path, (where or "").strip())
         except ClipSearchError as error:
             tell_error(error)
             return
@@ -69,7 +69,7 @@ def _remove(root: RootStatus) -> None:
             st.rerun()
     if confirmed:
         try:
-            files = library().remove_root(root.path)
+            files = library().roots.remove(root.path)
         except ClipSearchError as error:
             tell_error(error)
             return
@@ -78,7 +78,7 @@ def _remove(root: RootStatus) -> None:
 
 def _done(message: str) -> None:
     forget_status()
-    tell_next(message)
+    flash(message)
     st.rerun()
 
 

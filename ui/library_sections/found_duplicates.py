@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clipsearch.duplicates import DuplicateGroup
 from clipsearch.library import Library
+from clipsearch.retrieval.duplicates import DuplicateGroup
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class DuplicatesHolder:
         with self._finding:
             if self.found(library) is before:
                 revision = library.revision()
-                groups = tuple(library.duplicates())
+                groups = tuple(library.duplicates.find())
                 with self._lock:
                     self._found = FoundDuplicates(library.path, revision, groups)
 

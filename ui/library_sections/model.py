@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text
-from clipsearch.encoders.presets import PRESETS, resolve_preset
 from clipsearch.errors import ClipSearchError
 from clipsearch.library import LibraryStatus, SpaceStatus
+from clipsearch.models.presets import PRESETS, resolve_preset
+from clipsearch.text import display_text
 from ui import indexing
 from ui import strings_library as strings
 from ui.indexing import indexing_state

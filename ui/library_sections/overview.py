@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text, format_bytes
 from clipsearch.library import LibraryStatus
+from clipsearch.text import display_text, format_bytes
 from ui import strings_library as strings
 from ui.indexing import indexing_state
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text
+from clipsearch.catalog.saved_searches import SavedSearchRecord
 from clipsearch.errors import ClipSearchError
-from clipsearch.results import SearchResult
-from clipsearch.store.saved import SavedSearchRecord
+from clipsearch.retrieval.results import SearchResult
+from clipsearch.text import display_text
 from ui import strings_library as strings
-from ui.addresses import open_search
-from ui.library_sections.telling import tell_error, tell_next
+from ui.library_sections.telling import flash, tell_error
+from ui.navigation import open_search
 from ui.plain import plain
 from ui.save_form import save_form
 from ui.shared import library
@@ -22,10 +22,10 @@ _PREVIEW_WIDTH = 160
 def saved_searches() -> None:
     """The list, what is new, and a form for another one."""
     st.write(strings.SAVED_TEXT)
-    saved = library().saved_searches()
+    saved = library().saved.all()
     if not saved:
         st.info(strings.NO_SAVED)
-    new = {match.name: match.count for match in library().new_matches()} if saved else {}
+    new = {match.name: match.count for match in library().saved.new_matches()} if saved else {}
     for number, record in enumerate(saved):
         _saved(number, record, new.get(record.name, 0))
     _new_results()
@@ -53,7 +53,7 @@ def _saved(number: int, record: SavedSearchRecord, new: int) -> None:
 def _look_at_new(name: str) -> None:
     """Ask what is new, which it is only until it was asked for."""
     try:
-        st.session_state[_SHOWN_NEW] = (name, library().new_results(name, group_duplicates=True))
+        st.session_state[_SHOWN_NEW] = (name, library().saved.new_results(name, group="duplicates"))
     except ClipSearchError as error:
         tell_error(error)
     else:
@@ -79,7 +79,7 @@ def _new_results() -> None:
 
 def _preview(result: SearchResult) -> None:
     name = display_text(result.path.name)
-    thumbnail = library().thumbnail_of(result.content_hash)
+    thumbnail = library().browse.thumbnail_of(result.content_hash)
     with st.container(width=_PREVIEW_WIDTH):
         if thumbnail is not None:
             st.image(thumbnail, alt=strings.PREVIEW_OF.format(name=name), width="stretch")
@@ -88,9 +88,9 @@ def _preview(result: SearchResult) -> None:
 
 def _forget(name: str) -> None:
     try:
-        library().remove_saved_search(name)
+        library().saved.remove(name)
     except ClipSearchError as error:
         tell_error(error)
     else:
-        tell_next(strings.SAVED_REMOVED.format(name=name))
+        flash(strings.SAVED_REMOVED.format(name=name))
         st.rerun()

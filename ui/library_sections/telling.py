@@ -21,12 +21,12 @@ def tell_error(error: Exception) -> None:
         st.error(strings.UNEXPECTED.format(error=plain(repr(error))))
 
 
-def tell_next(message: str) -> None:
+def flash(message: str) -> None:
     """Tell something once the page is drawn anew."""
     st.session_state[_LAST_WORD] = message
 
 
-def tell_last_word() -> None:
+def show_flash() -> None:
     """Tell what was left to be told."""
     message = st.session_state.pop(_LAST_WORD, None)
     if message is not None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from clipsearch.cli.display import display_text, format_count, format_seconds
 from clipsearch.library import IndexReport, LibraryStatus, MigrationReport
+from clipsearch.text import display_text, format_count, format_seconds
 from ui import indexing
 from ui import strings_library as strings
-from ui.addresses import open_search
 from ui.indexing import WorkState, indexing_state
 from ui.library_sections.telling import tell_error
+from ui.navigation import open_search
 from ui.plain import plain
 
 _REFRESH_S = 1.0

@@ -1,0 +1,5 @@
+"""The pages; importing this package registers those of the menu in `ui.navigation`."""
+
+from ui.pages import explore, learn, library, search
+
+__all__ = ["explore", "learn", "library", "search"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import strings, strings_explore
+from ui import navigation, strings, strings_explore
 from ui.answers import facets_holder
 from ui.explore_sections.embedding_map import map_section
 from ui.explore_sections.timeline import timeline_section
@@ -18,6 +18,7 @@ SECTIONS = {
 }
 
 
+@navigation.page(navigation.EXPLORE, title=strings.EXPLORE_PAGE, icon="hub", position=1)
 def page() -> None:
     """Draw it."""
     st.header(strings.EXPLORE_PAGE, anchor=False)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from clipsearch.cli.display import format_count
-from clipsearch.demo_photos import copy_photographs
+from clipsearch.demo import copy_photographs
 from clipsearch.errors import ClipSearchError, ConfigError
+from clipsearch.text import format_count
 from ui import shared, strings
 from ui.indexing import WorkState, indexing_state, start_indexing, stop
 from ui.library_sections.failures import failures_table
@@ -104,7 +104,7 @@ def _tell_end(state: WorkState) -> None:
     """What became of indexing, where it left nothing to search: what went wrong, and with which files."""
     if state.error is not None:
         st.error(plain(str(state.error)), icon=":material/error:")
-    unreadable = shared.library().failures() if shared.library_exists() else []
+    unreadable = shared.library().maintenance.failures() if shared.library_exists() else []
     if unreadable:
         count = format_count(len(unreadable), "file")
         st.warning(strings.NOTHING_READABLE.format(count=count), icon=":material/broken_image:")

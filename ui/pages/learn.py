@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from ui import navigation
+from ui import strings as app_strings
 from ui import strings_learn as strings
 from ui.learn_sections.classify import classify
 from ui.learn_sections.concepts import concepts
 from ui.learn_sections.tags import tags
 from ui.learn_sections.training import training
-from ui.library_sections.telling import tell_last_word
+from ui.library_sections.telling import show_flash
 
 _SECTIONS: dict[str, Callable[[], None]] = {
     strings.CONCEPTS: concepts,
@@ -21,10 +23,11 @@ _SECTIONS: dict[str, Callable[[], None]] = {
 }
 
 
+@navigation.page(navigation.LEARN, title=app_strings.LEARN_PAGE, icon="school", position=2)
 def page() -> None:
     """Draw it; of the sections only the one that is looked at."""
     st.title(strings.TITLE)
-    tell_last_word()
+    show_flash()
     tabs = st.tabs(list(_SECTIONS), key="learn_section", on_change="rerun")
     for tab, section in zip(tabs, _SECTIONS.values(), strict=True):
         if tab.open:

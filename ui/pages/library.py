@@ -7,6 +7,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from clipsearch.library import LibraryStatus
+from ui import navigation
+from ui import strings as app_strings
 from ui import strings_library as strings
 from ui.library_sections.duplicates import duplicates
 from ui.library_sections.failures import failures
@@ -15,7 +17,7 @@ from ui.library_sections.model import model
 from ui.library_sections.overview import overview
 from ui.library_sections.saved_searches import saved_searches
 from ui.library_sections.status import library_status
-from ui.library_sections.telling import tell_last_word
+from ui.library_sections.telling import show_flash
 from ui.library_sections.work import work
 
 _SECTIONS: dict[str, Callable[[LibraryStatus], None]] = {
@@ -27,10 +29,11 @@ _SECTIONS: dict[str, Callable[[LibraryStatus], None]] = {
 }
 
 
+@navigation.page(navigation.LIBRARY, title=app_strings.LIBRARY_PAGE, icon="photo_library", position=3)
 def page() -> None:
     """Draw it; of the sections only the one that is looked at."""
     st.title(strings.TITLE)
-    tell_last_word()
+    show_flash()
     status = library_status()
     overview(status)
     work(status)

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import streamlit as st
 
-from clipsearch.cli.display import format_count
 from clipsearch.errors import ClipSearchError, QueryError
 from clipsearch.query import Query
-from clipsearch.results import Sort
+from clipsearch.retrieval.results import Sort
+from clipsearch.text import format_count
+from ui import navigation
+from ui import strings as app_strings
 from ui import strings_search as strings
-from ui.addresses import library_page
 from ui.answers import MOST_ORDERED, Answer, answer, facets_holder, filters_to_drop, line_to_save
 from ui.filter_line import PickedFilters, read_filters
 from ui.filters import filter_chips, filters, set_filters
-from ui.library_sections.telling import tell_last_word
+from ui.library_sections.telling import show_flash
 from ui.picture_view import picture_view
 from ui.plain import plain
 from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
@@ -30,9 +31,10 @@ _SORT_KEYS = {True: "search_sort", False: "search_sort_filters"}
 """Of the order of ranked results and of others: browsers know options by their labels, which mean different things."""
 
 
+@navigation.page(navigation.SEARCH, title=app_strings.SEARCH_PAGE, icon="search", position=0)
 def page() -> None:
     """Draw it as the address says."""
-    tell_last_word()
+    show_flash()
     if not facets_holder.facets().total:
         _empty_library()
         return
@@ -186,4 +188,4 @@ def _empty_library() -> None:
         st.write(strings.EMPTY_ON_SERVER)
         return
     st.write(strings.EMPTY_LIBRARY_TEXT)
-    st.page_link(library_page())
+    st.page_link(navigation.page_at(navigation.LIBRARY))

@@ -1,0 +1,59 @@
+"""The pictures in a part of a library's map: what the filter ``region:`` means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.browse.embedding_map.files import load_map
+from clipsearch.browse.embedding_map.projection import draw_map, incremental_update
+from clipsearch.errors import QueryError
+from clipsearch.query import Region
+
+if TYPE_CHECKING:
+    from clipsearch.catalog.catalog import Catalog
+
+
+def contents_in(store: Catalog, region: Region) -> list[str]:
+    """The hashes of the pictures in a part of the map, as it was saved or, if it was not, as PCA draws it.
+
+    Args:
+        store: the catalog.
+        region: of the map.
+
+    Raises:
+        QueryError: the map was drawn anew since the region was chosen, or there are no pictures.
+    """
+    model = store.models.active()
+    if model is None:
+        raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
+    drawn = load_map(store.directory, model)
+    if drawn is None:
+        drawn = draw_map(store, model, method="pca")
+    elif drawn.revision != store.revision():
+        drawn = incremental_update(store, model, drawn)
+    if region.drawing not in ("", drawn.drawing):
+        raise QueryError(f"region: the map has been drawn anew since ({drawn.drawing}); choose the region on it again")
+    inside = drawn.content_hashes[is_inside(drawn.points, region)]
+    return [digest.decode() for digest in inside.tolist()]
+
+
+def is_inside(points: NDArray[np.float32], region: Region) -> NDArray[np.bool_]:
+    """Which points, float32 [n, 2], lie in a region, bool [n].
+
+    Source: the even-odd rule, Shimrat 1962, "Algorithm 112: Position of point relative to polygon", CACM 5(8).
+    """
+    corners = np.array(region.corners)
+    if len(corners) == 2:
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        rectangle: NDArray[np.bool_] = ((points >= low) & (points <= high)).all(axis=1)
+        return rectangle
+    x, y = points.astype(np.float64).T
+    inside = np.zeros(len(points), np.bool_)
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, 1, axis=0), strict=True):
+        if y1 != y2:
+            crosses = (y1 > y) != (y2 > y)
+            inside ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+    return inside

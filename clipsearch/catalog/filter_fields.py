@@ -1,0 +1,58 @@
+"""What the common filters ask of contents and files, for an engine that answers them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Select, select
+
+from clipsearch.catalog.chunks import chunks
+from clipsearch.catalog.database import Database
+from clipsearch.catalog.tables import Embedding, File, Image
+
+
+class ScalarRow(NamedTuple):
+    """A file of the content behind an embedding, and what is known of that content."""
+
+    embedding_id: int
+    taken_at: datetime | None
+    rating: int | None
+    camera: str | None
+    root_id: int
+    relative_path: str
+
+
+class ScalarTable:
+    """Reads scalars of embeddings' contents; `Catalog.scalars`."""
+
+    def __init__(self, database: Database) -> None:
+        """Bind an open catalog."""
+        self._database = database
+
+    def all(self, model_id: int) -> Iterator[ScalarRow]:
+        """A row for every file behind every embedding of a model, by ascending embedding; one transaction."""
+        with self._database.reading() as connection:
+            for row in connection.execute(_rows(model_id)):
+                yield ScalarRow(*row)
+
+    def of(self, model_id: int, ids: NDArray[np.int64]) -> Iterator[ScalarRow]:
+        """The same of some embeddings, int64 [n], ascending."""
+        for chunk in chunks(ids.tolist()):
+            with self._database.reading() as connection:
+                rows = connection.execute(_rows(model_id).where(Embedding.id.in_(chunk))).all()
+            yield from (ScalarRow(*row) for row in rows)
+
+
+def _rows(model_id: int) -> Select[int, datetime | None, int | None, str | None, int, str]:
+    columns = (Embedding.id, Image.taken_at, Image.rating, Image.camera, File.root_id, File.relative_path)
+    return (
+        select(*columns)
+        .join(Image, Image.content_hash == Embedding.content_hash)
+        .join(File, File.content_hash == Embedding.content_hash)
+        .where(Embedding.model_id == model_id)
+        .order_by(Embedding.id)
+    )

@@ -1,0 +1,240 @@
+"""Filters of a query as one SQL condition over files, their contents and their roots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+from pathlib import PurePath
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Double, and_, case, false, func, literal, not_, or_, select
+from sqlalchemy import cast as sql_cast
+
+from clipsearch.catalog.portable_sql import is_one_of, lower
+from clipsearch.catalog.records import RootRecord
+from clipsearch.catalog.tables import File, Image, ImageKeyword
+from clipsearch.catalog.tags import has_tag
+from clipsearch.catalog.vocabulary import canonical
+from clipsearch.errors import QueryError
+from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Region, Size, same_extensions
+
+EARTH_RADIUS_M = 6_371_008.8
+"""Mean radius; source: Moritz 2000, Geodetic Reference System 1980, table of derived constants."""
+
+_SQL = ColumnElement[bool]
+
+
+class FilterCompiler:
+    """Makes the condition of a filter; what is not in the database (drives, root names) is asked for here."""
+
+    def __init__(
+        self,
+        roots: list[RootRecord],
+        *,
+        is_online: Callable[[RootRecord], bool],
+        canonical_tag: Callable[[str], str] = canonical,
+        contents_in: Callable[[Region], Collection[str]] | None = None,
+    ) -> None:
+        """Bind what has to be known of the roots.
+
+        Args:
+            roots: of the catalog.
+            is_online: whether a root's drive is there; called only where a filter asks for it.
+            canonical_tag: gives the one name of a tag.
+            contents_in: the hashes of the pictures in a part of the library's map; called only where a filter asks for
+                it, which without this is an error.
+        """
+        self._roots = roots
+        self._is_online = is_online
+        self._canonical_tag = canonical_tag
+        self._contents_in = contents_in
+
+    def condition(self, filter_: Filter) -> _SQL:
+        """The condition over `File` joined with `Image`; it is never NULL, so that `not` passes what is unknown.
+
+        Raises:
+            QueryError: a field cannot be answered by this catalog.
+        """
+        if isinstance(filter_, And):
+            return and_(*(self.condition(part) for part in filter_.parts))
+        if isinstance(filter_, Or):
+            return or_(*(self.condition(part) for part in filter_.parts))
+        if isinstance(filter_, Not):
+            return not_(self.condition(filter_.part))
+        # no text in a catalog has such a character in it, and not every database takes the question
+        is_hopeless = isinstance(filter_.value, str) and "\x00" in filter_.value
+        return func.coalesce(false() if is_hopeless else self._field(filter_), false())
+
+    def _field(self, condition: Condition) -> _SQL:
+        value = condition.value
+        if isinstance(value, DateRange | Near):
+            return _taken(value) if isinstance(value, DateRange) else _near(value)
+        if isinstance(value, Region):
+            return self._region(value)
+        if isinstance(value, Size):
+            return _compare(_SIZES[value.unit](), condition.operator, value.amount)
+        if condition.field in _NUMBERS:
+            return _compare(_NUMBERS[condition.field], condition.operator, value)
+        if condition.field in _TEXTS:
+            return _contains(_TEXTS[condition.field], cast("str", value))
+        of_text: dict[str, Callable[[str], _SQL]] = {
+            "path": _path,
+            "folder": self._folder,
+            "ext": _extension,
+            "orientation": _ORIENTATIONS.__getitem__,
+            "keyword": _keyword,
+            # as it is written, too: a tag by hand may be from before a vocabulary knew a synonym
+            "tag": lambda tag: has_tag(sorted({self._canonical_tag(tag), " ".join(tag.lower().split())})),
+            "root": self._root,
+            "status": self._status,
+        }
+        return of_text[condition.field](cast("str", value))
+
+    def _folder(self, value: str) -> _SQL:
+        """Below a folder of that name anywhere, or below that path from a root, or in full."""
+        wanted = value.lower()
+        inside = [_in_root(root) for root in self._roots if _is_inside(root, wanted)]
+        below = lower(literal("/") + File.relative_path)
+        if wanted.startswith("/") or ":" in wanted:
+            inner = [
+                and_(_in_root(root), below.like(_like(f"/{rest}/") + "%", escape="\\"))
+                for root in self._roots
+                if (rest := _rest(wanted, root)) is not None
+            ]
+            return or_(false(), *inside, *inner)
+        start = "%" if "/" not in wanted else ""
+        return or_(below.like(f"{start}{_like(f'/{wanted}/')}%", escape="\\"), *inside)
+
+    def _root(self, value: str) -> _SQL:
+        wanted = value.lower()
+        named = [root for root in self._roots if wanted in (root.path.name.lower(), root.path.as_posix().lower())]
+        return or_(false(), *(_in_root(root) for root in named))
+
+    def _region(self, value: Region) -> _SQL:
+        if self._contents_in is None:
+            raise QueryError("region: cannot be searched here; it is a part of a library's map")
+        return is_one_of(File.content_hash, self._contents_in(value))
+
+    def _status(self, value: str) -> _SQL:
+        wanted = value == "online"
+        return or_(false(), *(_in_root(root) for root in self._roots if self._is_online(root) == wanted))
+
+
+def _in_root(root: RootRecord) -> _SQL:
+    return File.root_id == root.id
+
+
+def _is_inside(root: RootRecord, wanted: str) -> bool:
+    """Whether all of a root lies in the folder."""
+    path = root.path.as_posix().lower()
+    if "/" not in wanted:
+        return wanted in PurePath(path).parts
+    return path == wanted or path.startswith(f"{wanted}/")
+
+
+def _rest(wanted: str, root: RootRecord) -> str | None:
+    """The rest of a full path inside a root; ``None`` if it is not inside."""
+    path = root.path.as_posix().lower()
+    return wanted[len(path) + 1 :] if wanted.startswith(f"{path}/") else None
+
+
+def _like(text: str) -> str:
+    """A text as part of a LIKE pattern with ``\\`` as its escape."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _compare(column: ColumnElement[Any], operator: str, value: Any) -> _SQL:
+    # as a float: some databases would round it, or refuse it, to make it of the column's type
+    number: ColumnElement[float] = literal(float(value), Double())
+    compared: dict[str, Callable[[], _SQL]] = {
+        "=": lambda: column == number,
+        "<": lambda: column < number,
+        "<=": lambda: column <= number,
+        ">": lambda: column > number,
+        ">=": lambda: column >= number,
+    }
+    return compared[operator]()
+
+
+def _contains(column: ColumnElement[Any], value: str) -> _SQL:
+    return lower(column).like(f"%{_like(value.lower())}%", escape="\\")
+
+
+def _path(pattern: str) -> _SQL:
+    like = _like(pattern.lower()).replace("*", "%").replace("?", "_")
+    return lower(File.relative_path).like(like, escape="\\")
+
+
+def _extension(value: str) -> _SQL:
+    ends = [
+        lower(File.relative_path).like(f"%.{_like(extension)}", escape="\\")
+        for extension in same_extensions(value.lower())
+    ]
+    return or_(*ends)
+
+
+def _keyword(value: str) -> _SQL:
+    return (
+        select(ImageKeyword.position)
+        .where(ImageKeyword.content_hash == File.content_hash, lower(ImageKeyword.keyword) == value.lower())
+        .correlate(File)  # not the keywords, where those are counted of the files that pass
+        .exists()
+    )
+
+
+def _taken(dates: DateRange) -> _SQL:
+    bounds: list[_SQL] = []
+    if dates.start is not None:
+        bounds.append(Image.taken_at >= dates.start)
+    if dates.end is not None:
+        bounds.append(Image.taken_at < dates.end)
+    return and_(*bounds)
+
+
+def _near(circle: Near) -> _SQL:
+    """Within a circle: first a box, which is cheap, then the great-circle distance.
+
+    Source: Sinnott 1984, Virtues of the Haversine (Sky and Telescope 68, 159).
+    """
+    margin = math.degrees(circle.radius_m / EARTH_RADIUS_M)
+    box = Image.latitude.between(circle.latitude - margin, circle.latitude + margin)
+    half_lat = func.radians(Image.latitude - circle.latitude) / 2
+    half_lon = func.radians(Image.longitude - circle.longitude) / 2
+    chord = _square(func.sin(half_lat)) + math.cos(math.radians(circle.latitude)) * func.cos(
+        func.radians(Image.latitude)
+    ) * _square(func.sin(half_lon))
+    half_angle = min(circle.radius_m / (2 * EARTH_RADIUS_M), math.pi / 2)
+    return and_(box, Image.longitude.is_not(None), chord <= math.sin(half_angle) ** 2)
+
+
+def _square(value: ColumnElement[float]) -> ColumnElement[float]:
+    return value * value
+
+
+def _long_side() -> ColumnElement[int]:
+    return case((Image.width > Image.height, Image.width), else_=Image.height)
+
+
+_NUMBERS: dict[str, ColumnElement[Any]] = {
+    "rating": cast("ColumnElement[Any]", Image.rating),
+    "iso": cast("ColumnElement[Any]", Image.iso),
+    "focal": cast("ColumnElement[Any]", Image.focal_length_mm),
+    "aperture": cast("ColumnElement[Any]", Image.f_number),
+}
+_TEXTS: dict[str, ColumnElement[Any]] = {
+    "camera": cast("ColumnElement[Any]", Image.camera),
+    "lens": cast("ColumnElement[Any]", Image.lens),
+    "title": cast("ColumnElement[Any]", Image.title),
+    "caption": cast("ColumnElement[Any]", Image.caption),
+}
+_SIZES: dict[str, Callable[[], ColumnElement[Any]]] = {
+    "MP": lambda: sql_cast(Image.width, Double()) * Image.height / 1e6,
+    "px": _long_side,
+    "B": lambda: cast("ColumnElement[Any]", File.size),
+}
+_ORIENTATIONS: dict[str, _SQL] = {
+    "portrait": Image.height > Image.width,
+    "landscape": Image.width > Image.height,
+    "square": Image.width == Image.height,
+    "panorama": or_(Image.width > 2 * Image.height, Image.height > 2 * Image.width),
+}

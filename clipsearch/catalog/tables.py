@@ -1,0 +1,326 @@
+"""The catalog's tables. Every change here needs a migration in `migrations/versions`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from clipsearch.catalog.path_text import path_to_text, text_to_path
+
+HASH_LENGTH = 32
+"""Hex digits of a content hash (XXH3, 128 bits)."""
+
+_RowId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite gives row ids to INTEGER keys only
+
+
+class PathText(TypeDecorator[str]):
+    """A path as text, also where its name is not UTF-8; see `clipsearch.catalog.path_text`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """From Python to the database."""
+        return value if value is None else path_to_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """From the database to Python."""
+        return value if value is None else text_to_path(value)
+
+
+class Base(DeclarativeBase):
+    """Base of the catalog's tables; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Model(Base):
+    """A model that has filled, or is filling, an embedding space of this library."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("spec", "fingerprint"),)
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    spec: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    dim: Mapped[int] = mapped_column(Integer)
+    precision: Mapped[str] = mapped_column(String(64))
+    parity_cosine: Mapped[float | None] = mapped_column(Float)
+    """See `clipsearch.models.parity.Parity`; with `parity_overlap`, both ``None`` where nothing was rounded."""
+    parity_overlap: Mapped[float | None] = mapped_column(Float)
+    added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class CatalogState(Base):
+    """The one row that says where the catalog stands."""
+
+    __tablename__ = "catalog_state"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    revision: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Rises by one with each commit that changes which embeddings have files."""
+    active_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    library_id: Mapped[str] = mapped_column(String(32), server_default="")
+    """Hex digits, drawn when the catalog was made: what tells it from another one in the same place."""
+
+
+class Root(Base):
+    """A folder that was given to be indexed."""
+
+    __tablename__ = "roots"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    path: Mapped[str] = mapped_column(PathText, unique=True)
+    volume_id: Mapped[str | None] = mapped_column(Text)
+    """Identity of the file system it is on; ``None`` where the system does not tell."""
+    volume_path: Mapped[str | None] = mapped_column(PathText)
+    """Where it is on that file system: from the mount point, parts joined by ``/``; with `volume_id` only."""
+    added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Image(Base):
+    """What is known of a content, however many files hold it."""
+
+    __tablename__ = "images"
+
+    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    format: Mapped[str] = mapped_column(String(16))
+    metadata_version: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Which `METADATA_VERSION` read what follows; contents of an older one are read again when next indexed."""
+    taken_at: Mapped[datetime | None] = mapped_column(DateTime)
+    """On the camera's clock, without a zone."""
+    taken_offset_min: Mapped[int | None] = mapped_column(Integer)
+    camera: Mapped[str | None] = mapped_column(Text)
+    lens: Mapped[str | None] = mapped_column(Text)
+    focal_length_mm: Mapped[float | None] = mapped_column(Float)
+    focal_length_35mm: Mapped[float | None] = mapped_column(Float)
+    f_number: Mapped[float | None] = mapped_column(Float)
+    exposure_s: Mapped[float | None] = mapped_column(Float)
+    iso: Mapped[int | None] = mapped_column(Integer)
+    latitude: Mapped[float | None] = mapped_column(Float)
+    longitude: Mapped[float | None] = mapped_column(Float)
+    altitude_m: Mapped[float | None] = mapped_column(Float)
+    orientation: Mapped[int | None] = mapped_column(Integer)
+    title: Mapped[str | None] = mapped_column(Text)
+    caption: Mapped[str | None] = mapped_column(Text)
+    rating: Mapped[int | None] = mapped_column(Integer)
+    fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """What `clipsearch.media.perceptual_hash` sees of it, to know it again re-encoded, resized, cropped or turned."""
+
+
+class ImageKeyword(Base):
+    """A keyword that somebody wrote into a picture."""
+
+    __tablename__ = "image_keywords"
+
+    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    keyword: Mapped[str] = mapped_column(Text, index=True)
+
+
+class File(Base):
+    """A file that holds a picture, as it was when last seen."""
+
+    __tablename__ = "files"
+    __table_args__ = (UniqueConstraint("root_id", "relative_path"),)
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    root_id: Mapped[int] = mapped_column(ForeignKey("roots.id"))
+    relative_path: Mapped[str] = mapped_column(PathText)
+    """From the root, parts joined by ``/`` on every system."""
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), index=True)
+
+
+class Embedding(Base):
+    """A content's place in a model's space; its id is its id in the vector index, and is never reused."""
+
+    __tablename__ = "embeddings"
+    __table_args__ = (UniqueConstraint("content_hash", "model_id", "part"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"))
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), index=True)
+    part: Mapped[int] = mapped_column(Integer, server_default="0")
+    """0 for the whole picture; of a long one, 1 and up for each of `clipsearch.media.tiling.parts_of`."""
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    """float16 [dim], little-endian, unit length."""
+    from_preview: Mapped[bool] = mapped_column(Boolean(create_constraint=False), server_default=false())
+    """Made from the thumbnail while the file's drive was not there; made again when it is."""
+
+
+class Failure(Base):
+    """A file that could not be read, as it was then; it is left alone until it changes."""
+
+    __tablename__ = "failures"
+    __table_args__ = (UniqueConstraint("root_id", "relative_path"),)
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    root_id: Mapped[int] = mapped_column(ForeignKey("roots.id"))
+    relative_path: Mapped[str] = mapped_column(PathText)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    failed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Job(Base):
+    """A long piece of work, so that the next run can tell that it was interrupted."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """``index`` or ``migrate``."""
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    done: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Files committed so far."""
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Until when its runner, who keeps putting it off, counts as alive; ``None`` where it dies with its lock."""
+
+
+class Lease(Base):
+    """A file that a job is at work on, where several may be: another takes it over when that job has expired."""
+
+    __tablename__ = "leases"
+
+    root_id: Mapped[int] = mapped_column(ForeignKey("roots.id", ondelete="CASCADE"), primary_key=True)
+    relative_path: Mapped[str] = mapped_column(PathText, primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+
+
+class SavedSearch(Base):
+    """A search kept by name."""
+
+    __tablename__ = "saved_searches"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    line: Mapped[str] = mapped_column(Text)
+    """The query's canonical line."""
+    seen_embedding_id: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The newest embedding, of whatever model, when its new results were last looked at; 0 if there was none."""
+    saved_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Concept(Base):
+    """Something that a person taught the library by examples, and named."""
+
+    __tablename__ = "concepts"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    text: Mapped[str | None] = mapped_column(Text)
+    """What it is in words."""
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    """Rises by one with each change of its examples."""
+    added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class ConceptExample(Base):
+    """A content that shows a concept, or that does not; in the library or not."""
+
+    __tablename__ = "concept_examples"
+
+    concept_id: Mapped[int] = mapped_column(ForeignKey("concepts.id", ondelete="CASCADE"), primary_key=True)
+    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    positive: Mapped[bool] = mapped_column(Boolean(create_constraint=False))
+    path: Mapped[str | None] = mapped_column(PathText)
+    """Where a picture outside of the library was; with `preview`."""
+    preview: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """A JPEG of it, for when another model has to embed it and the file is gone."""
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"))
+    """Whose embedding `vector` is."""
+    vector: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """float16 [dim], little-endian, unit length."""
+
+
+class ConceptFit(Base):
+    """What was fitted to a concept's examples in a model's space; see `clipsearch.labeling.concepts.fitting`."""
+
+    __tablename__ = "concept_fits"
+
+    concept_id: Mapped[int] = mapped_column(ForeignKey("concepts.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    direction: Mapped[bytes] = mapped_column(LargeBinary)
+    """float32 [dim], little-endian, unit length."""
+    scale: Mapped[float] = mapped_column(Float)
+    intercept: Mapped[float] = mapped_column(Float)
+    text_share: Mapped[float] = mapped_column(Float)
+    regularisation: Mapped[float] = mapped_column(Float)
+    positives: Mapped[int] = mapped_column(Integer)
+    negatives: Mapped[int] = mapped_column(Integer)
+    drawn: Mapped[int] = mapped_column(Integer)
+    fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class ImageTag(Base):
+    """A tag that a model gave a content."""
+
+    __tablename__ = "image_tags"
+
+    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    tag: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+    score: Mapped[float] = mapped_column(Float)
+    """The probability that it fits, 0–1 (`clipsearch.labeling.tagging`)."""
+
+
+class TagDecision(Base):
+    """What a person has said of a tag on a content: it wins over every model, and names no row that could go."""
+
+    __tablename__ = "tag_decisions"
+
+    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    tag: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+    present: Mapped[bool] = mapped_column(Boolean(create_constraint=False))
+    """Whether it fits; if not, no model gives it again."""
+    decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class TagState(Base):
+    """How far a model's tags have come; without a row the model gives none."""
+
+    __tablename__ = "tag_states"
+
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    vocabulary: Mapped[str | None] = mapped_column(Text)
+    """The text of a person's own vocabulary; ``None`` for the one that is shipped."""
+    digest: Mapped[str] = mapped_column(String(64))
+    """Of the words, the method and what was fitted: with another, everything is tagged anew."""
+    embedding_id: Mapped[int] = mapped_column(BigInteger)
+    """The newest embedding that was looked at."""
+    pictures: Mapped[int] = mapped_column(BigInteger)
+    """How many the library had when all of it was tagged."""

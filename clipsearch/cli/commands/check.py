@@ -1,0 +1,99 @@
+"""``clipsearch check``: verify the library, and mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipsearch.cli.errors import EXIT_ERROR
+from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.output import write_json
+from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.text import display_text, format_count
+
+if TYPE_CHECKING:
+    from clipsearch.maintenance.check import CheckReport, Finding
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Mend what can be mended, then check again.")
+@click.option("--full", is_flag=True, help="Look into every embedding and preview, not into a thousand of each.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@common_options
+@click.pass_context
+def check(context: click.Context, *, repair: bool, full: bool, as_json: bool) -> None:
+    """Verify catalog, vector cache and previews against each other.
+
+    The exit status is 0 if nothing is wrong or all of it was mended, and 1 if something is left. Lines marked
+    "note" tell what is worth knowing and nothing that is wrong. Pictures themselves are not read, except to make
+    missing previews again.
+
+    \b
+    Examples:
+      clipsearch check
+      clipsearch check --full
+      clipsearch check --repair
+    """
+    from clipsearch.library import Library
+
+    with Library.open(context.ensure_object(Settings).library, notify=notify_on_stderr) as library:
+        report = library.maintenance.check(repair=repair, full=full)
+    if as_json:
+        write_json(check_to_json(report))
+    else:
+        click.echo(format_check(report, repaired=repair))
+    if not report.is_sound:
+        context.exit(EXIT_ERROR)
+
+
+def format_check(report: CheckReport, *, repaired: bool) -> str:
+    """What a checkup found, several lines for people."""
+    looked_at = [
+        f"{format_count(report.files, 'file')} ({format_count(report.images, 'distinct picture')})",
+        format_count(report.embeddings, "embedding"),
+        format_count(report.previews, "preview"),
+    ]
+    if report.stopped:
+        looked_at = ["the catalog's own file; the rest cannot be before that is mended"]
+    lines = [f"checked    {', '.join(looked_at)}"]
+    lines += [f"mended     {_describe(finding)}" for finding in report.mended]
+    for finding in sorted(report.findings, key=lambda finding: not finding.is_damage):
+        lines.append(f"{'damage' if finding.is_damage else 'note':<10} {_describe(finding)}")
+        lines.append(f"           → {display_text(finding.remedy)}")
+    return "\n".join([*lines, f"result     {_result(report, repaired=repaired)}"])
+
+
+def check_to_json(report: CheckReport) -> dict[str, Any]:
+    """What ``clipsearch check --json`` prints."""
+    return {
+        "sound": report.is_sound,
+        "files": report.files,
+        "images": report.images,
+        "embeddings": report.embeddings,
+        "previews": report.previews,
+        "sample": report.sample,
+        "stopped": report.stopped,
+        "findings": [_finding_to_json(finding) for finding in report.findings],
+        "mended": [_finding_to_json(finding) for finding in report.mended],
+    }
+
+
+def _finding_to_json(finding: Finding) -> dict[str, Any]:
+    values = asdict(finding)
+    words = f"{values.pop('noun')} {values.pop('rest')}"
+    return {"code": values.pop("code"), "what": words, **values}
+
+
+def _describe(finding: Finding) -> str:
+    example = f": {display_text(finding.example)}" if finding.example else ""
+    return f"{format_count(finding.count, finding.noun)} {display_text(finding.rest)}{example}"
+
+
+def _result(report: CheckReport, *, repaired: bool) -> str:
+    if report.is_sound:
+        return "nothing is wrong"
+    if not repaired and any(finding.is_damage and finding.repairable for finding in report.findings):
+        return "damaged; mend it with: clipsearch check --repair"
+    return "damaged; what to do is said above"

@@ -1,0 +1,116 @@
+"""``clipsearch duplicates``: pictures that the library holds more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.output import write_json, write_paths
+from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.text import display_path, display_text, format_bytes, format_count
+
+if TYPE_CHECKING:
+    from clipsearch.retrieval.duplicates import DuplicateFile, DuplicateGroup, DuplicateKind
+
+_KINDS = ("identical", "same", "near")
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(_KINDS),
+    multiple=True,
+    help="Only groups of this kind; may be given more than once. All kinds by default.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a JSON list of objects: group, kind, reason, best, others.",
+)
+@click.option(
+    "--paths", "as_paths", is_flag=True, help="Print the paths of all but the best of each group, one per line."
+)
+@click.option("-0", "--null", is_flag=True, help="Like --paths, each ended by a NUL byte, for xargs -0.")
+@common_options
+@click.pass_obj
+def duplicates(
+    settings: Settings, *, folder: Path | None, kinds: tuple[str, ...], as_json: bool, as_paths: bool, null: bool
+) -> None:
+    """Find pictures that the library holds more than once; nothing is ever deleted.
+
+    With FOLDER, only among the files in it. A group is "identical" (the same bytes), "same" (the same picture,
+    re-encoded or resized) or "near" (cropped, turned, mirrored or edited). The file marked * is the one suggested
+    to be kept: most pixels, then least compressed, then taken first, then the shortest path.
+
+    \b
+    Examples:
+      clipsearch duplicates
+      clipsearch duplicates ~/Pictures/phone --kind identical --kind same
+      clipsearch duplicates --kind identical -0 | xargs -0 ls -l
+    """
+    from clipsearch.library import Library
+
+    if as_json and (as_paths or null):
+        raise click.UsageError("--json does not go with --paths or -0")
+    with Library.open(settings.library, notify=notify_on_stderr) as library:
+        wanted = cast("tuple[DuplicateKind, ...]", kinds or _KINDS)
+        groups = library.duplicates.find(kinds=wanted, within=folder)
+    if as_json:
+        write_json([group_to_json(number, group) for number, group in enumerate(groups, start=1)])
+    elif as_paths or null:
+        write_paths([file.path for group in groups for file in group.others], end=b"\0" if null else b"\n")
+    else:
+        click.echo(format_groups(groups))
+
+
+def format_groups(groups: Sequence[DuplicateGroup]) -> str:
+    """The groups with the best file of each marked, and what they add up to, for people."""
+    if not groups:
+        return "no picture is there more than once"
+    lines = [line for number, group in enumerate(groups, start=1) for line in _group_lines(number, group)]
+    others = [file for group in groups for file in group.others]
+    total = f"{format_count(len(groups), 'group')}; the files not marked * take {_total(others)}. Nothing was deleted"
+    return "\n".join([*lines, total])
+
+
+def group_to_json(number: int, group: DuplicateGroup) -> dict[str, Any]:
+    """One element of the list that ``--json`` prints; sizes in bytes, width and height in pixels."""
+    return {
+        "group": number,
+        "kind": group.kind,
+        "reason": group.reason,
+        "best": _file_to_json(group.best),
+        "others": [_file_to_json(file) for file in group.others],
+    }
+
+
+def _file_to_json(file: DuplicateFile) -> dict[str, Any]:
+    return {
+        "path": str(file.path),
+        "size": file.size,
+        "width": file.width,
+        "height": file.height,
+        "format": file.format,
+        "content_hash": file.content_hash,
+    }
+
+
+def _group_lines(number: int, group: DuplicateGroup) -> list[str]:
+    rows = [(f"{file.width}×{file.height}", format_bytes(file.size)) for file in group.files]
+    pixels_width, size_width = (max(len(row[column]) for row in rows) for column in (0, 1))
+    lines = [f"{number:,}  {group.kind}  * {display_text(group.reason)}"]
+    for file, (pixels, size) in zip(group.files, rows, strict=True):
+        mark = "*" if file is group.best else " "
+        lines.append(f"  {mark} {pixels:>{pixels_width}}  {size:>{size_width}}  {display_path(file.path)}")
+    return [*lines, ""]
+
+
+def _total(files: Sequence[DuplicateFile]) -> str:
+    return format_bytes(sum(file.size for file in files))

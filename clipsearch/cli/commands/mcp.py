@@ -1,0 +1,38 @@
+"""``clipsearch mcp``: the library for an assistant."""
+
+from __future__ import annotations
+
+import click
+
+from clipsearch.cli.options import Settings, common_options, encoder_options
+from clipsearch.cli.preload import limit_blas_threads
+from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.system.optional_packages import require_extra
+
+MODULES = ("mcp",)
+"""What it needs besides what is installed in any case."""
+
+
+@click.command()
+@encoder_options
+@common_options
+@click.pass_obj
+def mcp(settings: Settings, *, runtime: str, device: str) -> None:
+    """Offer the library to an assistant, over the Model Context Protocol.
+
+    The assistant's program starts this command, and talks with it over stdin and stdout. It can search, look at
+    previews, and ask what is known of a picture; it can change nothing, and have no other file read. docs/serve.md
+    shows how assistants are told of it.
+
+    \b
+    Examples:
+      clipsearch mcp
+      clipsearch --library /media/photos/.clipsearch mcp
+    """
+    require_extra("scale", *MODULES, what="clipsearch mcp")
+    limit_blas_threads()
+    from clipsearch.library import Library
+    from clipsearch.server.mcp import build_server
+
+    with Library.open(settings.library, runtime=runtime, device=device, notify=notify_on_stderr) as library:
+        build_server(library).run("stdio")

@@ -1,0 +1,237 @@
+"""``clipsearch models``: the models with a short name, and compiling a model for the CPU."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clipsearch.cli.options import debug_option
+from clipsearch.cli.output import write_json
+from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.text import display_text, format_bytes
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from clipsearch.models.manifest import Candidate, ModelManifest
+    from clipsearch.models.presets import Preset
+
+_HEADINGS = ("Name", "Model", "Download", "Parameters", "Dim", "Licence", "Languages", "Here")
+
+_FEWEST_PICTURES, _MOST_PICTURES = 20, 128
+"""To choose the precision by: among fewer, ten nearest ones say nothing; more take longer and change nothing."""
+
+_PICTURE_SIDE = 512
+"""At which JPEGs are decoded for that, in pixels; more than any usual model's input."""
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@debug_option
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the models, and compile them for fast use on CPUs.
+
+    Without a subcommand, lists the models that have a short name: size of the download, number of
+    parameters, dimension of the embeddings, licence, languages, and whether they are on this machine. Any
+    other open_clip model works as well: ARCHITECTURE/WEIGHTS, hf-hub:ORGANISATION/NAME or local-dir:PATH.
+
+    \b
+    Examples:
+      clipsearch models
+      clipsearch models compile base
+      clipsearch models compile local-dir:checkpoints/mine
+    """
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise click.UsageError("--json belongs after the subcommand", context)
+        return
+    from clipsearch.models.presets import PRESETS
+
+    rows = [_preset_to_json(preset) for preset in PRESETS.values()]
+    if as_json:
+        write_json(rows)
+    elif sys.stdout.isatty():
+        _write_table(rows)
+    else:
+        _write_aligned(rows)
+
+
+@models.command("compile")
+@click.argument("spec")
+@click.option("--force", is_flag=True, help="Compile again even if it was done before.")
+@click.option(
+    "--images",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Choose the precision by pictures of this folder, instead of generated ones; compiles again.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@debug_option
+def compile_model(spec: str, force: bool, folder: Path | None, as_json: bool) -> None:
+    """Compile a model to ONNX, so that it runs on CPUs without torch.
+
+    SPEC is a name from `clipsearch models`, ARCHITECTURE/WEIGHTS, hf-hub:ORGANISATION/NAME or
+    local-dir:PATH. What was compiled is compared with the original on pictures and texts, and not kept
+    unless every cosine is at least 0.999 and every text gives the same tokens.
+
+    Then forms with 8-bit arithmetic are made of both towers, and the fastest on this machine is kept
+    among those whose embeddings stay close: a mean cosine of at least 0.99, and on average at least nine
+    of the ten nearest pictures of a text the same. The table shows what was tried.
+
+    \b
+    Examples:
+      clipsearch models compile base
+      clipsearch models compile base --images ~/Pictures
+      clipsearch models compile --force local-dir:checkpoints/mine
+    """
+    from clipsearch.models.loading import compile_spec
+    from clipsearch.models.manifest import read_manifest
+
+    images = _pictures(folder) if folder is not None else []
+    directory = compile_spec(spec, force=force or bool(images), images=images, notify=notify_on_stderr)
+    manifest = read_manifest(directory)
+    size = sum(path.stat().st_size for path in directory.iterdir())
+    if as_json:
+        write_json(_compiled_to_json(manifest, directory, size))
+    else:
+        click.echo(format_compiled(manifest, directory, size))
+
+
+def _pictures(folder: Path) -> list[Image.Image]:
+    """Up to `_MOST_PICTURES` pictures from all over a folder; those that cannot be read are passed over.
+
+    Raises:
+        ConfigError: fewer than `_FEWEST_PICTURES` can be read.
+    """
+    from clipsearch.errors import ConfigError, ImageReadError
+    from clipsearch.media.decoding import IMAGE_SUFFIXES, load_image
+
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    images: list[Image.Image] = []
+    for path in files[:: max(1, len(files) // _MOST_PICTURES)]:
+        try:
+            images.append(load_image(path, min_side=_PICTURE_SIDE).image)
+        except ImageReadError as error:
+            notify_on_stderr(f"skipping {display_text(str(error))}")
+        if len(images) == _MOST_PICTURES:
+            break
+    if len(images) < _FEWEST_PICTURES:
+        raise ConfigError(
+            f"{folder} has {len(images)} pictures that can be read; at least {_FEWEST_PICTURES} are needed to compare"
+        )
+    return images
+
+
+def format_compiled(manifest: ModelManifest, directory: Path, size: int) -> str:
+    """What was compiled, several lines for people."""
+    parity = ", ".join(f"{tower} {cosine:.6f}" for tower, cosine in sorted(manifest.parity.items()))
+    pairs = [
+        ("model", display_text(manifest.name)),
+        ("weights", manifest.fingerprint),
+        ("dimension", str(manifest.dim)),
+        ("parity", f"{parity} (lowest cosine against open_clip)" if parity else "an original, not an export"),
+        ("precision", ", ".join(f"{tower} {kind}" for tower, kind in sorted(manifest.precision.items()))),
+    ]
+    if manifest.rounding is not None:
+        rounding = f"cosine {manifest.rounding.cosine:.4f}, first ten {manifest.rounding.overlap:.1%} the same"
+        pairs.append(("rounding", f"{rounding} (on {manifest.compared_on})"))
+    pairs += [("size", format_bytes(size)), ("location", display_text(str(directory)))]
+    lines = [f"{name:<10} {value}" for name, value in pairs]
+    return "\n".join([*lines, *_candidates_table(manifest.candidates)])
+
+
+def _candidates_table(candidates: Sequence[Candidate]) -> list[str]:
+    """What was tried, a line each; nothing for a model that came compiled."""
+    if not candidates:
+        return []
+    rows = [
+        (
+            found.tower,
+            found.precision,
+            f"{found.speed:.1f}/s",
+            f"{found.load_ms:.0f} ms",
+            format_bytes(found.bytes),
+            f"{found.cosine:.4f}",
+            f"{found.overlap:.1%}",
+            "kept" if found.kept else "",
+        )
+        for found in candidates
+    ]
+    return ["", *_aligned([("Tower", "Precision", "Speed", "Opening", "Size", "Cosine", "First ten", ""), *rows])]
+
+
+def _compiled_to_json(manifest: ModelManifest, directory: Path, size: int) -> dict[str, Any]:
+    return {
+        "model": manifest.name,
+        "fingerprint": manifest.fingerprint,
+        "dim": manifest.dim,
+        "parity": manifest.parity,
+        "precision": manifest.precision,
+        "rounding": asdict(manifest.rounding) if manifest.rounding is not None else None,
+        "compared_on": manifest.compared_on,
+        "candidates": [asdict(found) for found in manifest.candidates],
+        "bytes": size,
+        "path": str(directory),
+    }
+
+
+def _preset_to_json(preset: Preset) -> dict[str, Any]:
+    from clipsearch.models.presets import preset_cached
+
+    return {
+        "name": preset.name,
+        "model": preset.spec,
+        "download_mb": preset.download_mb,
+        "parameters_m": preset.parameters_m,
+        "dim": preset.dim,
+        "licence": preset.licence,
+        "languages": list(preset.languages),
+        "cached": preset_cached(preset),
+        "description": preset.description,
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["name"],
+        row["model"],
+        f"{row['download_mb']:,} MB" if row["download_mb"] else "none",
+        f"{row['parameters_m']:.0f} M",
+        str(row["dim"]),
+        row["licence"],
+        "many" if row["languages"] == ["*"] else ", ".join(row["languages"]),
+        "yes" if row["cached"] else "no",
+    )
+
+
+def _write_table(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in ("Download", "Parameters", "Dim") else "left")
+    for row in rows:
+        table.add_row(*_cells(row))
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table)
+    for row in rows:
+        console.print(f"{row['name']}: {row['description']}")
+
+
+def _write_aligned(rows: list[dict[str, Any]]) -> None:
+    for line in _aligned([_HEADINGS, *(_cells(row) for row in rows)]):
+        click.echo(line)
+
+
+def _aligned(lines: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -1,0 +1,129 @@
+"""``clipsearch saved``: the searches that are kept by name."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
+from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_json, write_results
+from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.suggestions import suggest_saved
+from clipsearch.text import display_text, format_count
+
+if TYPE_CHECKING:
+    from clipsearch.catalog.saved_searches import SavedSearchRecord
+    from clipsearch.retrieval.results import SearchOptions, SearchResult
+    from clipsearch.retrieval.saved_searches import NewMatches
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=suggest_saved)
+@click.option(
+    "--new", "only_new", is_flag=True, help="Only what was not there when NAME was last looked at with --new."
+)
+@click.option("--remove", is_flag=True, help="Forget the search NAME.")
+@results_options
+@encoder_options
+@common_options
+@click.pass_context
+def saved(
+    context: click.Context,
+    *,
+    name: str | None,
+    only_new: bool,
+    remove: bool,
+    options: SearchOptions,
+    form: ResultsFormat,
+    runtime: str,
+    device: str,
+) -> None:
+    """List the saved searches, run one, or see what is new in it.
+
+    Without NAME, they are listed; with --json as a list of objects: name, query, saved_at. With NAME, that search is
+    run; all that ``clipsearch search`` takes goes with it. With --new, the new ones among the 20 best (or as many as
+    -k says; of a search with filters only, among all) are shown once. The exit status is 3 when there is nothing.
+
+    \b
+    Examples:
+      clipsearch saved
+      clipsearch saved beach -k 30
+      clipsearch saved beach --new --open
+      clipsearch saved beach --remove
+    """
+    from clipsearch.library import Library
+    from clipsearch.retrieval.saved_searches import NEW_AMONG
+
+    _check(context, name, only_new=only_new, remove=remove, form=form)
+    with Library.open(
+        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
+    ) as library:
+        if name is None:
+            _write_list(library.saved.all(), as_json=form.as_json)
+            return
+        if remove:
+            record = library.saved.remove(name)
+            click.echo(f"forgot {display_text(record.name)}: {display_text(record.line)}")
+            return
+        record = library.saved.get(name)
+        if only_new:
+            k = k_asked_for(options) or NEW_AMONG  # as many as the report after indexing is about
+            results = library.saved.new_results(name, replace(options, k=k))
+        else:
+            results = library.search(record.line, options)
+    _write(results, record, wanted=None if only_new else k_asked_for(options), form=form, only_new=only_new)
+    if not results:
+        context.exit(NOTHING_FOUND)
+
+
+def format_new_match(match: NewMatches) -> str:
+    """A line for people, after indexing: how many new pictures a saved search finds, and how to see them."""
+    quoted = shlex.quote(match.name) if os.name == "posix" else f'"{match.name}"'
+    found = format_count(match.count, "new picture")
+    return f"new        {found} for {display_text(match.name)} (see: clipsearch saved {display_text(quoted)} --new)"
+
+
+def _check(context: click.Context, name: str | None, *, only_new: bool, remove: bool, form: ResultsFormat) -> None:
+    if name is None and (only_new or remove):
+        raise click.UsageError(f"{'--new' if only_new else '--remove'} needs the NAME of a saved search", context)
+    if name is None and form != ResultsFormat(as_json=form.as_json, preview=form.preview):
+        raise click.UsageError("the list of saved searches is text or --json; other forms need a NAME", context)
+    if only_new and remove:
+        raise click.UsageError("--new does not go with --remove", context)
+
+
+def _write(
+    results: Sequence[SearchResult],
+    record: SavedSearchRecord,
+    *,
+    wanted: int | None,
+    form: ResultsFormat,
+    only_new: bool,
+) -> None:
+    title = f"{record.name}: {record.line}"
+    if only_new:
+        nothing = f"nothing new: no picture that {record.name} finds has come since it was last looked at"
+        write_results(results, wanted=wanted, form=form, title=title, nothing=display_text(nothing))
+    else:
+        write_results(results, wanted=wanted, form=form, title=title)
+
+
+def _write_list(records: Sequence[SavedSearchRecord], *, as_json: bool) -> None:
+    if as_json:
+        write_json(
+            [
+                {"name": record.name, "query": record.line, "saved_at": record.saved_at.isoformat(timespec="seconds")}
+                for record in records
+            ]
+        )
+    elif not records:
+        click.echo("no search is saved yet; save one with: clipsearch save NAME QUERY")
+    else:
+        width = max(len(display_text(record.name)) for record in records)
+        for record in records:
+            click.echo(f"{display_text(record.name):<{width}}  {display_text(record.line)}")

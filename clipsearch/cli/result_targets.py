@@ -1,0 +1,83 @@
+"""Where results go besides stdout: a contact sheet, copies, links, and the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clipsearch.errors import ClipSearchError, ConfigError
+from clipsearch.text import display_path, format_count
+
+if TYPE_CHECKING:
+    from clipsearch.cli.output import ResultsFormat
+    from clipsearch.library import SearchResult
+
+
+def check_targets(form: ResultsFormat) -> None:
+    """Refuse what could not be written anyway, before any time is spent on searching.
+
+    Raises:
+        ConfigError: the contact sheet would replace something else, or a file is in the way of a folder.
+    """
+    if form.html is not None:
+        from clipsearch.cli.contact_sheet import check_replaceable
+
+        check_replaceable(form.html)
+    for folder in (form.copy_to, form.link_to):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise ConfigError(f"{folder} is not a folder; name another one")
+
+
+def deliver(results: Sequence[SearchResult], form: ResultsFormat, *, title: str) -> None:
+    """Write the contact sheet, copy, link and open, as far as these are wanted; each is told on stderr.
+
+    Raises:
+        ClipSearchError: one of them failed, after the others were done.
+    """
+    if form.html is not None:
+        from clipsearch.cli.contact_sheet import write_contact_sheet
+
+        write_contact_sheet(form.html, results, title=title)
+        click.echo(f"wrote {display_path(form.html)}", err=True)
+    failed = sum(_collect(results, folder, link=link) for folder, link in _folders(form))
+    if form.open_best:
+        _open(results, form.html)
+    if failed:
+        raise ClipSearchError(f"{format_count(failed, 'picture')} could not be copied or linked; see above")
+
+
+def _folders(form: ResultsFormat) -> list[tuple[Path, bool]]:
+    wanted = ((form.copy_to, False), (form.link_to, True))
+    return [(folder, link) for folder, link in wanted if folder is not None]
+
+
+def _collect(results: Sequence[SearchResult], folder: Path, *, link: bool) -> int:
+    """Copy or link the results into a folder; returns how many could not be."""
+    from clipsearch.cli.copy_results import collect
+    from clipsearch.cli.progress import notify_on_stderr
+
+    report = collect(results, folder, link=link, notify=notify_on_stderr)
+    said = [f"{'linked' if link else 'copied'} {format_count(report.done, 'picture')} to {display_path(folder)}"]
+    said += [f"{report.there:,} already there"] if report.there else []
+    said += [f"{report.offline:,} offline"] if report.offline else []
+    said += [f"{report.failed:,} failed"] if report.failed else []
+    click.echo(", ".join(said), err=True)
+    return report.failed
+
+
+def _open(results: Sequence[SearchResult], sheet: Path | None) -> None:
+    """Open the contact sheet or the best result with the system's program for it."""
+    if sheet is not None:
+        path = sheet.absolute()
+    elif not results:
+        return
+    else:
+        best = min(results, key=lambda result: result.rank)  # whatever the order they are shown in
+        if not best.online:
+            raise ConfigError(f"{best.path} cannot be opened: its drive is not there")
+        path = best.path
+    if click.launch(str(path)) != 0:
+        raise ConfigError(f"there is no program to open {path} with")

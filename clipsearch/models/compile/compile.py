@@ -1,0 +1,298 @@
+"""Compile an open_clip model: both towers to ONNX, the tokenizer to `tokenizer.json`, checked and cached.
+
+The result is a directory as `clipsearch.models.manifest` describes it. It is written beside its place
+and moved there whole, only if its embeddings are those of the source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipsearch.errors import ModelError
+from clipsearch.models.compile.check_set import check_images, check_texts
+from clipsearch.models.compile.precision import FP32, choose_forms, make_forms
+from clipsearch.models.compile.publish import publish, put_graph
+from clipsearch.models.compile.quantization import is_convolutional
+from clipsearch.models.encoder import FloatMatrix
+from clipsearch.models.manifest import CHECK_SET, IMAGES_PER_RUN, ModelManifest, TextSpec, file_digests
+from clipsearch.models.onnx.encoder import CompiledEncoder
+from clipsearch.models.onnx.sessions import save_optimised
+from clipsearch.models.presets import preset_of
+from clipsearch.models.specs import EXPORT_VERSION, ModelSpec, compiled_dir, is_compiled, parse_spec
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+    from clipsearch.models.torch.encoder import OpenClipEncoder
+
+MIN_PARITY = 0.999
+"""Lowest cosine between an exported model's embedding and its source's on the check set."""
+
+_IMAGES_PER_RUN_OF_TRANSFORMERS = 2
+"""What one picture is between two layers is several hundred kilobytes, and more than two are not in a core's own cache
+any more: a ViT-B/32 in int8 embeds a tenth more of them than with 8. Networks of convolutions gain from 8."""
+
+_OPSET = 23
+"""The first with an operator for attention."""
+
+_SINGLE_FILE_BYTES = 1_900_000_000
+"""Weights beyond which a tower gets a file of its own for them; an ONNX file ends at 2 GB."""
+
+
+@dataclass(frozen=True)
+class _Tower:
+    """What the ONNX exporter needs of one tower."""
+
+    file: str
+    module: torch.nn.Module
+    example: torch.Tensor  # batch of two
+    input_name: str
+    output_name: str
+
+
+def export_model(
+    spec: str | ModelSpec,
+    *,
+    cache: Path | None = None,
+    force: bool = False,
+    images: Sequence[Image.Image] = (),
+    notify: Callable[[str], None] | None = None,
+) -> Path:
+    """Compile a model into the cache, unless it is there already.
+
+    Args:
+        spec: ``architecture/pretrained``, ``hf-hub:org/name`` or ``local-dir:PATH``.
+        cache: instead of `clipsearch.config.cache_dir`.
+        force: compile even if it is there.
+        images: RGB pictures to calibrate and to compare on; without any, those of the check set.
+        notify: takes lines about what takes time.
+
+    Returns:
+        The compiled model's directory.
+
+    Raises:
+        ModelError: the model cannot be loaded or exported, or the export's embeddings differ (lowest cosine
+            below `MIN_PARITY`); nothing is kept then. `refusal` tells the latter two afterwards.
+    """
+    parsed = parse_spec(spec) if isinstance(spec, str) else spec
+    notify = notify or (lambda line: None)
+    target = compiled_dir(parsed, cache=cache)
+    with _writable(target), _exclusive(target, notify):
+        if is_compiled(target) and not force:
+            return target
+        from clipsearch.models.torch.encoder import OpenClipEncoder
+
+        encoder = OpenClipEncoder(parsed, device="cpu", notify=notify)
+        notify(f"compiling {parsed.text} for the CPU, once; this takes a minute or two…")
+        _refusal_file(target).unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".compiling-", dir=target.parent) as scratch:
+            made = Path(scratch) / "model"
+            made.mkdir()
+            try:
+                _write_model(encoder, made, images)
+            except ModelError as error:
+                _refusal_file(target).write_text(str(error), encoding="utf-8")
+                raise
+            publish(made, target)
+    return target
+
+
+def refusal(spec: ModelSpec, *, cache: Path | None = None) -> str | None:
+    """Why this model's last export was not kept, or ``None``."""
+    try:
+        return _refusal_file(compiled_dir(spec, cache=cache)).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def _write_model(encoder: OpenClipEncoder, directory: Path, images: Sequence[Image.Image]) -> None:
+    from clipsearch.models.compile.tokenizer import export_tokenizer
+
+    exported = export_tokenizer(encoder.tokenizer)
+    exported.tokenizer.save(str(directory / "tokenizer.json"))
+    with tempfile.TemporaryDirectory(prefix=".forms-", dir=directory.parent) as scratch:
+        raw = Path(scratch) / "raw"
+        raw.mkdir()
+        for tower in _towers(encoder):
+            _export_tower(tower, raw, encoder.spec)
+            save_optimised(raw / tower.file, directory / tower.file)
+        manifest = _manifest(encoder, exported.text, directory)
+        manifest.write(directory)
+        manifest.parity.update(_parity(encoder, CompiledEncoder(directory)))
+        pixels = np.stack([encoder.transform(image) for image in images or check_images()])
+        choice = choose_forms(directory, make_forms(raw, directory, Path(scratch), pixels), pixels)
+        for tower_name, form in choice.forms.items():
+            put_graph(form.path, directory / f"{tower_name}.onnx")
+    replace(
+        manifest,
+        precision={tower_name: form.precision for tower_name, form in choice.forms.items()},
+        files=file_digests(directory),
+        rounding=choice.parity,
+        compared_on=f"{len(pixels)} pictures of the {'user' if images else CHECK_SET}",
+        candidates=choice.candidates,
+        images_per_run=_images_per_run(directory / "image.onnx"),
+    ).write(directory)
+
+
+def _images_per_run(graph: Path) -> int:
+    return IMAGES_PER_RUN if is_convolutional(graph) else _IMAGES_PER_RUN_OF_TRANSFORMERS
+
+
+def _manifest(encoder: OpenClipEncoder, text: TextSpec, directory: Path) -> ModelManifest:
+    """What is known before anything was rounded."""
+    preset = preset_of(encoder.spec)
+    return ModelManifest(
+        name=encoder.spec,
+        version=f"{encoder.fingerprint} export {EXPORT_VERSION}",
+        dim=encoder.dim,
+        image=encoder.image_spec,
+        text=text,
+        precision={"image": FP32, "text": FP32},
+        logit_scale=encoder.logit_scale,
+        licence=preset.licence if preset else "that of the source",
+        languages=preset.languages if preset else (),
+        source=f"open_clip {encoder.spec}",
+        weights_fingerprint=encoder.fingerprint,
+        files=file_digests(directory),
+    )
+
+
+def _towers(encoder: OpenClipEncoder) -> list[_Tower]:
+    import torch
+
+    height, width = encoder.image_spec.size
+    pixels = torch.zeros((2, height, width, 3), dtype=torch.uint8)
+    tokens = encoder.tokenizer(["a photo of a cat", "two dogs"])
+    return [
+        _Tower("image.onnx", encoder.image_tower, pixels, "pixels", "image_embeddings"),
+        _Tower("text.onnx", encoder.text_tower, tokens, "input_ids", "text_embeddings"),
+    ]
+
+
+def _export_tower(tower: _Tower, directory: Path, spec: str) -> None:
+    import torch
+
+    from clipsearch.models.compile.layers import exported_layers
+
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in _own_weights(tower))
+    try:
+        with _exporter_settings(), exported_layers(tower.module):
+            torch.onnx.export(
+                tower.module,
+                (tower.example,),
+                directory / tower.file,
+                input_names=[tower.input_name],
+                output_names=[tower.output_name],
+                dynamic_shapes={tower.input_name: {0: torch.export.Dim("batch")}},
+                external_data=weights > _SINGLE_FILE_BYTES,
+                dynamo=True,
+                opset_version=_OPSET,
+                verbose=False,
+            )
+    except OSError:
+        raise
+    except Exception as error:  # the exporter has no common base for its errors
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"{tower.file} of {spec} cannot be exported: {first_line}") from error
+
+
+def _own_weights(tower: _Tower) -> Iterator[torch.Tensor]:
+    """The tensors that this tower's file will hold: `model` has both towers."""
+    visual = {id(tensor) for tensor in tower.module.model.visual.parameters()}  # type: ignore[union-attr]
+    is_image = tower.file == "image.onnx"
+    return (tensor for tensor in tower.module.parameters() if (id(tensor) in visual) == is_image)
+
+
+@contextlib.contextmanager
+def _exporter_settings() -> Iterator[None]:
+    """What exporting needs: unfused attention, and the exporter's own warnings and log kept from the user."""
+    import logging
+
+    import torch
+
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    torch.backends.mha.set_fastpath_enabled(False)
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        logger.setLevel(level)
+
+
+def _parity(encoder: OpenClipEncoder, compiled: CompiledEncoder) -> dict[str, float]:
+    """The lowest cosine per tower on the check set.
+
+    Raises:
+        ModelError: it is below `MIN_PARITY`, or the tokenizers disagree.
+    """
+    texts = check_texts()
+    for text in texts:
+        if not _same_tokens(encoder, compiled, text):
+            raise ModelError(f"the compiled tokenizer of {encoder.spec} differs from open_clip's on {text[:40]!r}")
+    images = check_images()
+    cosines = {
+        "image": _lowest_cosine(encoder.encode_images(images), compiled.encode_images(images)),
+        "text": _lowest_cosine(encoder.encode_texts(texts), compiled.encode_texts(texts)),
+    }
+    for tower, cosine in cosines.items():
+        if cosine < MIN_PARITY:
+            raise ModelError(
+                f"the compiled {tower} tower of {encoder.spec} differs from open_clip's: "
+                f"lowest cosine {cosine:.6f}, wanted {MIN_PARITY}; it was not kept"
+            )
+    return cosines
+
+
+def _same_tokens(encoder: OpenClipEncoder, compiled: CompiledEncoder, text: str) -> bool:
+    separator = encoder.text_tower.separator_id
+    ids = compiled.tokenize(text)
+    return encoder.tokenize(text) == [0 if token == separator else token for token in ids]
+
+
+def _lowest_cosine(first: FloatMatrix, second: FloatMatrix) -> float:
+    return float(np.sum(first * second, axis=1, dtype=np.float64).min())
+
+
+@contextlib.contextmanager
+def _writable(target: Path) -> Iterator[None]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError(f"the compiled model cannot be written to {target.parent}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _exclusive(target: Path, notify: Callable[[str], None]) -> Iterator[None]:
+    """Let one process compile a model at a time; the others wait and find it done."""
+    from filelock import FileLock, Timeout
+
+    lock: Any = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        notify("another process is compiling this model; waiting for it…")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refusal_file(target: Path) -> Path:
+    return target.with_name(f"{target.name}.refused")

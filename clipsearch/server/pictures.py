@@ -1,0 +1,157 @@
+"""The routes that deliver pictures: by content hash, never by a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path
+from starlette.responses import Response
+
+from clipsearch.errors import ImageReadError, QueryError
+from clipsearch.media.box import Box
+from clipsearch.media.thumbnails import thumbnail_jpeg
+from clipsearch.query import ImageTerm
+from clipsearch.retrieval.saliency import PICTURE_SIDE
+from clipsearch.retrieval.source_files import ContentFile, read_original
+from clipsearch.server.lookup import details, not_found
+from clipsearch.server.picture_urls import cache_control
+from clipsearch.server.query_lines import without_paths
+from clipsearch.server.responses import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, picture_to_json, versions_to_json
+from clipsearch.server.schemas import ExplanationRequest, Hash, Picture, Versions
+from clipsearch.server.service import Needs, Shared
+from clipsearch.server.tokens import Scope
+
+if TYPE_CHECKING:
+    from clipsearch.browse.display_images import Rendition
+    from clipsearch.library import Library
+    from clipsearch.retrieval.saliency import Explanation
+
+PREVIEW_HEADER = "x-from-preview"
+"""Says of a picture that a small preview had to do."""
+
+_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
+_ANY_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "The file as it is."}
+}
+
+router = APIRouter(prefix="/v1", tags=["pictures"], responses={**PROBLEMS, **NOT_FOUND})
+
+
+@router.get("/pictures/{content_hash}", response_model=Picture, dependencies=[Depends(Needs(Scope.READ))])
+async def picture(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """All that the library knows of a picture."""
+    return await service.pictures.run(lambda: AsciiJson(picture_to_json(details(service.library, content_hash))))
+
+
+@router.get(
+    "/thumbnails/{content_hash}",
+    response_class=Response,
+    responses=_JPEG,
+    dependencies=[Depends(Needs(Scope.READ))],
+)
+async def thumbnail(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """A small preview, without metadata."""
+    return await service.pictures.run(lambda: _rendered(service.library.browse.preview, content_hash, may_change=False))
+
+
+@router.get(
+    "/images/{content_hash}",
+    response_class=Response,
+    responses=_JPEG,
+    dependencies=[Depends(Needs(Scope.IMAGES))],
+)
+async def image(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """A picture at the size of a screen, without metadata; its preview while its drive is not there."""
+    return await service.decodings.run(
+        lambda: _rendered(service.library.browse.large_view, content_hash, may_change=True)
+    )
+
+
+@router.get("/pictures/{content_hash}/versions", response_model=Versions, dependencies=[Depends(Needs(Scope.READ))])
+async def versions(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """The files that hold another version of a picture: re-saved, resized, lightly cropped or edited."""
+
+    def work() -> Response:
+        details(service.library, content_hash)
+        return AsciiJson(versions_to_json(service.library.duplicates.versions_of(content_hash)))
+
+    return await service.searches.run(work)
+
+
+@router.post(
+    "/pictures/{content_hash}/explanation",
+    response_class=Response,
+    responses={**_JPEG, **WITH_BODY},
+    dependencies=[Depends(Needs(Scope.IMAGES))],
+)
+async def explanation(service: Shared, content_hash: Annotated[Hash, Path()], asked: ExplanationRequest) -> Response:
+    """Where in a picture the match with a query is: the picture under its heat; takes as long as embedding 90."""
+
+    def work() -> Response:
+        details(service.library, content_hash)
+        found = _explanation(service.library, content_hash, asked)
+        jpeg = thumbnail_jpeg(found.overlay(), longest_side=PICTURE_SIDE)
+        headers = {PREVIEW_HEADER: "1"} if found.from_preview else {}
+        return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+    return await service.decodings.run(work)
+
+
+@router.get(
+    "/originals/{content_hash}",
+    response_class=Response,
+    responses=_ANY_FILE,
+    dependencies=[Depends(Needs(Scope.ORIGINALS))],
+)
+async def original(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
+    """A file as it is, with its metadata; checked to be the one that was indexed."""
+
+    def work() -> Response:
+        files = [
+            ContentFile(file.path, content_hash, file.online) for file in details(service.library, content_hash).files
+        ]
+        try:
+            content, path = read_original(files)
+        except ImageReadError as error:
+            raise not_found() from error
+        headers = {
+            "cache-control": cache_control(may_change=False),
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(_name(path))}",
+        }
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+    return await service.decodings.run(work)
+
+
+def _explanation(library: Library, content_hash: str, asked: ExplanationRequest) -> Explanation:
+    query = without_paths(asked.query)
+    if asked.box is None:
+        return library.explain(f"~#{content_hash}", asked.query)
+    term = query.terms[0] if len(query.terms) == 1 else None
+    if not isinstance(term, ImageTerm):
+        raise QueryError("a part is of one picture; ask for that picture alone")
+    return library.explain(f"~#{content_hash}", like=f"~{term.reference}", box=Box.parse(asked.box))
+
+
+def _rendered(
+    render: Callable[[str], Rendition],
+    content_hash: str,
+    *,
+    may_change: bool,
+) -> Response:
+    try:
+        found = render(content_hash)
+    except QueryError as error:
+        raise not_found() from error
+    except ImageReadError as error:  # its drive is not there, and there is no preview
+        raise not_found() from error
+    headers = {"cache-control": cache_control(may_change=found.is_preview and may_change)}
+    return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+
+
+def _name(path: FilePath) -> bytes:
+    """A file's name, in UTF-8; what is not, is left as it is."""
+    return path.name.encode("utf-8", "surrogateescape")

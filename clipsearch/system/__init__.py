@@ -1,0 +1,1 @@
+"""The machine underneath: processors, memory, locks, threads, optional packages and files elsewhere."""

@@ -1,0 +1,100 @@
+"""The bundled model, and models made from it: compiled towers whose weights are trained where they are."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from clipsearch.errors import ModelError
+from clipsearch.media.transform import ImageTransform
+from clipsearch.models.manifest import file_digests, read_manifest
+from clipsearch.models.onnx.sessions import DATA_SUFFIX
+from clipsearch.models.onnx.text_cleaning import clean_text
+from clipsearch.training.onnx_tower import OnnxTower
+from clipsearch.training.settings import Parts
+from clipsearch.training.trainee import Trainee
+
+HEAD_DROPOUT = 0.6
+"""With which mini's image head was trained; without it a few hundred pictures are learned by heart."""
+
+
+class CompiledTrainee(Trainee):
+    """A directory of the form of `data/models/mini`.
+
+    With the heads alone in training, ONNX Runtime runs all that lies before them, once.
+    """
+
+    def __init__(self, directory: Path, parts: Parts) -> None:
+        """Read both towers.
+
+        Raises:
+            ModelError: the directory is no such model, or was compiled from another one.
+        """
+        super().__init__()
+        self.directory = directory
+        self.manifest = read_manifest(directory)
+        if self.manifest.parity or any(directory.glob(f"*{DATA_SUFFIX}")):
+            raise ModelError(f"{directory} was compiled from {self.manifest.source}; train that instead")
+        self.spec = self.manifest.name
+        self.fingerprint = self.manifest.fingerprint
+        self.transform = ImageTransform(self.manifest.image)
+        self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self.image = OnnxTower(directory / "image.onnx", head_dropout=HEAD_DROPOUT)
+        self.text = OnnxTower(directory / "text.onnx")
+        self.frozen = parts.kind == "heads"
+        for tower in (self.image, self.text):
+            tower.rescale()
+            tower.unlock(None if parts.kind == "all" else parts.layers)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(self.manifest.logit_scale)))
+        self.eval()
+
+    def image_inputs(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Features [n, width] if the heads alone are trained, else the pixels."""
+        return torch.from_numpy(self.image.features({"pixels": pixels}) if self.frozen else pixels)
+
+    def text_inputs(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
+        """Features [n, width] if the heads alone are trained, else token ids and mask [n, tokens]."""
+        encodings = self.tokenizer.encode_batch([clean_text(text, self.manifest.text.cleaning) for text in texts])
+        ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+        mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
+        if self.frozen:
+            return (torch.from_numpy(self.text.features({"input_ids": ids, "attention_mask": mask})),)
+        return torch.from_numpy(ids), torch.from_numpy(mask)
+
+    def embed_images(self, inputs: Tensor) -> Tensor:
+        """Embeddings [n, dim]."""
+        inputs = inputs.to(self.device)
+        embeddings: Tensor = self.image.head(inputs) if self.frozen else self.image(inputs)
+        return embeddings
+
+    def embed_texts(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Embeddings [n, dim]."""
+        moved = [part.to(self.device) for part in inputs]
+        embeddings: Tensor = self.text.head(*moved) if self.frozen else self.text(*moved)
+        return embeddings
+
+    def save(self, directory: Path) -> None:
+        """Write both graphs, the tokenizer and the manifest."""
+        self.image.write(directory / "image.onnx")
+        self.text.write(directory / "text.onnx")
+        shutil.copyfile(self.directory / "tokenizer.json", directory / "tokenizer.json")
+        replace(
+            self.manifest,
+            name=f"{self.manifest.name} fine-tuned",
+            version=f"{self.manifest.version} fine-tuned",
+            logit_scale=float(self.logit_scale().detach()),
+            source=f"{self.manifest.name} {self.fingerprint}, fine-tuned by clipsearch train",
+            weights_fingerprint="",
+            files=file_digests(directory),
+            rounding=None,
+            compared_on="",
+        ).write(directory)

@@ -1,0 +1,95 @@
+"""Every text of the training data as the training loop needs it: frozen, or with the last layers trained.
+
+Running the whole text backbone at each step would take hours on a CPU. What lies below the trained layers never
+changes, so that it is computed once: the pooled output where nothing is trained, the hidden states of every token
+where the last layers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from clipsearch.training.mini.minilm import Bert, mean_pool
+
+_CHUNK = 256
+"""Texts run at a time, in order of length, so that little of a batch is padding."""
+
+
+class TokenStates:
+    """Hidden states of many texts after some of the backbone's layers, without padding."""
+
+    def __init__(self, texts: Sequence[str], bert: Bert, tokenizer: Tokenizer, *, layers: int) -> None:
+        """Run the first `layers` layers over every text; kept as float16."""
+        encodings = tokenizer.encode_batch(list(texts))
+        tokens = [[token for token, kept in zip(e.ids, e.attention_mask, strict=True) if kept] for e in encodings]
+        self.lengths = np.array([len(ids) for ids in tokens])
+        self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
+        self.states = torch.empty(int(self.lengths.sum()), bert.config.width, dtype=torch.float16)
+        order = self.lengths.argsort(kind="stable")
+        for start in range(0, len(order), _CHUNK):
+            rows = order[start : start + _CHUNK]
+            mask = self._mask(rows)
+            ids = torch.zeros(mask.shape, dtype=torch.int64)
+            for place, row in enumerate(rows):
+                ids[place, : len(tokens[row])] = torch.tensor(tokens[row])
+            with torch.inference_mode():
+                hidden = bert.run(bert.embed(ids), mask, 0, layers)
+            self.states[self._places(rows)] = hidden[mask.bool()].half()
+
+    def batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Hidden states float32 [n, tokens, width] and attention mask int64 [n, tokens] of some texts."""
+        mask = self._mask(rows)
+        hidden = torch.zeros(*mask.shape, self.states.shape[1])
+        hidden[mask.bool()] = self.states[self._places(rows)].float()
+        return hidden, mask
+
+    def _mask(self, rows: NDArray[np.int64]) -> Tensor:
+        lengths = torch.from_numpy(self.lengths[rows])
+        return (torch.arange(int(lengths.max()))[None] < lengths[:, None]).long()
+
+    def _places(self, rows: NDArray[np.int64]) -> Tensor:
+        ranges = [np.arange(self.starts[row], self.starts[row] + self.lengths[row]) for row in rows]
+        return torch.from_numpy(np.concatenate(ranges))
+
+
+class TextSide(nn.Module):
+    """Numbers of texts to their embeddings: `layers` of the backbone frozen and computed before, the rest trained."""
+
+    def __init__(self, bert: Bert, states: TokenStates, projection: nn.Linear, *, layers: int) -> None:
+        super().__init__()
+        self.bert = bert
+        self.projection = projection
+        self.states = states
+        self.layers = layers
+        self.pooled: Tensor | None = None
+        if not self.trained_layers():
+            with torch.inference_mode():
+                pooled = self._pooled(np.arange(len(states.lengths)))
+            self.pooled = pooled.clone()
+
+    def trained_layers(self) -> list[nn.Parameter]:
+        """The parameters of the backbone's layers that are trained."""
+        return [parameter for layer in list(self.bert.layers)[self.layers :] for parameter in layer.parameters()]
+
+    def forward(self, rows: NDArray[np.int64]) -> Tensor:
+        """Embeddings [n, dim] of texts, by their numbers int64 [n]; not normalised."""
+        device = self.projection.weight.device
+        pooled = self._pooled(rows) if self.pooled is None else self.pooled[torch.from_numpy(rows)].to(device)
+        embeddings: Tensor = self.projection(pooled)
+        return embeddings
+
+    def _pooled(self, rows: NDArray[np.int64]) -> Tensor:
+        """Sentence vectors [n, width]."""
+        device = self.projection.weight.device
+        order = self.states.lengths[rows].argsort(kind="stable")
+        blocks = []
+        for start in range(0, len(rows), _CHUNK):
+            hidden, mask = (part.to(device) for part in self.states.batch(rows[order[start : start + _CHUNK]]))
+            blocks.append(mean_pool(self.bert.run(hidden, mask, self.layers, None), mask))
+        return torch.cat(blocks)[torch.from_numpy(order.argsort()).to(device)]

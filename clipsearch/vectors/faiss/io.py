@@ -1,0 +1,93 @@
+"""FAISS indexes as bytes: written without holding the vectors, and looked at where they lie in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsearch.vectors.faiss.files import IndexFileError, IndexFileWriter
+
+Block = tuple[NDArray[np.int64], NDArray[np.floating]]
+"""Ids, int64 [n], and their vectors, floating [n, dim]."""
+
+_ALIGNMENT = 64
+
+
+def write_vectors(writer: IndexFileWriter, blocks: Iterable[Block], dim: int) -> NDArray[np.int64]:
+    """Write vectors, by ascending id, and their ids; holds no more than a block. Returns the ids."""
+    written: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    writer.file.write(b"\0" * (-(writer.file.tell() + len(flat_header(dim, 0))) % _ALIGNMENT))
+    with writer.section("vectors") as file:
+        start = file.tell()
+        file.write(flat_header(dim, 0))
+        for block_ids, vectors in blocks:
+            file.write(np.ascontiguousarray(vectors, "<f2").tobytes())
+            written.append(block_ids)
+        ids = np.concatenate(written)
+        _overwrite(file, start, flat_header(dim, len(ids)))
+    writer.file.write(b"\0" * (-writer.file.tell() % _ALIGNMENT))
+    with writer.section("ids") as file:
+        file.write(ids.astype("<i8").tobytes())
+    return ids
+
+
+def read_faiss(section: NDArray[np.uint8], *, writable: bool = False) -> Any:
+    """A FAISS index in memory: one that looks at `section`, which must outlive it, or a copy that can be changed.
+
+    Raises:
+        IndexFileError: it is none.
+    """
+    import faiss
+
+    try:
+        if writable:
+            return faiss.deserialize_index(section)
+        return faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(section), section.size))  # type: ignore[attr-defined]
+    except RuntimeError as error:
+        raise IndexFileError(str(error).splitlines()[0]) from error
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep FAISS from waiting for threads that have nothing to do; holds for the calling thread only."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def new_flat(dim: int) -> Any:
+    """An empty FAISS index of float16 vectors for inner products."""
+    import faiss
+
+    return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+
+
+def flat_header(dim: int, count: int) -> bytes:
+    """What FAISS writes before the float16 vectors of an index, which it would want to hold all at once.
+
+    An empty index has zeros where one with vectors has their number and their length in bytes: after the four
+    letters and the dimension, and at the end.
+    """
+    import faiss
+
+    header = bytearray(faiss.serialize_index(new_flat(dim)).tobytes())
+    struct.pack_into("<q", header, 8, count)
+    struct.pack_into("<Q", header, len(header) - 8, 2 * dim * count)
+    return bytes(header)
+
+
+def _overwrite(file: BinaryIO, offset: int, content: bytes) -> None:
+    end = file.tell()
+    file.seek(offset)
+    file.write(content)
+    file.seek(end)

@@ -1,0 +1,186 @@
+"""A compiled model gives the embeddings of its source, with no torch, or is not kept."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clipsearch.errors import ModelError
+from clipsearch.models.compile import compile as export
+from clipsearch.models.compile.check_set import check_images, check_texts
+from clipsearch.models.compile.compile import MIN_PARITY, export_model, refusal
+from clipsearch.models.manifest import file_digests, read_manifest
+from clipsearch.models.onnx.encoder import CompiledEncoder
+from clipsearch.models.specs import compiled_dir, is_compiled, parse_spec
+from clipsearch.models.torch.encoder import OpenClipEncoder
+from tests.tiny_models import TINY, compiled_model, exported_tower, save_tiny_model, tiny_model
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp()
+
+
+def compiled(base: Path, name: str) -> Path:
+    spec = parse_spec(str(tiny_model(base, name)))
+    return compiled_dir(spec, cache=compiled_model(base, name))
+
+
+@pytest.fixture
+def clip_spec(base: Path) -> str:
+    return f"local-dir:{tiny_model(base, 'clip')}"
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_both_encoders_agree(base: Path, name: str) -> None:
+    source = OpenClipEncoder(f"local-dir:{tiny_model(base, name)}", device="cpu")
+    towers = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
+    made = CompiledEncoder(compiled(base, name), towers=towers)  # in fp32, whatever was faster here
+    size = source.image_spec.size
+    noise = np.random.default_rng(3).integers(0, 256, (37, *size, 3), dtype=np.uint8)
+    texts = [f"{word} number {index}" for index, word in enumerate(["dog", "Katze", "🎂", "", "山"] * 7)]
+    for ours, theirs in [
+        (made.encode_pixels(noise), source.encode_pixels(noise)),
+        (made.encode_pixels(noise[:1]), source.encode_pixels(noise[:1])),
+        (made.encode_images(check_images()[:5]), source.encode_images(check_images()[:5])),
+        (made.encode_texts(texts), source.encode_texts(texts)),
+    ]:
+        assert (ours * theirs).sum(axis=1).min() >= MIN_PARITY
+    assert (made.fingerprint, made.dim, made.spec) == (source.fingerprint, source.dim, source.spec)
+    assert made.transform == source.transform
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_manifest_records_what_was_measured(base: Path, name: str) -> None:
+    directory = compiled(base, name)
+    manifest = read_manifest(directory)
+    assert set(manifest.parity) == {"image", "text"}
+    assert MIN_PARITY <= min(manifest.parity.values()) <= 1.000001
+    assert manifest.files == file_digests(directory)
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "image.onnx",
+        "image.onnx.data",
+        "model.json",
+        "text.onnx",
+        "text.onnx.data",
+        "tokenizer.json",
+    ]
+    assert manifest.source == f"open_clip {manifest.name}"
+
+
+def test_a_compiled_model_runs_without_torch(base: Path) -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from clipsearch.models.onnx.encoder import CompiledEncoder\n"
+        "encoder = CompiledEncoder(Path(sys.argv[1]))\n"
+        "encoder.encode_texts(['a cat']), encoder.encode_pixels(np.zeros((2, 64, 64, 3), np.uint8))\n"
+        "print([m for m in ('torch', 'open_clip', 'transformers', 'onnx') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(compiled(base, "clip"))], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_the_check_set_is_the_same_every_time_and_varied() -> None:
+    assert [image.tobytes() for image in check_images()] == [image.tobytes() for image in check_images()]
+    assert len(check_images()) >= 36
+    assert len(set(check_texts())) >= 100
+
+
+@pytest.fixture
+def copying(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the ONNX files of the small CLIP model instead of running the exporter, which takes seconds."""
+
+    def copy(tower: export._Tower, directory: Path, spec: str) -> None:
+        shutil.copy(exported_tower(base, "clip", tower.file), directory)
+
+    compiled(base, "clip")
+    monkeypatch.setattr(export, "_export_tower", copy)
+
+
+@pytest.mark.usefixtures("copying")
+def test_an_export_that_differs_is_not_kept(tmp_path: Path) -> None:
+    (other := tmp_path / "other").mkdir()
+    save_tiny_model(other, "clip", seed=1)
+    spec = parse_spec(str(other))
+    with pytest.raises(ModelError, match=r"image tower of .* lowest cosine -?0\.\d{6}, wanted 0.999; it was not kept"):
+        export_model(spec, cache=tmp_path)
+    target = compiled_dir(spec, cache=tmp_path)
+    assert not target.exists()
+    assert [path for path in target.parent.iterdir() if path.is_dir()] == []
+    assert "lowest cosine" in (refusal(spec, cache=tmp_path) or "")
+
+
+def test_a_full_disk_leaves_nothing_behind(clip_spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tower: export._Tower, directory: Path, spec: str) -> None:
+        (directory / tower.file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export, "_export_tower", full)
+    with pytest.raises(ModelError, match=r"cannot be written to .*: No space left on device"):
+        export_model(clip_spec, cache=tmp_path)
+    target = compiled_dir(parse_spec(clip_spec), cache=tmp_path)
+    assert [path for path in target.parent.iterdir() if path.is_dir()] == []
+    assert refusal(parse_spec(clip_spec), cache=tmp_path) is None
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(clip_spec: str, tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file where a folder has to be")
+    with pytest.raises(ModelError, match="cannot be written"):
+        export_model(clip_spec, cache=tmp_path)
+
+
+@pytest.mark.usefixtures("copying")
+def test_a_compiled_model_is_not_compiled_again_unless_forced(base: Path, clip_spec: str, tmp_path: Path) -> None:
+    target = compiled(base, "clip")
+    cache = tmp_path / "cache"
+    shutil.copytree(compiled_model(base, "clip"), cache)
+    own = cache / target.relative_to(compiled_model(base, "clip"))
+    (own / "model.json").write_text(json.dumps(json.loads((own / "model.json").read_text()) | {"licence": "marked"}))
+    assert read_manifest(export_model(clip_spec, cache=cache)).licence == "marked"
+    assert read_manifest(export_model(clip_spec, cache=cache, force=True)).licence != "marked"
+    assert [path.name for path in own.parent.iterdir() if path.is_dir()] == [own.name]
+
+
+def test_large_towers_keep_their_weights_in_a_file_of_their_own(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_SINGLE_FILE_BYTES", 1_000_000)
+    source = OpenClipEncoder(f"local-dir:{tiny_model(base, 'clip')}", device="cpu")
+    moved = Path(shutil.copytree(compiled(base, "clip"), tmp_path / "moved"))
+    (made := tmp_path / "made").mkdir()
+    (text,) = [tower for tower in export._towers(source) if tower.file == "text.onnx"]
+    export._export_tower(text, made, source.spec)
+    for path in made.iterdir():
+        path.replace(moved / path.name)
+    expected = ["image.onnx", "image.onnx.data", "text.onnx", "text.onnx.data", "tokenizer.json"]
+    assert sorted(file_digests(moved)) == expected
+    assert (moved / "text.onnx").stat().st_size < 1_000_000
+    texts = ["a cat", "two dogs"]
+    assert CompiledEncoder(moved).encode_texts(texts) == pytest.approx(source.encode_texts(texts), abs=1e-5)
+
+
+def test_settings_of_torch_are_put_back(base: Path) -> None:
+    compiled(base, "clip")
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_replaced_weights_are_another_place_in_the_cache(base: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_model(base, "clip"), tmp_path / "copy"))
+    before = compiled_dir(parse_spec(str(copy)), cache=tmp_path)
+    weights = copy / "open_clip_model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"\n")
+    after = compiled_dir(parse_spec(str(copy)), cache=tmp_path)
+    assert before.parent == after.parent
+    assert before != after
+    assert not is_compiled(after)

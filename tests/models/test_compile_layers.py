@@ -1,0 +1,128 @@
+"""Layers written for export give what PyTorch's own give, and export into fewer operations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from open_clip.transformer import VisionTransformer
+from torch import Tensor, nn
+
+from clipsearch.models.compile.layers import exported_layers
+from tests.tiny_models import exported_tower
+
+
+class Attending(nn.Module):
+    def __init__(self, **options: bool) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(24, 3, **options)
+
+    def forward(self, rows: Tensor, others: Tensor, mask: Tensor | None) -> Tensor:
+        attended: Tensor = self.attention(rows, others, others, need_weights=False, attn_mask=mask)[0]
+        return attended
+
+
+def rows(count: int, length: int) -> Tensor:
+    return torch.randn(count, length, 24, generator=torch.Generator().manual_seed(length))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("options", [{"batch_first": True}, {"batch_first": True, "bias": False}, {}], ids=str)
+@torch.inference_mode()
+def test_attention_is_pytorchs(options: dict[str, bool], masked: bool) -> None:
+    torch.manual_seed(0)
+    model = Attending(**options).eval()
+    given, mask = rows(5, 7), None
+    if masked:
+        mask = torch.full((given.shape[0 if not options else 1],) * 2, float("-inf")).triu(1)
+    expected = model(given, given, mask)
+    with exported_layers(model):
+        assert torch.allclose(model(given, given, mask), expected, atol=1e-5)
+    assert "forward" not in vars(model.attention)
+
+
+@torch.inference_mode()
+def test_attention_to_another_sequence_is_left_to_pytorch() -> None:
+    torch.manual_seed(0)
+    model = Attending(batch_first=True).eval()
+    expected = model(rows(2, 3), rows(2, 5), None)
+    with exported_layers(model):
+        assert torch.equal(model(rows(2, 3), rows(2, 5), None), expected)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (24, 40), (30, 17)])
+@pytest.mark.parametrize("bias", [False, True])
+@torch.inference_mode()
+def test_patches_are_the_convolutions(size: tuple[int, int], bias: bool) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 10, 8, stride=8, bias=bias)
+    pictures = torch.randn(2, 3, *size)
+    expected = layer(pictures)
+    with exported_layers(layer):
+        assert "forward" in vars(layer)
+        assert torch.allclose(layer(pictures), expected, atol=1e-5)
+    assert "forward" not in vars(layer) and not list(layer.children())
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(3, 4, 8, stride=4),
+        nn.Conv2d(3, 4, 8, stride=8, padding=1),
+        nn.Conv2d(4, 4, 8, stride=8, groups=2),
+        nn.Conv2d(3, 4, 2, stride=2),
+    ],
+    ids=str,
+)
+def test_other_convolutions_stay(layer: nn.Conv2d) -> None:
+    with exported_layers(layer):
+        assert "forward" not in vars(layer)
+
+
+def test_a_transformer_exports_without_needless_turning(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base: Path = tmp_path_factory.getbasetemp()
+    nodes = onnx.load(exported_tower(base, "clip", "image.onnx"), load_external_data=False).graph.node
+    kinds = Counter(node.op_type for node in nodes)
+    assert kinds["Attention"] > 0 and kinds["Softmax"] == kinds["Conv"] == 0
+    assert kinds["Transpose"] <= 6  # PyTorch's own takes eight a layer
+
+
+def vision_transformer(**options: Any) -> VisionTransformer:
+    torch.manual_seed(0)
+    made = VisionTransformer(image_size=32, patch_size=8, width=24, layers=2, heads=3, mlp_ratio=2, **options)
+    for block in made.transformer.resblocks:  # zeros of its own would hide a mistake
+        nn.init.normal_(block.attn.in_proj_bias)
+    return made.eval()
+
+
+@pytest.mark.parametrize("options", [{}, {"ls_init_value": 0.5}, {"final_ln_after_pool": True}], ids=str)
+@torch.inference_mode()
+def test_only_the_first_token_of_the_last_block_is_calculated(options: dict[str, Any]) -> None:
+    model = vision_transformer(**options)
+    pictures = torch.randn(3, 3, 32, 32)
+    expected = model(pictures)
+    lengths: list[int] = []
+    model.transformer.resblocks[-1].mlp.register_forward_hook(lambda _, given, __: lengths.append(given[0].shape[1]))
+    with exported_layers(model):
+        assert torch.allclose(model(pictures), expected, atol=1e-5)
+    assert lengths == [1]
+    assert torch.equal(model(pictures), expected) and lengths == [1, 17]
+    assert not any("first_token" in name for name, _ in model.named_modules())
+
+
+@pytest.mark.parametrize(
+    "options", [{"pool_type": "avg"}, {"output_tokens": True}, {"attentional_pool": True}], ids=str
+)
+@torch.inference_mode()
+def test_all_tokens_are_calculated_where_more_than_the_first_is_used(options: dict[str, Any]) -> None:
+    model = vision_transformer(**options)
+    pictures = torch.randn(3, 3, 32, 32)
+    expected = model(pictures)
+    with exported_layers(model):
+        found = model(pictures)
+    for one, other in zip(*((item if isinstance(item, tuple) else (item,)) for item in (found, expected)), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)

@@ -1,0 +1,71 @@
+"""A cluster of two nodes on this machine, which the tests of the package share, and libraries that it filled."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from clipsearch.library import Library
+from clipsearch.system.ray_settings import RaySettings
+from tests.conftest import save_photo
+
+ONE_CORE = RaySettings(worker_cpus=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What Ray's own modules use that is to go away is not ours to mend, nor the processes that it leaves to Python."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\."))
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes of one core each; this process is joined with them."""
+    import ray
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster.add_node(num_cpus=1)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def many_photos(folder: Path, count: int) -> Path:
+    """A folder of small photos, no two alike."""
+    for number in range(count):
+        save_photo(folder / f"{number % 5}" / f"{number:04}.png", (number % 256, number // 256, 77), size=(24, 16))
+    return folder
+
+
+def held(library: Library) -> dict[str, Any]:
+    """All that a library holds of its files, by path: content, what is known of it, and embeddings to the bit."""
+    store, model = library._context.store, library.active_model()
+    found: dict[str, Any] = {str(failure.path): failure.reason for failure in library.maintenance.failures()}
+    if model is None:
+        return found
+    with store.exchange.snapshot() as snapshot:
+        for block in snapshot.images(model):
+            for image in block:
+                for file in image.files:
+                    path = str(snapshot.roots[file.root].path / file.path)
+                    assert path not in found
+                    found[path] = (file.size, file.mtime_ns, image.content_hash, image.fields, image.vectors)
+    return found
+
+
+@pytest.fixture
+def libraries(tmp_path: Path, open_library: Callable[..., Library]) -> tuple[Library, Library]:
+    """One to be filled by the local engine, one by Ray's."""
+    return open_library(tmp_path / "local"), open_library(tmp_path / "distributed")

@@ -1,0 +1,132 @@
+"""The files of saved vectors, and a scan by several threads; what every index does is in test_index_contract.py."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp, open_file, read_stamp
+from clipsearch.vectors.faiss.flat_index import FlatIndex
+
+DIM = 16
+STAMP = IndexStamp(model="tiny@ff", dim=DIM, revision=7, count=0)
+
+
+def unit_vectors(count: int, seed: int = 0) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def filled(count: int) -> tuple[FlatIndex, np.ndarray]:
+    index, vectors = FlatIndex(DIM), unit_vectors(count)
+    index.add(np.arange(10, 10 + count), vectors)
+    return index, vectors
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_a_saved_index_answers_the_same(tmp_path: Path, writable: bool) -> None:
+    index, vectors = filled(300)
+    index.save(tmp_path / "vectors" / "tiny.faiss", STAMP)
+    loaded, stamp = FlatIndex.load(tmp_path / "vectors" / "tiny.faiss", writable=writable)
+    assert (stamp.model, stamp.revision, stamp.count, len(loaded)) == ("tiny@ff", 7, 300, 300)
+    assert read_stamp(tmp_path / "vectors" / "tiny.faiss") == stamp
+    query = vectors[5].astype(np.float32)
+    np.testing.assert_array_equal(loaded.search(query, 9).ids, index.search(query, 9).ids)
+    np.testing.assert_array_equal(loaded.ids(), index.ids())
+    assert [path.name for path in (tmp_path / "vectors").iterdir()] == ["tiny.faiss"]
+
+
+def test_a_loaded_index_can_be_changed_and_saved_over_itself(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.faiss"
+    filled(20)[0].save(path, STAMP)
+    mapped, _ = FlatIndex.load(path)
+    changed, _ = FlatIndex.load(path, writable=True)
+    changed.remove(np.array([10, 11]))
+    changed.save(path, STAMP)
+    assert len(FlatIndex.load(path)[0]) == 18
+    assert len(mapped.search(unit_vectors(1)[0].astype(np.float32), 30).ids) == 20  # the old file lives on
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped", "no stamp", "text"])
+def test_a_damaged_file_is_told_from_a_good_one(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "tiny.faiss"
+    filled(50)[0].save(path, STAMP)
+    good = path.read_bytes()
+    middle = len(good) // 2
+    damaged = {
+        "empty": b"",
+        "cut": good[:middle],
+        "flipped": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :],
+        "no stamp": good[:-20],
+        "text": b"hello",
+    }
+    path.unlink() if damage == "missing" else path.write_bytes(damaged[damage])
+    with pytest.raises(IndexFileError):
+        FlatIndex.load(path)
+
+
+def test_a_file_that_nothing_has_touched_is_opened_without_reading_all_of_it(tmp_path: Path) -> None:
+    """Bytes that rot on the disk, as its time of change cannot tell, are found when everything is read."""
+    path = tmp_path / "tiny.faiss"
+    filled(50)[0].save(path, STAMP)
+    state, good = path.stat(), path.read_bytes()
+    path.write_bytes(good[:500] + bytes([good[500] ^ 1]) + good[501:])
+    with pytest.raises(IndexFileError, match="checksum"):
+        open_file(path)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert open_file(path).stamp.count == 50
+    with pytest.raises(IndexFileError, match="checksum"):
+        open_file(path, verify=True)
+
+
+def test_a_copy_with_other_times_is_as_good(tmp_path: Path) -> None:
+    path, copy = tmp_path / "tiny.faiss", tmp_path / "copy.faiss"
+    filled(50)[0].save(path, STAMP)
+    copy.write_bytes(path.read_bytes())
+    assert FlatIndex.load(copy)[1] == FlatIndex.load(path)[1]
+
+
+def test_the_same_vectors_give_the_same_bytes(tmp_path: Path) -> None:
+    """However they came in: a cache that was made again can be compared with the one before."""
+    index, vectors = filled(50)
+    index.save(tmp_path / "a.faiss", STAMP)
+    other = FlatIndex(DIM)
+    other.add(np.arange(59, 9, -1), vectors[::-1])
+    other.save(tmp_path / "b.faiss", STAMP)
+    assert (tmp_path / "a.faiss").read_bytes() == (tmp_path / "b.faiss").read_bytes()
+
+
+def test_a_file_of_an_older_version_is_told_from_a_good_one(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.faiss"
+    path.write_bytes(b"IxMp" + b"\0" * 200 + b"CLIPSRCHSTAMP\x00\x00\x01")
+    with pytest.raises(IndexFileError, match="version"):
+        FlatIndex.load(path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 40])
+def test_vectors_gathered_in_memory_are_those_of_a_file(tmp_path: Path, size: int) -> None:
+    index, _ = filled(size)
+    gathered = FlatIndex.of(index.blocks(), dim=DIM, most=size + 3)
+    assert gathered.ids().tolist() == index.ids().tolist()
+    np.testing.assert_array_equal(gathered.vectors(index.ids()), index.vectors(index.ids()))
+    query = unit_vectors(1, seed=9)[0].astype(np.float32)
+    assert gathered.search(query, 5).ids.tolist() == index.search(query, 5).ids.tolist()
+
+
+@pytest.mark.parametrize("dim", [16, 512])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_threads_share_a_scan_without_losing_anything(dim: int, filtered: bool) -> None:
+    """40,000 vectors of 512 components are enough for a second thread."""
+    random = np.random.default_rng(4)
+    vectors = random.normal(size=(40_000, dim)).astype(np.float16)
+    index = FlatIndex(dim)
+    index.add(np.arange(40_000) * 2, vectors)
+    within = np.sort(random.choice(80_000, 39_000, replace=False)) if filtered else None
+    query = random.normal(size=dim).astype(np.float32)
+    scores = vectors.astype(np.float32) @ query
+    if within is not None:
+        scores[~np.isin(np.arange(40_000) * 2, within)] = -np.inf
+    assert index.search(query, 30, within=within).ids.tolist() == (2 * np.argsort(-scores)[:30]).tolist()
