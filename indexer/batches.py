@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from clipsearch.catalog.records import NewEmbedding
 from clipsearch.models.encoder import Encoder
 from clipsearch.system.cpu import available_cores
+from indexer.read import FileContent
 from indexer.workers import DecodingPool
 
 CPU_BATCH_SIZE = 32
@@ -55,9 +56,13 @@ def embed_in_steps(
         done(len(together))
 
 
-def new_embeddings(content_hash: str, views: NDArray[np.float32]) -> list[NewEmbedding]:
-    """What a picture's views, float32 [views, dim], are in the catalog: the whole, then its parts."""
-    return [NewEmbedding(content_hash, embedding, part) for part, embedding in enumerate(views)]
+def new_embeddings(file: FileContent, embeddings: NDArray[np.float32]) -> list[NewEmbedding]:
+    """What the segments of a decoded file, float32 [segments, dim], are in the catalog."""
+    assert file.content_hash is not None
+    return [
+        NewEmbedding(file.content_hash, embedding, segment)
+        for segment, embedding in zip(file.segments, embeddings, strict=True)
+    ]
 
 
 def batch_size(encoder: Encoder) -> int:

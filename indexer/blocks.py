@@ -103,7 +103,7 @@ class BatchCommitter:
             return [
                 embedding
                 for item, views in zip(fresh, pictures, strict=True)
-                for embedding in new_embeddings(item.content_hash or "", views)
+                for embedding in new_embeddings(item, views)
             ]
 
     def _rows(self, block: list[ReadFile]) -> tuple[list[FileRecord], list[FailureRecord]]:

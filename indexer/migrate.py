@@ -152,7 +152,7 @@ class _Migration:
                 fresh = [
                     embedding
                     for item, views in zip(good, pictures, strict=True)
-                    for embedding in new_embeddings(item.content_hash or "", views)
+                    for embedding in new_embeddings(item, views)
                 ]
                 self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
                 self.embedded += len(good)

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import ImageReadError
-from clipsearch.media.cropping import cut_decoded
-from clipsearch.media.decoding import DecodedImage, content_hash, decode_image, read_image_bytes
+from clipsearch.media.decoding import content_hash, read_image_bytes
 from clipsearch.media.metadata.reading import ImageMetadata
 from clipsearch.media.perceptual_hash import fingerprint
+from clipsearch.media.readers import reader_of
+from clipsearch.media.segments import Segment
 from clipsearch.media.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg, write_thumbnail
-from clipsearch.media.tiling import parts_of
 from clipsearch.media.transform import ImageTransform
 from indexer.stopwatch import Stopwatch
 
@@ -30,8 +30,9 @@ class FileContent:
 
     Attributes:
         content_hash: of its bytes; ``None`` if they could not be read.
-        pixels: uint8 [1 + parts, height, width, 3] for the encoder, the whole first and then each of
-            `clipsearch.media.tiling.parts_of`; ``None`` if its content is embedded already, or failed.
+        pixels: uint8 [segments, height, width, 3] for the encoder; ``None`` if its content is embedded already, or
+            failed.
+        segments: what each of `pixels` is of.
         width: of the full picture, in pixels.
         height: likewise.
         format: Pillow's name of the format.
@@ -44,6 +45,7 @@ class FileContent:
 
     content_hash: str | None = None
     pixels: NDArray[np.uint8] | None = None
+    segments: tuple[Segment, ...] = ()
     width: int = 0
     height: int = 0
     format: str = ""
@@ -97,36 +99,30 @@ def read_content(
             digest = content_hash(content)
         if is_embedded(digest):
             return FileContent(digest, seconds=watch.seconds)
-        with watch.time("decode"):
-            decoded = decode_image(content, path=path, min_side=transform.min_side, min_longest=longest)
-        with watch.time("scale"):
-            pixels = _views(decoded, transform)
+        media = reader_of(path, content).read(
+            content, path=path, transform=transform, min_longest=longest, timed=watch.time
+        )
         if thumbnails is not None:
             with watch.time("preview"):
-                write_thumbnail(thumbnails, digest, decoded.image)
+                write_thumbnail(thumbnails, digest, media.cover)
         if with_preview:
             with watch.time("preview"):
-                preview = thumbnail_jpeg(decoded.image)
+                preview = thumbnail_jpeg(media.cover)
         with watch.time("fingerprint"):
-            seen = fingerprint(decoded.image)
+            seen = fingerprint(media.cover)
     except ImageReadError as error:
         return FileContent(failure=error.reason)
     except MemoryError:
         return FileContent(failure="decoding it needs more memory than there is")
     return FileContent(
         digest,
-        pixels,
-        decoded.width,
-        decoded.height,
-        decoded.format,
-        decoded.metadata,
+        media.pixels,
+        media.segments,
+        media.width,
+        media.height,
+        media.format,
+        media.metadata,
         seen,
         preview,
         seconds=watch.seconds,
     )
-
-
-def _views(decoded: DecodedImage, transform: ImageTransform) -> NDArray[np.uint8]:
-    """A picture and its parts as an encoder takes them, uint8 [1 + parts, height, width, 3]."""
-    parts = parts_of(decoded.width, decoded.height)
-    return np.stack([transform(decoded.image), *(transform(cut_decoded(decoded, part)) for part in parts)])

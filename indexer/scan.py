@@ -10,8 +10,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
-from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
+from clipsearch.media.readers import MEDIA_SUFFIXES
 from clipsearch.system.remote_files import exists, scheme_of
 
 JUNK_DIRECTORIES = frozenset(
@@ -98,7 +98,7 @@ def _walk(
                 if entry.is_dir():
                     if name.lower() not in JUNK_DIRECTORIES:
                         (linked if entry.is_symlink() else inner).append(above + name)
-                elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+                elif name[name.rfind(".") :].lower() in MEDIA_SUFFIXES:
                     status = entry.stat()  # of the target, for a link; a broken one raises
                     if stat.S_ISREG(status.st_mode):
                         yield ScannedFile(root, above + name, status.st_size, status.st_mtime_ns)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
-from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
+from clipsearch.media.readers import MEDIA_SUFFIXES
 from clipsearch.system.remote_files import as_os_errors, open_store
 from indexer.scan import ScannedFile, is_junk, reason_of
 
@@ -55,7 +55,7 @@ def scan_store(root: Path, *, prefix: str = "", on_error: Callable[[Path, str], 
                 on_error(root / path, "its name has an empty part, which no path has")
             elif entry["type"] == "directory":
                 folders.append(path)
-            elif name[name.rfind(".") :].lower() in IMAGE_SUFFIXES:
+            elif name[name.rfind(".") :].lower() in MEDIA_SUFFIXES:
                 yield ScannedFile(root, path, int(entry["size"] or 0), changed_ns(entry))
         pending.extend(reversed(folders))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from clipsearch.errors import ClipSearchError, ImageReadError, ModelError
-from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.media.readers import MEDIA_SUFFIXES
 from clipsearch.media.transform import ImageTransform
 from clipsearch.media.uploads import Upload
 from indexer.scan import ScannedFile
@@ -52,7 +52,7 @@ class GuardedReader:
         if not content:
             raise ImageReadError(None, "the file is empty")
         suffix = Path(name).suffix.lower()
-        path = Path(self._folder.name) / f"{uuid.uuid4().hex}{suffix if suffix in IMAGE_SUFFIXES else ''}"
+        path = Path(self._folder.name) / f"{uuid.uuid4().hex}{suffix if suffix in MEDIA_SUFFIXES else ''}"
         try:
             path.write_bytes(content)
             found = self._read_file(ScannedFile(path.parent, path.name, len(content), 0), is_known)

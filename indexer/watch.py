@@ -12,7 +12,7 @@ from watchfiles import BaseFilter, Change, watch
 
 from clipsearch.catalog.reports import IndexReport, RootStatus
 from clipsearch.errors import LibraryError, LibraryLockedError
-from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.media.readers import MEDIA_SUFFIXES
 from indexer.scan import is_junk
 
 _MOST_FOLDERS = 64
@@ -165,7 +165,7 @@ class _PicturesAndFolders(BaseFilter):
     def __call__(self, change: Change, path: str) -> bool:
         """Whether a change is looked at."""
         suffix = Path(path).suffix.lower()
-        return (not suffix or suffix in IMAGE_SUFFIXES or Path(path).is_dir()) and not is_junk(Path(path).name)
+        return (not suffix or suffix in MEDIA_SUFFIXES or Path(path).is_dir()) and not is_junk(Path(path).name)
 
 
 def changed_folders(changed: Iterable[Path], roots: Collection[Path]) -> list[Path]:

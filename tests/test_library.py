@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME, LazyCatalog
+from clipsearch.catalog.lazy_catalog import LazyCatalog
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import (
     ConfigError,
     ImageReadError,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.vectors.milvus.connection import connect
 from tests.benchmarks import footprint, milvus, scale
 from tests.benchmarks.report import to_markdown

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace, cache_dir, library_place
 from clipsearch.errors import ConfigError, NoLibraryError
 

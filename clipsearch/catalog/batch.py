@@ -14,7 +14,7 @@ from clipsearch.catalog.chunks import chunks
 from clipsearch.catalog.leases import end_leases
 from clipsearch.catalog.portable_sql import upsert
 from clipsearch.catalog.records import METADATA_VERSION, FailureRecord, FileRecord, NewEmbedding, NewImage
-from clipsearch.catalog.tables import Embedding, Failure, File, Image, ImageKeyword
+from clipsearch.catalog.tables import Content, ContentKeyword, Embedding, Failure, File
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,18 @@ def _write_images(connection: Connection, images: Sequence[NewImage]) -> None:
     if not images:
         return
     rows = [{"content_hash": item.content_hash, **image_values(item)} for item in images]
-    statement = upsert(connection, Image)
+    statement = upsert(connection, Content)
     fresh = {name: statement.excluded[name] for name in rows[0] if name != "content_hash"}
     connection.execute(statement.on_conflict_do_update(index_elements=["content_hash"], set_=fresh), rows)
     for chunk in chunks([item.content_hash for item in images]):
-        connection.execute(delete(ImageKeyword).where(ImageKeyword.content_hash.in_(chunk)))
+        connection.execute(delete(ContentKeyword).where(ContentKeyword.content_hash.in_(chunk)))
     keywords = [
         {"content_hash": item.content_hash, "position": position, "keyword": keyword}
         for item in images
         for position, keyword in enumerate(item.metadata.keywords)
     ]
     if keywords:
-        connection.execute(insert(ImageKeyword), keywords)
+        connection.execute(insert(ContentKeyword), keywords)
 
 
 def _write_embeddings(connection: Connection, embeddings: Sequence[NewEmbedding], model_id: int) -> None:
@@ -95,7 +95,8 @@ def _write_embeddings(connection: Connection, embeddings: Sequence[NewEmbedding]
         {
             "content_hash": item.content_hash,
             "model_id": model_id,
-            "part": item.part,
+            "kind": item.segment.kind,
+            "position": item.segment.position,
             "vector": to_blob(item.embedding),
             "from_preview": item.from_preview,
         }

@@ -33,10 +33,11 @@ from clipsearch.catalog.reports import FileFailure
 from clipsearch.catalog.revision import raise_revision
 from clipsearch.catalog.roots import RootTable
 from clipsearch.catalog.saved_searches import SavedSearchTable
-from clipsearch.catalog.tables import Embedding, Failure, File, Image, Root
+from clipsearch.catalog.tables import Content, Embedding, Failure, File, Root
 from clipsearch.catalog.tags import TagTable
 from clipsearch.catalog.transfer import ExchangeTable
 from clipsearch.config import LibraryPlace
+from clipsearch.media.segments import WHOLE_KINDS
 
 
 class Catalog(EmbeddingReader):
@@ -134,7 +135,7 @@ class Catalog(EmbeddingReader):
         The model has not embedded their content, or only its preview, or their metadata is old.
         """
         # by content: where nothing is lacking, which is the rule, no file is looked at
-        lacking = select(Image.content_hash).where(~is_complete(model_id))
+        lacking = select(Content.content_hash).where(~is_complete(model_id))
         statement = select(File.relative_path).where(File.root_id == root_id, File.content_hash.in_(lacking))
         with self._database.reading() as connection:
             return set(connection.execute(statement).scalars())
@@ -233,8 +234,8 @@ class Catalog(EmbeddingReader):
     ) -> list[FoundFile]:
         """Files that pass a condition: the newest picture first, those without a date last, or by path."""
         paths = (Root.path, File.relative_path)
-        order = paths if by_path else (Image.taken_at.is_(None), Image.taken_at.desc(), *paths)
-        whole = (Embedding.model_id == model_id, Embedding.part == 0)
+        order = paths if by_path else (Content.taken_at.is_(None), Content.taken_at.desc(), *paths)
+        whole = (Embedding.model_id == model_id, Embedding.kind.in_(WHOLE_KINDS))
         statement = _found_files(condition).where(*whole).order_by(*order)
         return list(self._read_found(statement.limit(limit).offset(offset)))
 
@@ -252,13 +253,13 @@ def _found_files(condition: ColumnElement[bool] | None) -> Select[*tuple[Any, ..
             Root.path,
             File.relative_path,
             File.size,
-            Image.content_hash,
-            Image.width,
-            Image.height,
-            Image.format,
-            Image.taken_at,
+            Content.content_hash,
+            Content.width,
+            Content.height,
+            Content.format,
+            Content.taken_at,
         )
-        .join(Image, Image.content_hash == Embedding.content_hash)
+        .join(Content, Content.content_hash == Embedding.content_hash)
         .join(File, File.content_hash == Embedding.content_hash)
         .join(Root, Root.id == File.root_id)
     )
@@ -266,5 +267,5 @@ def _found_files(condition: ColumnElement[bool] | None) -> Select[*tuple[Any, ..
 
 
 def _first_files_to_embed(model_id: int) -> Select[int]:
-    held = select(func.min(File.id)).join(Image, Image.content_hash == File.content_hash)
+    held = select(func.min(File.id)).join(Content, Content.content_hash == File.content_hash)
     return held.where(~is_embedded(model_id)).group_by(File.content_hash)

@@ -10,9 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
+
 Glanced: TypeAlias = Literal["saved", "roots", "concepts"]
 
-_CATALOG_NAME = "catalog.sqlite3"
 _STATEMENTS = {
     "saved": "SELECT name FROM saved_searches",
     "roots": "SELECT path FROM roots",
@@ -23,7 +24,7 @@ _STATEMENTS = {
 def glance(library: Path, what: Glanced) -> list[str]:
     """Names of the saved searches or concepts, or paths of the roots, in order; those not UTF-8 are left out."""
     try:
-        uri = (library / _CATALOG_NAME).absolute().as_uri() + "?mode=ro"
+        uri = (library / CATALOG_NAME).absolute().as_uri() + "?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=0.2)) as connection:
             found = [str(text) for (text,) in connection.execute(_STATEMENTS[what])]
     except (sqlite3.Error, OSError, ValueError):

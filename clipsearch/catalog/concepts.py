@@ -17,6 +17,7 @@ from clipsearch.catalog.database import Database
 from clipsearch.catalog.tables import Concept, Embedding, File, Root
 from clipsearch.catalog.tables import ConceptExample as ExampleRow
 from clipsearch.catalog.tables import ConceptFit as FitRow
+from clipsearch.media.segments import WHOLE_KINDS
 
 _NUMBERS = ("scale", "intercept", "text_share", "regularisation", "positives", "negatives", "drawn")
 
@@ -106,7 +107,7 @@ class ConceptTable:
     def vectors_of(self, content_hashes: Sequence[str], model_id: int) -> dict[str, NDArray[np.float16]]:
         """The library's embeddings of whole pictures, float16 [dim], by content hash, in the order of the hashes."""
         found: dict[str, NDArray[np.float16]] = {}
-        whole = (Embedding.model_id == model_id, Embedding.part == 0)
+        whole = (Embedding.model_id == model_id, Embedding.kind.in_(WHOLE_KINDS))
         for chunk in chunks(content_hashes):
             statement = select(Embedding.content_hash, Embedding.vector).where(
                 *whole, Embedding.content_hash.in_(chunk)

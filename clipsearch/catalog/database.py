@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, exc, inspect, text
 
-from clipsearch.catalog.create import migrate
-from clipsearch.catalog.schema import SCHEMA_HEAD, SCHEMA_REVISIONS
+from clipsearch.catalog.create import create_tables
+from clipsearch.catalog.schema import SCHEMA_VERSION
 from clipsearch.errors import LibraryError, NoLibraryError, SchemaVersionError
 
 WRITE = "clipsearch_write"
@@ -140,38 +140,43 @@ class Database(ABC):
 
     # --- schema ---------------------------------------------------------------------------------
 
-    def bring_up_to_date(self, *, create: bool) -> None:
-        """Create or upgrade the tables.
+    def prepare(self, *, create: bool) -> None:
+        """Make the tables of a new catalog; refuse one of another version.
 
         Raises:
-            LibraryError: there are none and none are to be made, or they are another program's.
-            SchemaVersionError: a newer clipsearch wrote them.
+            NoLibraryError: there are none, and none are to be made.
+            LibraryError: they are another program's.
+            SchemaVersionError: another version of clipsearch wrote them.
         """
         with self.reading() as connection:
             version = self._schema_version(connection)
-        if version == SCHEMA_HEAD:
+        if version == SCHEMA_VERSION:
             return
         if version is None and not create:
             raise NoLibraryError(f"there is no library in {self.name}; make one with: clipsearch index FOLDER")
-        if version is not None and version not in SCHEMA_REVISIONS:
+        if version is None:
+            with self.writing() as connection:  # where another process was faster, nothing is left to do
+                if self._schema_version(connection) is None:
+                    create_tables(connection)
+            return
+        if version > SCHEMA_VERSION:
             raise SchemaVersionError(
-                f"{self.name} was written by a newer clipsearch (schema {version}, this one knows {SCHEMA_HEAD}); "
+                f"{self.name} was written by a newer clipsearch (schema {version}, this one knows {SCHEMA_VERSION}); "
                 "update with: pip install --upgrade clipsearch"
             )
-        with self.writing() as connection:  # where another process was faster, nothing is left to do
-            if self._schema_version(connection) is None:
-                self._create_tables(connection)
-            else:
-                migrate(connection)
+        raise SchemaVersionError(
+            f"{self.name} was written by a clipsearch from before version 1 of the catalog, which this one cannot "
+            "read; index again into a new library with --library DIR, or export it with the old version and import it"
+        )
 
-    def _create_tables(self, connection: Connection) -> None:
-        """Make the tables of a new catalog."""
-        migrate(connection)
-
-    def _schema_version(self, connection: Connection) -> str | None:
-        tables = inspect(connection).get_table_names()
+    def _schema_version(self, connection: Connection) -> int | None:
+        """The version of the tables; 0 for those of before version 1, ``None`` if there are none."""
+        inspector = inspect(connection)
+        tables = inspector.get_table_names()
         if "alembic_version" in tables:
-            version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return 0
+        if "catalog_state" in tables:
+            version: int = connection.execute(text("SELECT schema_version FROM catalog_state")).scalar_one()
             return version
         if tables:
             raise LibraryError(f"{self.name} is a database of another program; name another library")

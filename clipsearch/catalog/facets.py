@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, extract, func, select
 
 from clipsearch.catalog.database import Database
-from clipsearch.catalog.tables import File, Image, ImageKeyword, Root
+from clipsearch.catalog.tables import Content, ContentKeyword, File, Root
 from clipsearch.catalog.tags import effective_tags
 from clipsearch.media.metadata.reading import ImageMetadata
 
@@ -85,7 +85,11 @@ class PictureRecord:
     files: tuple[HeldPath, ...]
 
 
-_ORIENTATION = case((Image.width > Image.height, "landscape"), (Image.width < Image.height, "portrait"), else_="square")
+_ORIENTATION = case(
+    (Content.width > Content.height, "landscape"),
+    (Content.width < Content.height, "portrait"),
+    (Content.width == Content.height, "square"),
+)
 _METADATA = (
     "taken_at",
     "taken_offset_min",
@@ -129,7 +133,9 @@ class OverviewTable:
                 extensions=_most(places.extensions),
                 orientations=_most(shared.orientations),
                 ratings=_most(shared.ratings),
-                keywords=_most(_named(connection, condition, ImageKeyword.content_hash, _column(ImageKeyword.keyword))),
+                keywords=_most(
+                    _named(connection, condition, ContentKeyword.content_hash, _column(ContentKeyword.keyword))
+                ),
                 tags=_most(_named(connection, condition, tags.c.content_hash, tags.c.tag)),
                 roots=_most(places.roots),
                 located=shared.located,
@@ -138,8 +144,8 @@ class OverviewTable:
     def picture(self, content_hash: str) -> PictureRecord | None:
         """A content that files hold, by its whole hash; ``None`` if none does."""
         with self._database.reading() as connection:
-            of_content = Image.content_hash == content_hash
-            row = connection.execute(select(*Image.__table__.columns).where(of_content)).mappings().one_or_none()
+            of_content = Content.content_hash == content_hash
+            row = connection.execute(select(*Content.__table__.columns).where(of_content)).mappings().one_or_none()
             files = (
                 select(Root.id, Root.path, File.relative_path, File.size, File.mtime_ns)
                 .join(Root, Root.id == File.root_id)
@@ -152,8 +158,8 @@ class OverviewTable:
             )
             if row is None or not held:
                 return None
-            of_keyword = ImageKeyword.content_hash == content_hash
-            keywords = select(ImageKeyword.keyword).where(of_keyword).order_by(ImageKeyword.position)
+            of_keyword = ContentKeyword.content_hash == content_hash
+            keywords = select(ContentKeyword.keyword).where(of_keyword).order_by(ContentKeyword.position)
             metadata = ImageMetadata(
                 **{name: row[name] for name in _METADATA}, keywords=tuple(connection.execute(keywords).scalars())
             )
@@ -177,7 +183,7 @@ def _column(attribute: Any) -> ColumnElement[Any]:
 
 def _files(statement: Select[*tuple[Any, ...]], condition: ColumnElement[bool] | None) -> Select[*tuple[Any, ...]]:
     """A statement over files and their contents, those that pass."""
-    joined = statement.select_from(File).join(Image, Image.content_hash == File.content_hash)
+    joined = statement.select_from(File).join(Content, Content.content_hash == File.content_hash)
     return joined if condition is None else joined.where(condition)
 
 
@@ -197,13 +203,13 @@ class _Shared:
 def _shared(connection: Connection, condition: ColumnElement[bool] | None) -> _Shared:
     """Counted together, so that files and their pictures are joined once."""
     values = (
-        extract("year", Image.taken_at),
-        extract("month", Image.taken_at),
-        Image.camera,
-        Image.lens,
+        extract("year", Content.taken_at),
+        extract("month", Content.taken_at),
+        Content.camera,
+        Content.lens,
         _ORIENTATION,
-        Image.rating,
-        Image.latitude.is_not(None),
+        Content.rating,
+        Content.latitude.is_not(None),
     )
     found = _Shared()
     for *row, count in connection.execute(_files(select(*values, func.count()), condition).group_by(*values)):

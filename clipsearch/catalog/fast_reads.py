@@ -18,15 +18,16 @@ from typing import Any
 from clipsearch.catalog.chunks import chunks
 from clipsearch.catalog.path_text import text_to_path
 from clipsearch.catalog.records import FoundFile, ModelRecord, RootPlace, model_record
-from clipsearch.catalog.schema import SCHEMA_HEAD
+from clipsearch.catalog.schema import SCHEMA_VERSION
 from clipsearch.catalog.sqlite.file import connect, explain, is_read_only
 from clipsearch.errors import LibraryError
+from clipsearch.media.segments import WHOLE_KINDS, Segment, SegmentKind
 
 _FILES = """
     SELECT e.id, f.root_id, r.path, f.relative_path, f.size,
            i.content_hash, i.width, i.height, i.format, i.taken_at
     FROM embeddings e
-    JOIN images i ON i.content_hash = e.content_hash
+    JOIN contents i ON i.content_hash = e.content_hash
     JOIN files f ON f.content_hash = e.content_hash
     JOIN roots r ON r.id = f.root_id
     WHERE e.id IN ({})
@@ -40,11 +41,11 @@ _ACTIVE_MODEL = """
 
 
 _WHOLES = """
-    SELECT p.id, w.id, p.part
+    SELECT p.id, w.id, p.kind, p.position
     FROM embeddings p
-    JOIN embeddings w ON w.content_hash = p.content_hash AND w.model_id = p.model_id AND w.part = 0
-    WHERE p.id IN ({}) AND p.part > 0
-"""
+    JOIN embeddings w ON w.content_hash = p.content_hash AND w.model_id = p.model_id AND w.kind IN (WHOLE)
+    WHERE p.id IN ({}) AND p.kind NOT IN (WHOLE)
+""".replace("(WHOLE)", f"({', '.join(repr(str(kind)) for kind in WHOLE_KINDS)})")
 
 
 class QuickReads:
@@ -64,13 +65,13 @@ class QuickReads:
         try:
             connection = connect(path, read_only=is_read_only(path))
             try:
-                version = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+                version = connection.execute("SELECT schema_version FROM catalog_state").fetchone()
             except sqlite3.Error:
                 connection.close()
                 raise
         except sqlite3.Error:  # whatever it is, `Catalog` finds it, too, and says what to do
             return None
-        if version != (SCHEMA_HEAD,):
+        if version != (SCHEMA_VERSION,):
             connection.close()
             return None
         return cls(path, connection)
@@ -97,10 +98,10 @@ class QuickReads:
                 found.setdefault(row[0], []).append(_found_file(row))
         return found
 
-    def parent_ids(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    def parent_ids(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, Segment]]:
         """See `Catalog.parent_ids`."""
         rows = [row for chunk in chunks(embedding_ids) for row in self._rows_of(_WHOLES, chunk)]
-        return {row_id: (whole_id, part) for row_id, whole_id, part in rows}
+        return {row_id: (whole_id, Segment(SegmentKind(kind), position)) for row_id, whole_id, kind, position in rows}
 
     def root_places(self) -> list[RootPlace]:
         """See `clipsearch.catalog.roots.RootTable.places`."""

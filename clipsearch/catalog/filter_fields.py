@@ -12,7 +12,7 @@ from sqlalchemy import Select, select
 
 from clipsearch.catalog.chunks import chunks
 from clipsearch.catalog.database import Database
-from clipsearch.catalog.tables import Embedding, File, Image
+from clipsearch.catalog.tables import Content, Embedding, File
 
 
 class ScalarRow(NamedTuple):
@@ -48,10 +48,10 @@ class ScalarTable:
 
 
 def _rows(model_id: int) -> Select[int, datetime | None, int | None, str | None, int, str]:
-    columns = (Embedding.id, Image.taken_at, Image.rating, Image.camera, File.root_id, File.relative_path)
+    columns = (Embedding.id, Content.taken_at, Content.rating, Content.camera, File.root_id, File.relative_path)
     return (
         select(*columns)
-        .join(Image, Image.content_hash == Embedding.content_hash)
+        .join(Content, Content.content_hash == Embedding.content_hash)
         .join(File, File.content_hash == Embedding.content_hash)
         .where(Embedding.model_id == model_id)
         .order_by(Embedding.id)

@@ -12,7 +12,7 @@ from sqlalchemy import cast as sql_cast
 
 from clipsearch.catalog.portable_sql import is_one_of, lower
 from clipsearch.catalog.records import RootRecord
-from clipsearch.catalog.tables import File, Image, ImageKeyword
+from clipsearch.catalog.tables import Content, ContentKeyword, File
 from clipsearch.catalog.tags import has_tag
 from clipsearch.catalog.vocabulary import canonical
 from clipsearch.errors import QueryError
@@ -50,7 +50,7 @@ class FilterCompiler:
         self._contents_in = contents_in
 
     def condition(self, filter_: Filter) -> _SQL:
-        """The condition over `File` joined with `Image`; it is never NULL, so that `not` passes what is unknown.
+        """The condition over `File` joined with `Content`; it is never NULL, so that `not` passes what is unknown.
 
         Raises:
             QueryError: a field cannot be answered by this catalog.
@@ -175,8 +175,8 @@ def _extension(value: str) -> _SQL:
 
 def _keyword(value: str) -> _SQL:
     return (
-        select(ImageKeyword.position)
-        .where(ImageKeyword.content_hash == File.content_hash, lower(ImageKeyword.keyword) == value.lower())
+        select(ContentKeyword.position)
+        .where(ContentKeyword.content_hash == File.content_hash, lower(ContentKeyword.keyword) == value.lower())
         .correlate(File)  # not the keywords, where those are counted of the files that pass
         .exists()
     )
@@ -185,9 +185,9 @@ def _keyword(value: str) -> _SQL:
 def _taken(dates: DateRange) -> _SQL:
     bounds: list[_SQL] = []
     if dates.start is not None:
-        bounds.append(Image.taken_at >= dates.start)
+        bounds.append(Content.taken_at >= dates.start)
     if dates.end is not None:
-        bounds.append(Image.taken_at < dates.end)
+        bounds.append(Content.taken_at < dates.end)
     return and_(*bounds)
 
 
@@ -197,14 +197,14 @@ def _near(circle: Near) -> _SQL:
     Source: Sinnott 1984, Virtues of the Haversine (Sky and Telescope 68, 159).
     """
     margin = math.degrees(circle.radius_m / EARTH_RADIUS_M)
-    box = Image.latitude.between(circle.latitude - margin, circle.latitude + margin)
-    half_lat = func.radians(Image.latitude - circle.latitude) / 2
-    half_lon = func.radians(Image.longitude - circle.longitude) / 2
+    box = Content.latitude.between(circle.latitude - margin, circle.latitude + margin)
+    half_lat = func.radians(Content.latitude - circle.latitude) / 2
+    half_lon = func.radians(Content.longitude - circle.longitude) / 2
     chord = _square(func.sin(half_lat)) + math.cos(math.radians(circle.latitude)) * func.cos(
-        func.radians(Image.latitude)
+        func.radians(Content.latitude)
     ) * _square(func.sin(half_lon))
     half_angle = min(circle.radius_m / (2 * EARTH_RADIUS_M), math.pi / 2)
-    return and_(box, Image.longitude.is_not(None), chord <= math.sin(half_angle) ** 2)
+    return and_(box, Content.longitude.is_not(None), chord <= math.sin(half_angle) ** 2)
 
 
 def _square(value: ColumnElement[float]) -> ColumnElement[float]:
@@ -212,29 +212,29 @@ def _square(value: ColumnElement[float]) -> ColumnElement[float]:
 
 
 def _long_side() -> ColumnElement[int]:
-    return case((Image.width > Image.height, Image.width), else_=Image.height)
+    return case((Content.width > Content.height, Content.width), else_=Content.height)
 
 
 _NUMBERS: dict[str, ColumnElement[Any]] = {
-    "rating": cast("ColumnElement[Any]", Image.rating),
-    "iso": cast("ColumnElement[Any]", Image.iso),
-    "focal": cast("ColumnElement[Any]", Image.focal_length_mm),
-    "aperture": cast("ColumnElement[Any]", Image.f_number),
+    "rating": cast("ColumnElement[Any]", Content.rating),
+    "iso": cast("ColumnElement[Any]", Content.iso),
+    "focal": cast("ColumnElement[Any]", Content.focal_length_mm),
+    "aperture": cast("ColumnElement[Any]", Content.f_number),
 }
 _TEXTS: dict[str, ColumnElement[Any]] = {
-    "camera": cast("ColumnElement[Any]", Image.camera),
-    "lens": cast("ColumnElement[Any]", Image.lens),
-    "title": cast("ColumnElement[Any]", Image.title),
-    "caption": cast("ColumnElement[Any]", Image.caption),
+    "camera": cast("ColumnElement[Any]", Content.camera),
+    "lens": cast("ColumnElement[Any]", Content.lens),
+    "title": cast("ColumnElement[Any]", Content.title),
+    "caption": cast("ColumnElement[Any]", Content.caption),
 }
 _SIZES: dict[str, Callable[[], ColumnElement[Any]]] = {
-    "MP": lambda: sql_cast(Image.width, Double()) * Image.height / 1e6,
+    "MP": lambda: sql_cast(Content.width, Double()) * Content.height / 1e6,
     "px": _long_side,
     "B": lambda: cast("ColumnElement[Any]", File.size),
 }
 _ORIENTATIONS: dict[str, _SQL] = {
-    "portrait": Image.height > Image.width,
-    "landscape": Image.width > Image.height,
-    "square": Image.width == Image.height,
-    "panorama": or_(Image.width > 2 * Image.height, Image.height > 2 * Image.width),
+    "portrait": Content.height > Content.width,
+    "landscape": Content.width > Content.height,
+    "square": Content.width == Content.height,
+    "panorama": or_(Content.width > 2 * Content.height, Content.height > 2 * Content.width),
 }

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.catalog.fast_reads import QuickReads
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
+from clipsearch.media.segments import Segment
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from clipsearch.catalog.catalog import Catalog
     from clipsearch.catalog.records import FoundFile, ModelRecord, RootPlace
-
-CATALOG_NAME = "catalog.sqlite3"
 
 
 class LazyCatalog:
@@ -72,7 +72,7 @@ class LazyCatalog:
             return self._quick.files_of(embedding_ids)
         return self.store.files_of(embedding_ids, condition)
 
-    def parent_ids(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    def parent_ids(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, Segment]]:
         """See `Catalog.parent_ids`."""
         return (
             self._quick.parent_ids(embedding_ids) if self._quick is not None else self.store.parent_ids(embedding_ids)

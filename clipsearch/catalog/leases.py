@@ -11,7 +11,7 @@ from clipsearch.catalog.chunks import chunks
 from clipsearch.catalog.completeness import is_complete
 from clipsearch.catalog.database import Database
 from clipsearch.catalog.jobs import is_alive
-from clipsearch.catalog.tables import Failure, File, Image, Job, Lease
+from clipsearch.catalog.tables import Content, Failure, File, Job, Lease
 from clipsearch.errors import LibraryError
 
 
@@ -99,7 +99,7 @@ def _take(connection: Connection, job_id: int, root_id: int, paths: Sequence[str
 def _known(connection: Connection, root_id: int, paths: Sequence[str], model_id: int) -> set[LeasedFile]:
     """Files as the catalog knows them whose content is complete, or that failed."""
     seen = (File.relative_path, File.size, File.mtime_ns)
-    files = select(*seen).join(Image, Image.content_hash == File.content_hash)
+    files = select(*seen).join(Content, Content.content_hash == File.content_hash)
     files = files.where(File.root_id == root_id, File.relative_path.in_(paths), is_complete(model_id))
     failed = select(Failure.relative_path, Failure.size, Failure.mtime_ns)
     failed = failed.where(Failure.root_id == root_id, Failure.relative_path.in_(paths))

@@ -15,12 +15,12 @@ from clipsearch.catalog.models import MODEL_COLUMNS
 from clipsearch.catalog.records import ModelRecord, model_record
 from clipsearch.catalog.revision import raise_revision
 from clipsearch.catalog.tables import (
+    Content,
+    ContentKeyword,
+    ContentTag,
     Embedding,
     Failure,
     File,
-    Image,
-    ImageKeyword,
-    ImageTag,
     Model,
     Root,
     TagDecision,
@@ -29,12 +29,12 @@ from clipsearch.catalog.tables import (
 _REPLACEABLE = frozenset(
     {
         ("files", "roots"),
-        ("files", "images"),
+        ("files", "contents"),
         ("failures", "roots"),
-        ("embeddings", "images"),
-        ("image_keywords", "images"),
-        ("image_tags", "images"),
-        ("image_tags", "models"),
+        ("embeddings", "contents"),
+        ("content_keywords", "contents"),
+        ("content_tags", "contents"),
+        ("content_tags", "models"),
         ("tag_states", "models"),
     }
 )
@@ -125,16 +125,16 @@ class UpkeepTable:
     def count_unheld(self) -> tuple[int, int]:
         """How many images and how many embeddings of them are in the catalog although no file holds them."""
         with self._database.reading() as connection:
-            images = connection.execute(select(func.count()).select_from(Image).where(~_is_held(Image))).scalar_one()
+            contents = select(func.count()).select_from(Content).where(~_is_held(Content))
             embeddings = select(func.count()).select_from(Embedding).where(~_is_held(Embedding))
-            return images, connection.execute(embeddings).scalar_one()
+            return connection.execute(contents).scalar_one(), connection.execute(embeddings).scalar_one()
 
     def known_contents(self, prefix: str) -> dict[str, bool]:
         """The contents of the catalog whose hash begins with hex digits, and whether a file holds them."""
         # "g" comes after every hex digit, so that an index serves, which LIKE does not use
-        within = Image.content_hash.between(prefix, f"{prefix}g")
+        within = Content.content_hash.between(prefix, f"{prefix}g")
         with self._database.reading() as connection:
-            rows = connection.execute(select(Image.content_hash, _is_held(Image)).where(within))
+            rows = connection.execute(select(Content.content_hash, _is_held(Content)).where(within))
             return {content_hash: bool(held) for content_hash, held in rows}
 
     def files_holding(self, content_hashes: Sequence[str]) -> Iterator[tuple[str, Path]]:
@@ -158,9 +158,9 @@ class UpkeepTable:
         """
         with self._database.writing() as connection:
             embeddings = connection.execute(delete(Embedding).where(~_is_held(Embedding))).rowcount
-            for table in (ImageKeyword, ImageTag, TagDecision):
+            for table in (ContentKeyword, ContentTag, TagDecision):
                 connection.execute(delete(table).where(~_is_held(table)))
-            images = connection.execute(delete(Image).where(~_is_held(Image))).rowcount
+            images = connection.execute(delete(Content).where(~_is_held(Content))).rowcount
             if images or embeddings:
                 raise_revision(connection)
         return images, embeddings
@@ -208,5 +208,5 @@ def is_replaceable(table: str, parent: str) -> bool:
     return (table, parent) in _REPLACEABLE
 
 
-def _is_held(table: type[Image | Embedding | ImageKeyword | ImageTag | TagDecision]) -> ColumnElement[bool]:
+def _is_held(table: type[Content | Embedding | ContentKeyword | ContentTag | TagDecision]) -> ColumnElement[bool]:
     return select(File.id).where(File.content_hash == table.content_hash).exists()

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, select
 
 from clipsearch.catalog.database import Database
 from clipsearch.catalog.revision import current_revision
-from clipsearch.catalog.tables import HASH_LENGTH, Embedding, File, Image
+from clipsearch.catalog.tables import HASH_LENGTH, Content, Embedding, File
+from clipsearch.media.segments import WHOLE_KINDS
 
 HASH_TYPE = np.dtype(f"S{HASH_LENGTH}")
 """Content hashes in an array: a third of the room that Python's strings take."""
@@ -30,7 +31,7 @@ class PositionTable:
         """
         held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
         statement = select(Embedding.id, Embedding.content_hash).where(
-            Embedding.model_id == model_id, Embedding.part == 0, held
+            Embedding.model_id == model_id, Embedding.kind.in_(WHOLE_KINDS), held
         )
         row_type = np.dtype([("id", np.int64), ("content_hash", HASH_TYPE)])
         with self._database.reading() as connection:
@@ -51,14 +52,14 @@ class PositionTable:
             Their hashes, `HASH_TYPE` [n], ascending; and degrees north and east, float64 [n, 2].
         """
         statement = (
-            select(Image.content_hash, Image.latitude, Image.longitude)
-            .join(File, File.content_hash == Image.content_hash)
-            .where(Image.latitude.is_not(None), Image.longitude.is_not(None))
+            select(Content.content_hash, Content.latitude, Content.longitude)
+            .join(File, File.content_hash == Content.content_hash)
+            .where(Content.latitude.is_not(None), Content.longitude.is_not(None))
         )
         if condition is not None:
             statement = statement.where(condition)
         row_type = np.dtype([("content_hash", HASH_TYPE), ("latitude", np.float64), ("longitude", np.float64)])
         with self._database.reading() as connection:
-            rows = connection.execute(statement.distinct().order_by(Image.content_hash))
+            rows = connection.execute(statement.distinct().order_by(Content.content_hash))
             found = np.fromiter(((content.encode(), *place) for content, *place in rows), dtype=row_type)
         return found["content_hash"].copy(), np.stack([found["latitude"], found["longitude"]], axis=1)

@@ -8,6 +8,7 @@ from clipsearch.catalog.database import Database
 from clipsearch.catalog.records import ModelRecord, SpaceRecord, model_record
 from clipsearch.catalog.tables import CatalogState, Embedding, File, Model
 from clipsearch.catalog.tags import drop_tags_of_others
+from clipsearch.media.segments import WHOLE_KINDS
 from clipsearch.models.parity import Parity
 
 MODEL_COLUMNS = (
@@ -98,7 +99,7 @@ def _add(
 
 def _space(connection: Connection, model: ModelRecord, contents: int, active: bool) -> SpaceRecord:
     held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
-    count = select(func.count()).where(Embedding.model_id == model.id, Embedding.part == 0, held)
+    count = select(func.count()).where(Embedding.model_id == model.id, Embedding.kind.in_(WHOLE_KINDS), held)
     embedded = connection.execute(count).scalar_one()
     previews = connection.execute(count.where(Embedding.from_preview)).scalar_one()
     return SpaceRecord(model, embedded, previews, contents - embedded, active)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipsearch.catalog.database import Database
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.catalog.sqlite.database import SqliteDatabase
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.errors import NoLibraryError
 
@@ -25,7 +25,7 @@ def open_database(place: LibraryPlace, *, create: bool) -> Database:
     """
     database = _unopened(place, create=create)
     try:
-        database.bring_up_to_date(create=create)
+        database.prepare(create=create)
     except BaseException:
         database.close()
         raise

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.segments import WHOLE_IMAGE, Segment
 from clipsearch.models.parity import Parity
 
 METADATA_VERSION = 1
@@ -154,13 +155,13 @@ class NewEmbedding:
     Attributes:
         content_hash: of the content.
         embedding: float32 [dim], unit length.
-        part: 0 for the whole picture, 1 and up for each of `clipsearch.media.tiling.parts_of`.
+        segment: what of the content it is of.
         from_preview: made from the thumbnail, to be replaced when the file can be read.
     """
 
     content_hash: str
     embedding: NDArray[np.float32]
-    part: int = 0
+    segment: Segment = WHOLE_IMAGE
     from_preview: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The catalog's tables. Every change here needs a migration in `migrations/versions`."""
+"""The catalog's tables. Every change here needs another `clipsearch.catalog.schema.SCHEMA_VERSION`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,19 @@ from sqlalchemy import (
     false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from clipsearch.catalog.path_text import path_to_text, text_to_path
 
 HASH_LENGTH = 32
 """Hex digits of a content hash (XXH3, 128 bits)."""
+
+
+def _text(length: int | None = None) -> TypeEngine[str]:
+    """A column of text that is compared byte by byte, whatever the database's collation: paths have one order."""
+    kind = Text if length is None else lambda **options: String(length, **options)
+    return kind().with_variant(kind(collation="C"), "postgresql")
+
 
 _RowId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite gives row ids to INTEGER keys only
 
@@ -35,6 +42,10 @@ class PathText(TypeDecorator[str]):
 
     impl = Text
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """Text that is compared byte by byte."""
+        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """From Python to the database."""
@@ -69,10 +80,10 @@ class Model(Base):
     __table_args__ = (UniqueConstraint("spec", "fingerprint"),)
 
     id: Mapped[int] = mapped_column(_RowId, primary_key=True)
-    spec: Mapped[str] = mapped_column(Text)
-    fingerprint: Mapped[str] = mapped_column(String(64))
+    spec: Mapped[str] = mapped_column(_text())
+    fingerprint: Mapped[str] = mapped_column(_text(64))
     dim: Mapped[int] = mapped_column(Integer)
-    precision: Mapped[str] = mapped_column(String(64))
+    precision: Mapped[str] = mapped_column(_text(64))
     parity_cosine: Mapped[float | None] = mapped_column(Float)
     """See `clipsearch.models.parity.Parity`; with `parity_overlap`, both ``None`` where nothing was rounded."""
     parity_overlap: Mapped[float | None] = mapped_column(Float)
@@ -88,8 +99,10 @@ class CatalogState(Base):
     revision: Mapped[int] = mapped_column(BigInteger, default=0)
     """Rises by one with each commit that changes which embeddings have files."""
     active_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
-    library_id: Mapped[str] = mapped_column(String(32), server_default="")
+    library_id: Mapped[str] = mapped_column(_text(32))
     """Hex digits, drawn when the catalog was made: what tells it from another one in the same place."""
+    schema_version: Mapped[int] = mapped_column(Integer)
+    """`clipsearch.catalog.schema.SCHEMA_VERSION` of whoever made the tables."""
 
 
 class Root(Base):
@@ -99,29 +112,30 @@ class Root(Base):
 
     id: Mapped[int] = mapped_column(_RowId, primary_key=True)
     path: Mapped[str] = mapped_column(PathText, unique=True)
-    volume_id: Mapped[str | None] = mapped_column(Text)
+    volume_id: Mapped[str | None] = mapped_column(_text())
     """Identity of the file system it is on; ``None`` where the system does not tell."""
     volume_path: Mapped[str | None] = mapped_column(PathText)
     """Where it is on that file system: from the mount point, parts joined by ``/``; with `volume_id` only."""
     added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
-class Image(Base):
+class Content(Base):
     """What is known of a content, however many files hold it."""
 
-    __tablename__ = "images"
+    __tablename__ = "contents"
 
-    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
-    width: Mapped[int] = mapped_column(Integer)
-    height: Mapped[int] = mapped_column(Integer)
-    format: Mapped[str] = mapped_column(String(16))
+    content_hash: Mapped[str] = mapped_column(_text(HASH_LENGTH), primary_key=True)
+    width: Mapped[int | None] = mapped_column(Integer)
+    """After EXIF rotation, in pixels; with `height` ``None`` where the medium has no size of its own."""
+    height: Mapped[int | None] = mapped_column(Integer)
+    format: Mapped[str] = mapped_column(_text(16))
     metadata_version: Mapped[int] = mapped_column(Integer, server_default="0")
     """Which `METADATA_VERSION` read what follows; contents of an older one are read again when next indexed."""
     taken_at: Mapped[datetime | None] = mapped_column(DateTime)
     """On the camera's clock, without a zone."""
     taken_offset_min: Mapped[int | None] = mapped_column(Integer)
-    camera: Mapped[str | None] = mapped_column(Text)
-    lens: Mapped[str | None] = mapped_column(Text)
+    camera: Mapped[str | None] = mapped_column(_text())
+    lens: Mapped[str | None] = mapped_column(_text())
     focal_length_mm: Mapped[float | None] = mapped_column(Float)
     focal_length_35mm: Mapped[float | None] = mapped_column(Float)
     f_number: Mapped[float | None] = mapped_column(Float)
@@ -131,21 +145,21 @@ class Image(Base):
     longitude: Mapped[float | None] = mapped_column(Float)
     altitude_m: Mapped[float | None] = mapped_column(Float)
     orientation: Mapped[int | None] = mapped_column(Integer)
-    title: Mapped[str | None] = mapped_column(Text)
-    caption: Mapped[str | None] = mapped_column(Text)
+    title: Mapped[str | None] = mapped_column(_text())
+    caption: Mapped[str | None] = mapped_column(_text())
     rating: Mapped[int | None] = mapped_column(Integer)
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
     """What `clipsearch.media.perceptual_hash` sees of it, to know it again re-encoded, resized, cropped or turned."""
 
 
-class ImageKeyword(Base):
+class ContentKeyword(Base):
     """A keyword that somebody wrote into a picture."""
 
-    __tablename__ = "image_keywords"
+    __tablename__ = "content_keywords"
 
-    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), primary_key=True)
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True)
-    keyword: Mapped[str] = mapped_column(Text, index=True)
+    keyword: Mapped[str] = mapped_column(_text(), index=True)
 
 
 class File(Base):
@@ -160,20 +174,22 @@ class File(Base):
     """From the root, parts joined by ``/`` on every system."""
     size: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
-    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), index=True)
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), index=True)
 
 
 class Embedding(Base):
-    """A content's place in a model's space; its id is its id in the vector index, and is never reused."""
+    """A segment's place in a model's space; its id is its id in the vector index, and is never reused."""
 
     __tablename__ = "embeddings"
-    __table_args__ = (UniqueConstraint("content_hash", "model_id", "part"), {"sqlite_autoincrement": True})
+    __table_args__ = (UniqueConstraint("content_hash", "model_id", "kind", "position"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(_RowId, primary_key=True)
-    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"))
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"))
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), index=True)
-    part: Mapped[int] = mapped_column(Integer, server_default="0")
-    """0 for the whole picture; of a long one, 1 and up for each of `clipsearch.media.tiling.parts_of`."""
+    kind: Mapped[str] = mapped_column(_text(8))
+    """Of the segment: `clipsearch.media.segments.SegmentKind`."""
+    position: Mapped[int] = mapped_column(BigInteger)
+    """Which segment of that kind, from 0."""
     vector: Mapped[bytes] = mapped_column(LargeBinary)
     """float16 [dim], little-endian, unit length."""
     from_preview: Mapped[bool] = mapped_column(Boolean(create_constraint=False), server_default=false())
@@ -191,7 +207,7 @@ class Failure(Base):
     relative_path: Mapped[str] = mapped_column(PathText)
     size: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
-    reason: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(_text())
     failed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
@@ -201,7 +217,7 @@ class Job(Base):
     __tablename__ = "jobs"
 
     id: Mapped[int] = mapped_column(_RowId, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(_text(16))
     """``index`` or ``migrate``."""
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -227,8 +243,8 @@ class SavedSearch(Base):
     __tablename__ = "saved_searches"
 
     id: Mapped[int] = mapped_column(_RowId, primary_key=True)
-    name: Mapped[str] = mapped_column(Text, unique=True)
-    line: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(_text(), unique=True)
+    line: Mapped[str] = mapped_column(_text())
     """The query's canonical line."""
     seen_embedding_id: Mapped[int] = mapped_column(BigInteger, default=0)
     """The newest embedding, of whatever model, when its new results were last looked at; 0 if there was none."""
@@ -241,8 +257,8 @@ class Concept(Base):
     __tablename__ = "concepts"
 
     id: Mapped[int] = mapped_column(_RowId, primary_key=True)
-    name: Mapped[str] = mapped_column(Text, unique=True)
-    text: Mapped[str | None] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(_text(), unique=True)
+    text: Mapped[str | None] = mapped_column(_text())
     """What it is in words."""
     version: Mapped[int] = mapped_column(Integer, default=1)
     """Rises by one with each change of its examples."""
@@ -255,7 +271,7 @@ class ConceptExample(Base):
     __tablename__ = "concept_examples"
 
     concept_id: Mapped[int] = mapped_column(ForeignKey("concepts.id", ondelete="CASCADE"), primary_key=True)
-    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
+    content_hash: Mapped[str] = mapped_column(_text(HASH_LENGTH), primary_key=True)
     positive: Mapped[bool] = mapped_column(Boolean(create_constraint=False))
     path: Mapped[str | None] = mapped_column(PathText)
     """Where a picture outside of the library was; with `preview`."""
@@ -286,14 +302,14 @@ class ConceptFit(Base):
     fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
-class ImageTag(Base):
+class ContentTag(Base):
     """A tag that a model gave a content."""
 
-    __tablename__ = "image_tags"
+    __tablename__ = "content_tags"
 
-    content_hash: Mapped[str] = mapped_column(ForeignKey("images.content_hash"), primary_key=True)
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
-    tag: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+    tag: Mapped[str] = mapped_column(_text(), primary_key=True, index=True)
     score: Mapped[float] = mapped_column(Float)
     """The probability that it fits, 0–1 (`clipsearch.labeling.tagging`)."""
 
@@ -303,8 +319,8 @@ class TagDecision(Base):
 
     __tablename__ = "tag_decisions"
 
-    content_hash: Mapped[str] = mapped_column(String(HASH_LENGTH), primary_key=True)
-    tag: Mapped[str] = mapped_column(Text, primary_key=True, index=True)
+    content_hash: Mapped[str] = mapped_column(_text(HASH_LENGTH), primary_key=True)
+    tag: Mapped[str] = mapped_column(_text(), primary_key=True, index=True)
     present: Mapped[bool] = mapped_column(Boolean(create_constraint=False))
     """Whether it fits; if not, no model gives it again."""
     decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
@@ -316,9 +332,9 @@ class TagState(Base):
     __tablename__ = "tag_states"
 
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), primary_key=True)
-    vocabulary: Mapped[str | None] = mapped_column(Text)
+    vocabulary: Mapped[str | None] = mapped_column(_text())
     """The text of a person's own vocabulary; ``None`` for the one that is shipped."""
-    digest: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(_text(64))
     """Of the words, the method and what was fitted: with another, everything is tagged anew."""
     embedding_id: Mapped[int] = mapped_column(BigInteger)
     """The newest embedding that was looked at."""

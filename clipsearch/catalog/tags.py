@@ -27,9 +27,10 @@ from sqlalchemy import cast as sql_cast
 from clipsearch.catalog.chunks import chunks
 from clipsearch.catalog.database import Database
 from clipsearch.catalog.records import ModelRecord
-from clipsearch.catalog.tables import CatalogState, Embedding, File, Image, ImageTag, TagDecision, TagState
+from clipsearch.catalog.tables import CatalogState, Content, ContentTag, Embedding, File, TagDecision, TagState
 from clipsearch.catalog.vocabulary import Folding, canonical, parse_vocabulary
 from clipsearch.errors import LibraryError
+from clipsearch.media.segments import WHOLE_KINDS
 
 Source = Literal["model", "person"]
 
@@ -107,7 +108,9 @@ class TagTable:
         """The newest embedding of a whole picture by a model; 0 if there is none."""
         newest = select(func.coalesce(func.max(Embedding.id), 0))
         with self._database.reading() as connection:
-            return connection.execute(newest.where(Embedding.model_id == model_id, Embedding.part == 0)).scalar_one()
+            return connection.execute(
+                newest.where(Embedding.model_id == model_id, Embedding.kind.in_(WHOLE_KINDS))
+            ).scalar_one()
 
     def embedded(self, model: ModelRecord, *, after: int = 0) -> Iterator[EmbeddedContents]:
         """The model's embeddings of whole pictures that are newer than one, in blocks.
@@ -116,7 +119,7 @@ class TagTable:
             LibraryError: one of them is damaged.
         """
         statement = select(Embedding.id, Embedding.content_hash, Embedding.vector).order_by(Embedding.id)
-        statement = statement.where(Embedding.model_id == model.id, Embedding.part == 0)
+        statement = statement.where(Embedding.model_id == model.id, Embedding.kind.in_(WHOLE_KINDS))
         while True:
             with self._database.reading() as connection:
                 rows = connection.execute(statement.where(Embedding.id > after).limit(_BLOCK)).all()
@@ -133,7 +136,7 @@ class TagTable:
         """
         found: dict[str, NDArray[np.float16]] = {}
         statement = select(Embedding.id, Embedding.content_hash, Embedding.vector)
-        statement = statement.where(Embedding.model_id == model.id, Embedding.part == 0)
+        statement = statement.where(Embedding.model_id == model.id, Embedding.kind.in_(WHOLE_KINDS))
         for chunk in chunks(content_hashes):
             with self._database.reading() as connection:
                 rows = connection.execute(statement.where(Embedding.content_hash.in_(chunk))).all()
@@ -146,14 +149,14 @@ class TagTable:
         """Give contents a model's tags, with their scores, instead of those that it gave them before."""
         with self._database.writing() as connection:
             for chunk in chunks(list(tags)):
-                connection.execute(delete(ImageTag).where(_given(model_id), ImageTag.content_hash.in_(chunk)))
+                connection.execute(delete(ContentTag).where(_given(model_id), ContentTag.content_hash.in_(chunk)))
                 rows = [
                     {"content_hash": content, "model_id": model_id, "tag": tag, "score": score}
                     for content in chunk
                     for tag, score in tags[content]
                 ]
                 if rows:
-                    connection.execute(insert(ImageTag), rows)
+                    connection.execute(insert(ContentTag), rows)
 
     def set_progress(self, model_id: int, progress: TagProgress) -> None:
         """Say how far a model's tags have come."""
@@ -164,9 +167,9 @@ class TagTable:
     def drop(self, model_id: int) -> int:
         """Take a model's tags back, and give no more; returns how many pictures had some."""
         with self._database.writing() as connection:
-            tagged = select(func.count(ImageTag.content_hash.distinct())).where(_given(model_id))
+            tagged = select(func.count(ContentTag.content_hash.distinct())).where(_given(model_id))
             count = connection.execute(tagged).scalar_one()
-            connection.execute(delete(ImageTag).where(_given(model_id)))
+            connection.execute(delete(ContentTag).where(_given(model_id)))
             connection.execute(delete(TagState).where(TagState.model_id == model_id))
         return count
 
@@ -212,7 +215,7 @@ class TagTable:
             File, File.content_hash == tags.c.content_hash
         )
         if condition is not None:
-            statement = statement.join(Image, Image.content_hash == File.content_hash).where(condition)
+            statement = statement.join(Content, Content.content_hash == File.content_hash).where(condition)
         with self._database.reading() as connection:
             rows = connection.execute(statement.group_by(tags.c.tag)).all()
         return sorted((TagCount(*row) for row in rows), key=lambda item: (-item.images, item.tag))
@@ -227,12 +230,12 @@ def effective_tags() -> Subquery:
     of which no person has said anything."""
     active = select(CatalogState.active_model_id).scalar_subquery()
     decided = select(TagDecision.tag).where(
-        TagDecision.content_hash == ImageTag.content_hash, TagDecision.tag == ImageTag.tag
+        TagDecision.content_hash == ContentTag.content_hash, TagDecision.tag == ContentTag.tag
     )
-    given = select(ImageTag.content_hash, ImageTag.tag, ImageTag.score)
+    given = select(ContentTag.content_hash, ContentTag.tag, ContentTag.score)
     said = select(TagDecision.content_hash, TagDecision.tag, sql_cast(null(), Float).label("score"))
     return union_all(
-        given.where(ImageTag.model_id == active, ~decided.exists()), said.where(TagDecision.present)
+        given.where(ContentTag.model_id == active, ~decided.exists()), said.where(TagDecision.present)
     ).subquery()
 
 
@@ -243,25 +246,25 @@ def has_tag(names: Sequence[str]) -> ColumnElement[bool]:
         TagDecision.content_hash == File.content_hash, TagDecision.tag.in_(names), TagDecision.present
     )
     decided = select(TagDecision.tag).where(
-        TagDecision.content_hash == File.content_hash, TagDecision.tag == ImageTag.tag
+        TagDecision.content_hash == File.content_hash, TagDecision.tag == ContentTag.tag
     )
-    given = select(ImageTag.tag).where(
-        ImageTag.content_hash == File.content_hash,
-        ImageTag.tag.in_(names),
-        ImageTag.model_id == active,
-        ~decided.correlate(File, ImageTag).exists(),
+    given = select(ContentTag.tag).where(
+        ContentTag.content_hash == File.content_hash,
+        ContentTag.tag.in_(names),
+        ContentTag.model_id == active,
+        ~decided.correlate(File, ContentTag).exists(),
     )
     return or_(said.exists(), given.exists())
 
 
 def drop_tags_of_others(connection: Connection, model_id: int) -> None:
     """Forget the tags of every model but one, before these models go."""
-    connection.execute(delete(ImageTag).where(ImageTag.model_id != model_id))
+    connection.execute(delete(ContentTag).where(ContentTag.model_id != model_id))
     connection.execute(delete(TagState).where(TagState.model_id != model_id))
 
 
 def _given(model_id: int) -> ColumnElement[bool]:
-    return ImageTag.model_id == model_id
+    return ContentTag.model_id == model_id
 
 
 def _block(rows: Sequence[Any], dim: int, catalog: str) -> EmbeddedContents:

@@ -16,19 +16,20 @@ from clipsearch.catalog.database import Database
 from clipsearch.catalog.models import MODEL_COLUMNS
 from clipsearch.catalog.records import ModelRecord, model_record
 from clipsearch.catalog.revision import raise_revision
-from clipsearch.catalog.tables import Base, CatalogState, Embedding, Failure, File, Image, ImageKeyword, Model, Root
+from clipsearch.catalog.tables import Base, CatalogState, Content, ContentKeyword, Embedding, Failure, File, Model, Root
 from clipsearch.catalog.transfer_concepts import ExchangedConcepts, add_concepts, exchanged_concepts
 from clipsearch.catalog.transfer_tags import ExchangedTag, add_tags, exchanged_tags
+from clipsearch.media.segments import image_segments
 
 IMAGE_FIELDS: dict[str, type] = {
-    column.name: column.type.python_type for column in Image.__table__.columns if column.name != "content_hash"
+    column.name: column.type.python_type for column in Content.__table__.columns if column.name != "content_hash"
 }
 """What the catalog says of a content, by name, with its type in Python, one of `FieldValue`."""
 
 FieldValue: TypeAlias = int | float | str | bytes | datetime | None
 
 REQUIRED_FIELDS = frozenset(
-    column.name for column in Image.__table__.columns if not column.nullable and column.name in IMAGE_FIELDS
+    column.name for column in Content.__table__.columns if not column.nullable and column.name in IMAGE_FIELDS
 )
 """Those of `IMAGE_FIELDS` that are never ``None``."""
 
@@ -124,12 +125,12 @@ class CatalogSnapshot:
 
     def images(self, model: ModelRecord | None) -> Iterator[list[ExchangedImage]]:
         """The contents that files hold, by hash, in blocks."""
-        held = select(File.id).where(File.content_hash == Image.content_hash).exists()
-        columns = [Image.__table__.columns[name] for name in IMAGE_FIELDS]
+        held = select(File.id).where(File.content_hash == Content.content_hash).exists()
+        columns = [Content.__table__.columns[name] for name in IMAGE_FIELDS]
         last = ""
         while True:
-            page = select(Image.content_hash, *columns).where(Image.content_hash > last, held)
-            rows = self._connection.execute(page.order_by(Image.content_hash).limit(CHUNK)).all()
+            page = select(Content.content_hash, *columns).where(Content.content_hash > last, held)
+            rows = self._connection.execute(page.order_by(Content.content_hash).limit(CHUNK)).all()
             if not rows:
                 return
             last = rows[-1][0]
@@ -138,8 +139,10 @@ class CatalogSnapshot:
     def _block(self, rows: Sequence[Any], model: ModelRecord | None) -> list[ExchangedImage]:
         hashes = [row[0] for row in rows]
         keywords: dict[str, list[str]] = {}
-        words = select(ImageKeyword.content_hash, ImageKeyword.keyword).where(ImageKeyword.content_hash.in_(hashes))
-        for content_hash, keyword in self._connection.execute(words.order_by(ImageKeyword.position)):
+        words = select(ContentKeyword.content_hash, ContentKeyword.keyword).where(
+            ContentKeyword.content_hash.in_(hashes)
+        )
+        for content_hash, keyword in self._connection.execute(words.order_by(ContentKeyword.position)):
             keywords.setdefault(content_hash, []).append(keyword)
         files: dict[str, list[ExchangedFile]] = {}
         found = select(File.content_hash, File.root_id, File.relative_path, File.size, File.mtime_ns)
@@ -150,7 +153,9 @@ class CatalogSnapshot:
         vectors: dict[str, list[bytes]] = {}
         previews: set[str] = set()
         if model is not None:
-            blobs = select(Embedding.content_hash, Embedding.vector, Embedding.from_preview).order_by(Embedding.part)
+            blobs = select(Embedding.content_hash, Embedding.vector, Embedding.from_preview).order_by(
+                Embedding.kind, Embedding.position
+            )
             blobs = blobs.where(Embedding.content_hash.in_(hashes), Embedding.model_id == model.id)
             for content_hash, vector, from_preview in self._connection.execute(blobs):
                 vectors.setdefault(content_hash, []).append(vector)
@@ -209,16 +214,16 @@ class ExchangeTable:
 
 def _add_images(connection: Connection, images: Sequence[ExchangedImage]) -> int:
     hashes = [image.content_hash for image in images]
-    known = _values(connection, select(Image.content_hash), Image.content_hash, hashes)
+    known = _values(connection, select(Content.content_hash), Content.content_hash, hashes)
     fresh = [image for image in images if image.content_hash not in known]
     empty = dict.fromkeys(IMAGE_FIELDS)
-    _insert(connection, Image, [{**empty, **image.fields, "content_hash": image.content_hash} for image in fresh])
+    _insert(connection, Content, [{**empty, **image.fields, "content_hash": image.content_hash} for image in fresh])
     keywords = [
         {"content_hash": image.content_hash, "position": position, "keyword": keyword}
         for image in fresh
         for position, keyword in enumerate(image.keywords)
     ]
-    _insert(connection, ImageKeyword, keywords)
+    _insert(connection, ContentKeyword, keywords)
     return len(fresh)
 
 
@@ -230,13 +235,14 @@ def _add_embeddings(connection: Connection, images: Sequence[ExchangedImage], mo
         {
             "content_hash": image.content_hash,
             "model_id": model_id,
-            "part": part,
+            "kind": segment.kind,
+            "position": segment.position,
             "vector": vector,
             "from_preview": image.from_preview,
         }
         for image in images
         if image.content_hash not in known
-        for part, vector in enumerate(image.vectors)
+        for segment, vector in zip(image_segments(len(image.vectors)), image.vectors, strict=True)
     ]
     _insert(connection, Embedding, fresh)
     return len(fresh)

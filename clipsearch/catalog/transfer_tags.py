@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from clipsearch.catalog.chunks import chunks
-from clipsearch.catalog.tables import ImageTag, TagDecision
+from clipsearch.catalog.tables import ContentTag, TagDecision
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def exchanged_tags(
     said = select(TagDecision.content_hash, TagDecision.tag, TagDecision.present)
     for content_hash, tag, present in connection.execute(said.where(TagDecision.content_hash.in_(content_hashes))):
         tags.setdefault(content_hash, []).append(ExchangedTag(tag, present=present))
-    given = select(ImageTag.content_hash, ImageTag.tag, ImageTag.score)
-    of_model = given.where(ImageTag.content_hash.in_(content_hashes), ImageTag.model_id == model_id)
+    given = select(ContentTag.content_hash, ContentTag.tag, ContentTag.score)
+    of_model = given.where(ContentTag.content_hash.in_(content_hashes), ContentTag.model_id == model_id)
     for content_hash, tag, score in connection.execute(of_model):
         tags.setdefault(content_hash, []).append(ExchangedTag(tag, score))
     return {
@@ -57,7 +57,9 @@ def add_tags(connection: Connection, tags: Mapping[str, Sequence[ExchangedTag]],
     for chunk in chunks(list(tags)):
         known = select(TagDecision.content_hash, TagDecision.tag).where(TagDecision.content_hash.in_(chunk))
         decided.update((content_hash, tag) for content_hash, tag in connection.execute(known))
-        given = select(ImageTag.content_hash).where(ImageTag.model_id == model_id, ImageTag.content_hash.in_(chunk))
+        given = select(ContentTag.content_hash).where(
+            ContentTag.model_id == model_id, ContentTag.content_hash.in_(chunk)
+        )
         tagged.update(connection.execute(given).scalars())
     said = [
         {"content_hash": content_hash, "tag": tag.tag, "present": tag.present}
@@ -74,4 +76,4 @@ def add_tags(connection: Connection, tags: Mapping[str, Sequence[ExchangedTag]],
     if said:
         connection.execute(insert(TagDecision), said)
     if fresh and model_id is not None:
-        connection.execute(insert(ImageTag), fresh)
+        connection.execute(insert(ContentTag), fresh)

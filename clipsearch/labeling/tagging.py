@@ -229,7 +229,7 @@ class _Run:
         return np.concatenate([np.empty((0, self._model.dim), np.float16), *(vectors for _, vectors in blocks)])
 
     def _ids(self) -> NDArray[np.int64]:
-        return self._store.live_embedding_ids(self._model.id, parts=False)[1]
+        return self._store.live_embedding_ids(self._model.id, wholes_only=True)[1]
 
 
 def _digest(words: Sequence[Word], calibration: TagCalibration) -> str:

@@ -1,4 +1,4 @@
-"""The parts that a long picture is embedded in besides its whole, which an image tower would crop or squash."""
+"""The tiles that a long picture is embedded in besides its whole, which an image tower would crop or squash."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import math
 from clipsearch.media.box import Box
 
 LONG = 2
-"""Pictures whose long side is more than this many times the short one are embedded in parts, too."""
+"""Pictures whose long side is more than this many times the short one are embedded in tiles, too."""
 
-MAX_PARTS = 8
-"""Parts of the longest pictures; those of a picture up to 8:1 are squares."""
+MAX_TILES = 8
+"""Tiles of the longest pictures; those of a picture up to 8:1 are squares."""
 
 
-def parts_of(width: int, height: int) -> tuple[Box, ...]:
-    """Where the parts of a picture lie: side by side along its long side, overlapping, all of it covered.
+def tiles_of(width: int, height: int) -> tuple[Box, ...]:
+    """Where the tiles of a picture lie: side by side along its long side, overlapping, all of it covered.
 
-    The catalog holds the number of a part, not its place: what this gives for a size must never change.
+    The catalog holds the position of a tile in this list, not its place: what this gives for a size must never change.
 
     Args:
         width: of the picture as it is looked at, in pixels.
@@ -28,7 +28,7 @@ def parts_of(width: int, height: int) -> tuple[Box, ...]:
     short, long = sorted((width, height))
     if short < 1 or long <= LONG * short:
         return ()
-    count = min(MAX_PARTS, math.ceil(long / short))
+    count = min(MAX_TILES, math.ceil(long / short))
     length = max(short, math.ceil(long / count))
     starts = (round(index * (long - length) / (count - 1)) for index in range(count))
     if width > height:

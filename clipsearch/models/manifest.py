@@ -23,8 +23,8 @@ from typing import Any, Literal
 from clipsearch.errors import ModelError
 from clipsearch.media.transform import ImageSpec
 from clipsearch.models.parity import Parity
+from clipsearch.models.specs import MANIFEST_NAME
 
-MANIFEST_NAME = "model.json"
 MANIFEST_FORMAT = 1
 
 CHECK_SET = "check set"

@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from clipsearch.config import cache_dir
 from clipsearch.errors import ModelError
-from clipsearch.models.manifest import MANIFEST_NAME
+
+MANIFEST_NAME = "model.json"
+"""In the directory of a compiled model."""
 
 HF_HUB_PREFIX = "hf-hub:"
 LOCAL_DIR_PREFIX = "local-dir:"

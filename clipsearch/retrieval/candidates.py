@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import FoundFile, ModelRecord
+from clipsearch.media.segments import WHOLE_IMAGE, Segment
 from clipsearch.retrieval.query_encoder import QueryVector
 from clipsearch.retrieval.relevance.calibration import Assessment, Match, MinMatch
 from clipsearch.retrieval.relevance.library_sample import LibrarySample
@@ -86,14 +87,14 @@ class Candidate:
     Attributes:
         embedding_id: of the whole picture.
         score: cosine of its nearest embedding; ``None`` without anything to be near to.
-        part: which part of it that is of, 0 for the whole (`clipsearch.media.tiling`).
+        segment: what of it that embedding is of.
         nearest_id: that embedding; ``None`` for the whole's.
         assessment: of that embedding.
     """
 
     embedding_id: int
     score: float | None = None
-    part: int = 0
+    segment: Segment = WHOLE_IMAGE
     nearest_id: int | None = None
     assessment: Assessment | None = None
 
@@ -164,10 +165,10 @@ class CandidateFinder:
             wholes = self._catalog.parent_ids(ids)
             block: list[Candidate] = []
             for row_id, score in zip(ids, found.scores.tolist(), strict=True):
-                whole_id, part = wholes.get(row_id, (row_id, 0))
+                whole_id, segment = wholes.get(row_id, (row_id, WHOLE_IMAGE))
                 if whole_id not in given:
                     given.add(whole_id)
-                    block.append(Candidate(whole_id, score, part, row_id))
+                    block.append(Candidate(whole_id, score, segment, row_id))
             yield block
             if k >= sought.searched:
                 return

@@ -15,8 +15,9 @@ from clipsearch.catalog.volumes import is_online
 from clipsearch.errors import QueryError
 from clipsearch.media.box import Box
 from clipsearch.media.decoding import load_image
+from clipsearch.media.segments import SegmentKind
 from clipsearch.media.thumbnails import existing_thumbnail
-from clipsearch.media.tiling import parts_of
+from clipsearch.media.tiling import tiles_of
 from clipsearch.query import And, Filter, Query, parse_query
 from clipsearch.retrieval.candidates import Candidate, CandidateFinder, RetrievalRequest
 from clipsearch.retrieval.filters import QueryFilters
@@ -245,7 +246,7 @@ class Searcher:
         ]
 
     def _result(self, rank: int, item: _Found, online: set[int]) -> SearchResult:
-        first, assessment, part = item.files[0], item.candidate.assessment, item.candidate.part
+        first, assessment, segment = item.files[0], item.candidate.assessment, item.candidate.segment
         return SearchResult(
             path=first.path,
             score=item.candidate.score,
@@ -261,7 +262,7 @@ class Searcher:
             probability=assessment.probability if assessment else None,
             copies=tuple(file.path for file in item.files[1:]),
             near_duplicates=tuple(sorted(file.path for file in item.versions)),
-            part=parts_of(first.width, first.height)[part - 1] if part else None,
+            part=tiles_of(first.width, first.height)[segment.position] if segment.kind == SegmentKind.TILE else None,
         )
 
 

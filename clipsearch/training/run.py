@@ -23,8 +23,7 @@ import torch
 from torch import Tensor
 
 from clipsearch.errors import ConfigError
-from clipsearch.models.manifest import MANIFEST_NAME
-from clipsearch.models.specs import OPEN_CLIP_CONFIG
+from clipsearch.models.specs import MANIFEST_NAME, OPEN_CLIP_CONFIG
 from clipsearch.models.torch.encoder import pick_device
 from clipsearch.system import atomic
 from clipsearch.training.checkpoint import REPORT, STATE, RunState, read_state, run_identity, write_json_file

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from clipsearch.errors import ModelError
 from clipsearch.media.transform import ImageTransform
-from clipsearch.models.manifest import MANIFEST_NAME
 from clipsearch.models.presets import MINI, resolve_preset
-from clipsearch.models.specs import is_compiled, known_architectures, parse_spec
+from clipsearch.models.specs import MANIFEST_NAME, is_compiled, known_architectures, parse_spec
 from clipsearch.training.settings import Parts, TrainSettings
 
 MAX_LOGIT_SCALE = 100.0

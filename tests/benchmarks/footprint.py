@@ -25,8 +25,8 @@ import numpy as np
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.demo import find_photographs
 from clipsearch.media.decoding import content_hash, load_image

@@ -27,7 +27,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.library import Library
 from clipsearch.media.thumbnails import existing_thumbnail, write_thumbnail
 from clipsearch.models.loading import load_encoder
@@ -40,7 +40,7 @@ _FILTER = "camera:a7"
 _PAGE = 60
 
 _METADATA = """
-UPDATE images SET
+UPDATE contents SET
     taken_at = CASE WHEN rowid % 20 THEN datetime('2010-01-01', '+' || (rowid % 5400) || ' days') END,
     camera = CASE rowid % 7 WHEN 0 THEN NULL WHEN 1 THEN 'FUJIFILM X-T4' WHEN 2 THEN 'SONY A7 III'
         ELSE 'Canon EOS R' || (rowid % 40) END,

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,8 @@ from sqlalchemy import text
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.catalog.records import FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.errors import LibraryError, SchemaVersionError
 from clipsearch.media.metadata.reading import ImageMetadata
@@ -60,7 +61,7 @@ def test_a_missing_catalog_is_not_made_by_a_reader(tmp_path: Path) -> None:
 def test_a_catalog_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     Catalog(tmp_path, create=True).close()
     with sqlite3.connect(tmp_path / CATALOG_NAME) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE catalog_state SET schema_version = 9999")
     connection.close()
     with pytest.raises(SchemaVersionError, match="newer clipsearch"):
         Catalog(tmp_path)
@@ -210,7 +211,7 @@ def test_contents_whose_metadata_is_old_are_read_again_but_not_embedded(store: C
     add_file(store, model, root, "a.jpg", "aa")
     assert store.is_known("aa", model.id)
     with store._database.writing() as connection:
-        connection.execute(text("UPDATE images SET metadata_version = 0"))
+        connection.execute(text("UPDATE contents SET metadata_version = 0"))
     assert not store.is_known("aa", model.id)
     assert store.incomplete_files(root, model.id) == {"a.jpg"}
     assert store.embedding_of("aa", model.id) is not None
@@ -253,13 +254,11 @@ def test_a_job_is_interrupted_until_it_is_finished(store: Catalog, model: ModelR
     assert store.jobs.interrupted("index") is None
 
 
-def test_a_catalog_of_the_first_version_is_upgraded_with_all_it_holds(tmp_path: Path) -> None:
+def test_a_catalog_from_before_version_1_is_refused_and_left_alone(tmp_path: Path) -> None:
     """The file was written by the first version of this program; see `tests/data`."""
     shutil.copy(DATA / "catalog-0001.sqlite3", tmp_path / CATALOG_NAME)
-    store = Catalog(tmp_path)
-    model = store.models.active()
-    assert model is not None and model.spec == "colours"
-    assert {item.relative_path for item in store.files_in(1)} == {"red.png", "grey/white.jpg", "bad.jpg"}
-    assert store.incomplete_files(1, model.id) == {"red.png", "grey/white.jpg"}  # no metadata was read then
-    assert len(store.live_embedding_ids(model.id)[1]) == 2
-    assert [failure.path.name for failure in store.failures()] == ["bad.jpg"]
+    for create in (False, True):
+        with pytest.raises(SchemaVersionError, match="index again into a new library"):
+            Catalog(tmp_path, create=create)
+    with closing(sqlite3.connect(tmp_path / CATALOG_NAME)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]

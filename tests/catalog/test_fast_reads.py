@@ -16,10 +16,12 @@ import pytest
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.fast_reads import QuickReads
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME, LazyCatalog
+from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
-from clipsearch.errors import LibraryError
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
+from clipsearch.errors import LibraryError, SchemaVersionError
 from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.segments import Segment, SegmentKind
 from tests.conftest import ROOT
 
 DATA = ROOT / "tests" / "data"
@@ -39,7 +41,7 @@ def store(tmp_path: Path) -> Catalog:
     ]
     vector = np.array([0.6, 0.8, 0, 0], np.float32)
     embeddings = [NewEmbedding(image.content_hash, vector) for image in images]
-    embeddings += [NewEmbedding(images[2].content_hash, vector, part) for part in (1, 2)]
+    embeddings += [NewEmbedding(images[2].content_hash, vector, Segment(SegmentKind.TILE, n)) for n in (0, 1)]
     files = [FileRecord(f"{key}.jpg", key, key, f"{key:032x}") for key in dates]
     store.commit(Batch(first, images, embeddings, [*files, FileRecord(ODD, 9, 9, f"{1:032x}")]), model.id)
     store.commit(Batch(second, files=[FileRecord("copy.jpg", 3, 3, f"{3:032x}")]), model.id)
@@ -55,7 +57,14 @@ def test_quick_reads_give_what_the_store_gives(store: Catalog) -> None:
     ids = store.live_embedding_ids(model.id)[1]
     for wanted in (ids.tolist(), [5, 1], [4, 999], []):
         assert quick.files_of(wanted) == store.files_of(wanted)
-    assert quick.parent_ids(ids.tolist()) == store.parent_ids(ids.tolist()) == {4: (3, 1), 5: (3, 2)}
+    assert (
+        quick.parent_ids(ids.tolist())
+        == store.parent_ids(ids.tolist())
+        == {
+            4: (3, Segment(SegmentKind.TILE, 0)),
+            5: (3, Segment(SegmentKind.TILE, 1)),
+        }
+    )
     assert quick.files_of(ids) == store.files_of(ids.tolist())  # NumPy's integers, too
     assert [len(files) for files in quick.files_of(ids).values()].count(2) == 4
     assert quick.root_places() == store.roots.places()
@@ -87,9 +96,8 @@ def test_what_is_no_catalog_of_this_version_is_left_to_the_store(tmp_path: Path)
         LazyCatalog(tmp_path)
     shutil.copy(DATA / "catalog-0001.sqlite3", path)
     assert QuickReads.open(path) is None
-    catalog = LazyCatalog(tmp_path)  # which upgrades it
-    assert catalog.active_model() == catalog.store.models.active() is not None
-    assert QuickReads.open(path) is not None
+    with pytest.raises(SchemaVersionError):
+        LazyCatalog(tmp_path)
 
 
 def test_errors_are_in_our_words(store: Catalog) -> None:
@@ -104,8 +112,8 @@ def test_errors_are_in_our_words(store: Catalog) -> None:
 
 def test_plain_reads_load_no_sqlalchemy(store: Catalog) -> None:
     program = (
-        "import sys; from pathlib import Path; from clipsearch.catalog.lazy_catalog import Catalog; "
-        "catalog = Catalog(Path(sys.argv[1])); catalog.files_of([1, 2]); catalog.root_places(); "
+        "import sys; from pathlib import Path; from clipsearch.catalog.lazy_catalog import LazyCatalog; "
+        "catalog = LazyCatalog(Path(sys.argv[1])); catalog.files_of([1, 2]); catalog.root_places(); "
         "catalog.active_model(); catalog.revision(); "
         "assert 'sqlalchemy' not in sys.modules; catalog.store; assert 'sqlalchemy' in sys.modules"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.cli import cli
 from clipsearch.cli.commands.check import format_check
 from clipsearch.library import Library

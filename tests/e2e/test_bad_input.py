@@ -183,7 +183,7 @@ def test_an_unreadable_file(run: Run, tmp_path: Path) -> None:
 
 def test_a_library_of_a_newer_version(run: Run, library: Path) -> None:
     connection = sqlite3.connect(library / "catalog.sqlite3")
-    connection.execute("UPDATE alembic_version SET version_num = 'f00d'")
+    connection.execute("UPDATE catalog_state SET schema_version = 9999")
     connection.commit()
     connection.close()
     for command in (("search", "a dog"), ("status",), ("index", str(library))):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.library import Library
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.sync import current_index, index_path
@@ -141,7 +141,7 @@ def contents(library: Path) -> dict[str, object]:
     tables = {
         "roots": "SELECT path, volume_id, volume_path FROM roots ORDER BY path",
         "files": "SELECT root_id, relative_path, size, mtime_ns, content_hash FROM files ORDER BY 1, 2",
-        "images": "SELECT * FROM images ORDER BY content_hash",
+        "contents": "SELECT * FROM contents ORDER BY content_hash",
         "embeddings": "SELECT content_hash, model_id, vector FROM embeddings ORDER BY content_hash",
         "failures": "SELECT relative_path, reason FROM failures ORDER BY relative_path",
         "unfinished": "SELECT kind FROM jobs WHERE finished_at IS NULL",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.catalog.volumes import place_of
 from indexer.scan import scan
 

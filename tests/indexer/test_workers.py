@@ -261,8 +261,7 @@ def test_an_interrupt_ends_all_processes(tmp_path: Path) -> None:
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from clipsearch.models.manifest import ImageSpec
-from clipsearch.media.decoding import ImageTransform
+from clipsearch.media.transform import ImageSpec, ImageTransform
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import LibraryLockedError
 from clipsearch.library import Library
 from clipsearch.maintenance.check import CheckReport, check_library
@@ -148,8 +148,8 @@ def test_a_catalog_cut_short_is_told_not_raised(sound: Library) -> None:
 def test_rows_that_name_nothing_are_deleted_and_come_back(sound: Library, photos: Path) -> None:
     digest = digest_of(photos / "red.png")
     with tampering(sound) as connection:
-        connection.execute("DELETE FROM images WHERE content_hash = ?", [digest])
-        connection.execute("INSERT INTO image_keywords VALUES (?, 0, 'cat')", ["f" * 32])
+        connection.execute("DELETE FROM contents WHERE content_hash = ?", [digest])
+        connection.execute("INSERT INTO content_keywords VALUES (?, 0, 'cat')", ["f" * 32])
     report = sound.maintenance.check()
     assert codes(report)["catalog-dangling"] == 3  # a file, an embedding, a keyword
     report = sound.maintenance.check(repair=True)
@@ -361,7 +361,7 @@ def test_previews_of_nothing_are_deleted_and_other_files_left(sound: Library) ->
 def test_everything_at_once(sound: Library, photos: Path) -> None:
     with tampering(sound) as connection:
         connection.execute("UPDATE embeddings SET vector = x'00' WHERE id = 1")
-        connection.execute("DELETE FROM images WHERE content_hash = ?", [digest_of(photos / "blue.png")])
+        connection.execute("DELETE FROM contents WHERE content_hash = ?", [digest_of(photos / "blue.png")])
     cache_of(sound).write_bytes(b"")
     for preview in (sound.path / "thumbnails").glob("*/*.jpg"):
         preview.write_bytes(b"")

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.catalog.records import FailureRecord, FileRecord, NewEmbedding, NewImage
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.catalog.transfer import ExchangedImage
 from clipsearch.errors import ConfigError, IndexMismatchError, LibraryError, LibraryLockedError
 from clipsearch.library import Library, SearchResult

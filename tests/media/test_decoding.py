@@ -455,7 +455,7 @@ def test_cropping_before_scaling_equals_cropping_after(monkeypatch: pytest.Monke
     image = photograph(1500, 90)
     transform = ImageTransform(ImageSpec((96, 96)))
     after = transform(image).astype(int)
-    monkeypatch.setattr("clipsearch.media.decoding._MAX_RESIZED_PIXELS", 0)
+    monkeypatch.setattr("clipsearch.media.transform._MAX_RESIZED_PIXELS", 0)
     assert np.abs(after - transform(image)).max() <= 1
 
 

@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.library import Library
 from clipsearch.media.box import Box
 from clipsearch.media.decoding import content_hash
-from clipsearch.media.tiling import LONG, MAX_PARTS, parts_of
+from clipsearch.media.tiling import LONG, MAX_TILES, tiles_of
 from tests.conftest import ROOT, ColourEncoder, save_photo
 
 DATA = ROOT / "tests" / "data"
@@ -37,14 +36,14 @@ DATA = ROOT / "tests" / "data"
     ],
 )
 def test_where_parts_lie(size: tuple[int, int], expected: tuple[Box, ...]) -> None:
-    assert parts_of(*size) == expected
+    assert tiles_of(*size) == expected
 
 
 @given(st.integers(1, 70_000), st.integers(1, 70_000))
 def test_parts_cover_a_long_picture(width: int, height: int) -> None:
-    parts = parts_of(width, height)
+    parts = tiles_of(width, height)
     short, long = sorted((width, height))
-    assert bool(parts) == (long > LONG * short) and len(parts) <= MAX_PARTS
+    assert bool(parts) == (long > LONG * short) and len(parts) <= MAX_TILES
     reached = 0
     for part in parts:
         start, length = (part.x, part.width) if width > height else (part.y, part.height)
@@ -72,26 +71,34 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def parts_in(library: Path) -> list[tuple[str, int]]:
-    """Content hash and part of each embedding."""
+WHOLE = ("image", 0)
+
+
+def segments_in(library: Path) -> list[tuple[str, str, int]]:
+    """Content hash, kind and position of each embedding."""
     with sqlite3.connect(library / CATALOG_NAME) as connection:
-        return sorted(connection.execute("SELECT content_hash, part FROM embeddings"))
+        return sorted(connection.execute("SELECT content_hash, kind, position FROM embeddings"))
 
 
 def vectors_in(library: Path) -> dict[tuple[str, int], bytes]:
     with sqlite3.connect(library / CATALOG_NAME) as connection:
-        rows = connection.execute("SELECT content_hash, part, vector FROM embeddings").fetchall()
-    return {(digest, part): vector for digest, part, vector in rows}
+        rows = connection.execute("SELECT content_hash, kind, position, vector FROM embeddings").fetchall()
+    return {(digest, kind, position): vector for digest, kind, position, vector in rows}
 
 
 def test_a_long_picture_is_embedded_in_parts(folder: Path, library: Library, encoder: ColourEncoder) -> None:
     report = library.index(folder)
     wide, plain = (content_hash((folder / name).read_bytes()) for name in ("wide.png", "plain.png"))
-    assert parts_in(library.path) == sorted([(plain, 0), *((wide, part) for part in range(5))])
+    assert segments_in(library.path) == sorted(
+        [(plain, *WHOLE), (wide, *WHOLE), *((wide, "tile", position) for position in range(4))]
+    )
     assert (report.embedded, encoder.embedded) == (2, 6)
     red = encoder.encode_texts(["red"])[0]
     vectors = vectors_in(library.path)
-    scores = [float(np.frombuffer(vectors[wide, part], "<f2").astype(np.float32) @ red) for part in range(5)]
+    scores = [
+        float(np.frombuffer(vectors[wide, *segment], "<f2").astype(np.float32) @ red)
+        for segment in (WHOLE, *(("tile", position) for position in range(4)))
+    ]
     assert scores[4] > 0.999 and max(scores[:4]) < 0.99
     status = library.status()
     assert (status.files, status.spaces[0].embedded, status.spaces[0].missing) == (2, 2, 0)
@@ -101,13 +108,13 @@ def test_a_long_picture_is_embedded_in_parts(folder: Path, library: Library, enc
 def test_a_picture_without_its_parts_is_read_again(folder: Path, library: Library, encoder: ColourEncoder) -> None:
     """As after an upgrade from a version that embedded none."""
     library.index(folder)
-    before = parts_in(library.path)
+    before = segments_in(library.path)
     with sqlite3.connect(library.path / CATALOG_NAME) as connection:
-        connection.execute("DELETE FROM embeddings WHERE part > 0")
+        connection.execute("DELETE FROM embeddings WHERE kind = 'tile'")
     connection.close()
     done = encoder.embedded
     library.index(folder)
-    assert parts_in(library.path) == before
+    assert segments_in(library.path) == before
     assert encoder.embedded == done + 5
 
 
@@ -115,11 +122,11 @@ def test_damage_to_a_part_is_mended_with_all_of_its_picture(folder: Path, librar
     library.index(folder)
     before = vectors_in(library.path)
     with sqlite3.connect(library.path / CATALOG_NAME) as connection:
-        connection.execute("UPDATE embeddings SET vector = x'00' WHERE part = 2")
+        connection.execute("UPDATE embeddings SET vector = x'00' WHERE kind = 'tile' AND position = 1")
     connection.close()
     assert [finding.code for finding in library.maintenance.check().findings] == ["embedding-length"]
     library.maintenance.check(repair=True)
-    assert len(parts_in(library.path)) == 1
+    assert len(segments_in(library.path)) == 1
     library.index(folder)
     assert vectors_in(library.path) == before
 
@@ -143,23 +150,6 @@ def test_duplicates_are_of_whole_pictures(folder: Path, library: Library) -> Non
     library.index(folder)
     groups = library.duplicates.find()
     assert [sorted(file.path.name for file in group.files) for group in groups] == [["copy.png", "wide.png"]]
-
-
-def test_ids_are_never_used_again_after_the_upgrade(tmp_path: Path) -> None:
-    """The vector index knows vectors by their ids; making the table anew must not begin at the greatest in use."""
-    shutil.copy(DATA / "catalog-0001.sqlite3", tmp_path / CATALOG_NAME)
-    with sqlite3.connect(tmp_path / CATALOG_NAME) as connection:
-        connection.execute("UPDATE sqlite_sequence SET seq = 50 WHERE name = 'embeddings'")
-    connection.close()
-    Catalog(tmp_path).close()
-    with sqlite3.connect(tmp_path / CATALOG_NAME) as connection:
-        connection.execute("DELETE FROM embeddings WHERE id = 2")
-        connection.execute(
-            "INSERT INTO embeddings (content_hash, model_id, vector) SELECT content_hash, 1, x'00' FROM images "
-            "WHERE content_hash NOT IN (SELECT content_hash FROM embeddings)"
-        )
-        assert connection.execute("SELECT max(id) FROM embeddings").fetchone() == (51,)
-    connection.close()
 
 
 def test_a_result_says_which_part_is_the_nearest(folder: Path, library: Library) -> None:

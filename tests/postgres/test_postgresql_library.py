@@ -114,7 +114,7 @@ def test_two_libraries_share_a_database_in_schemas_of_their_own(postgres_server:
 def test_text_is_compared_byte_by_byte(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
     others = postgres_server.execute(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
-        "AND table_name <> 'alembic_version' AND data_type IN ('text', 'character varying') "
+        "AND data_type IN ('text', 'character varying') "
         "AND collation_name IS DISTINCT FROM 'C'",
         str(place).rpartition("/")[2],
     )
@@ -154,7 +154,7 @@ def test_a_database_that_is_not_there_is_told(postgres_server: PostgresServer) -
 
 def test_other_catalogs_are_refused_and_left_alone(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
     name = str(place).rpartition("/")[2]
-    postgres_server.execute("UPDATE alembic_version SET version_num = '9999'", name)
+    postgres_server.execute("UPDATE catalog_state SET schema_version = 9999", name)
     with pytest.raises(SchemaVersionError, match="newer clipsearch"):
         Catalog(place)
     other = postgres_server.empty_database()

@@ -479,7 +479,7 @@ def test_parsing_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("module", ["fields", "nodes", "parser", "values"])
+@pytest.mark.parametrize("module", ["ast", "fields", "parser", "values"])
 def test_examples_in_docstrings(module: str) -> None:
     results = doctest.testmod(importlib.import_module(f"clipsearch.query.{module}"))
     assert results.attempted > 0

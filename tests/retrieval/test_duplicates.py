@@ -19,6 +19,7 @@ from skimage import data
 
 from clipsearch.cli.commands.duplicates import duplicates, format_groups, group_to_json
 from clipsearch.library import Library
+from clipsearch.library_parts.duplicates import Duplicates
 from clipsearch.media.perceptual_hash import fingerprint, stack_fingerprints
 from clipsearch.retrieval.duplicates import (
     DuplicateFile,
@@ -322,11 +323,11 @@ def test_the_command_passes_on_what_is_asked_and_deletes_nothing(
 ) -> None:
     asked: list[dict[str, object]] = []
 
-    def answer(library: Library, **options: object) -> list[DuplicateGroup]:
+    def answer(_: Duplicates, **options: object) -> list[DuplicateGroup]:
         asked.append(options)
         return [group]
 
-    monkeypatch.setattr(Library, "duplicates", answer, raising=False)
+    monkeypatch.setattr(Duplicates, "find", answer)
     Library.open(tmp_path / "library", create=True).close()
     base = ["--library", str(tmp_path / "library")]
     done = CliRunner().invoke(duplicates, [*base, "-0"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import LibraryError
 from clipsearch.library import Library
 from tests.conftest import COLOURS, ColourEncoder, save_photo

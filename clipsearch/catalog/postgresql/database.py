@@ -58,9 +58,9 @@ class PostgresqlDatabase(Database):
         """A cache of this machine: a folder for each address and catalog."""
         return self._directory
 
-    def bring_up_to_date(self, *, create: bool) -> None:
+    def prepare(self, *, create: bool) -> None:
         """Create or upgrade the tables, and make the cache's folder."""
-        super().bring_up_to_date(create=create)
+        super().prepare(create=create)
         with self.reading() as connection:
             library_id = connection.execute(select(CatalogState.library_id)).scalar_one()
         self._directory = _cache_of(self._url, library_id)

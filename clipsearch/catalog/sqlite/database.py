@@ -13,11 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.pool import NullPool, QueuePool
 
-from clipsearch.catalog.create import create_tables
 from clipsearch.catalog.database import WRITE, CatalogDamage, DanglingRow, Database
-from clipsearch.catalog.lazy_catalog import CATALOG_NAME
 from clipsearch.catalog.portable_sql import LOWER
-from clipsearch.catalog.sqlite.file import BUSY_TIMEOUT_S, connect, explain, is_read_only
+from clipsearch.catalog.sqlite.file import BUSY_TIMEOUT_S, CATALOG_NAME, connect, explain, is_read_only
 from clipsearch.catalog.sqlite.integrity import find_damage
 from clipsearch.system.file_lock import writer_lock
 
@@ -53,9 +51,6 @@ class SqliteDatabase(Database):
     def _explain(self, error: Exception) -> str:
         reason = error.orig if isinstance(error, exc.DBAPIError) else error
         return explain(str(reason).strip(), self._path)
-
-    def _create_tables(self, connection: Connection) -> None:
-        create_tables(connection)
 
     # --- one writer -----------------------------------------------------------------------------
 

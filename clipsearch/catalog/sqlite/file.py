@@ -6,6 +6,9 @@ import os
 import sqlite3
 from pathlib import Path
 
+CATALOG_NAME = "catalog.sqlite3"
+"""The file in a library's directory."""
+
 BUSY_TIMEOUT_S = 30.0
 """How long a statement waits for another process before it gives up."""
 

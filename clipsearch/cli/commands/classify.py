@@ -190,7 +190,8 @@ def _of_query(
 
 def _library_model(context: click.Context) -> str | None:
     """The model of the library at hand, if there is one."""
-    from clipsearch.catalog.lazy_catalog import CATALOG_NAME, LazyCatalog
+    from clipsearch.catalog.lazy_catalog import LazyCatalog
+    from clipsearch.catalog.sqlite.file import CATALOG_NAME
     from clipsearch.config import library_place
 
     place = context.ensure_object(Settings).library or library_place()

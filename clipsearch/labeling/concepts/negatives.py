@@ -37,7 +37,7 @@ def draw_negatives(
     Returns:
         float32 [up to `DRAWN`, dim]; the same for the same library and examples.
     """
-    _, ids = store.live_embedding_ids(model.id, parts=False)
+    _, ids = store.live_embedding_ids(model.id, wholes_only=True)
     known = [store.embedding_of(content_hash, model.id) for content_hash in sorted(without)]
     ids = np.setdiff1d(ids, np.array([found[0] for found in known if found is not None], np.int64))
     wanted = round(DRAWN / (1 - EXCLUDED_NEAREST_SHARE))

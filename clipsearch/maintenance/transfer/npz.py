@@ -22,7 +22,7 @@ import numpy as np
 from clipsearch.catalog.chunks import CHUNK
 from clipsearch.catalog.transfer import ExchangedImage
 from clipsearch.maintenance.transfer.rows import from_row, to_row
-from clipsearch.media.tiling import MAX_PARTS
+from clipsearch.media.tiling import MAX_TILES
 
 IMAGES_NAME = "images.jsonl"
 EMBEDDINGS_NAME = "embeddings.npz"
@@ -85,7 +85,7 @@ def read_npz(directory: Path, *, dim: int, embeddings: int, roots: int) -> Itera
                 raise ValueError("a line is no JSON object")
             wanted, parts = values.pop("embedding", None), values.pop("parts", 0)
             count = 0 if wanted is None else 1 + parts
-            if (wanted is not None and wanted != row) or not 0 <= count <= 1 + MAX_PARTS:
+            if (wanted is not None and wanted != row) or not 0 <= count <= 1 + MAX_TILES:
                 raise ValueError("its embeddings are out of order")
             vectors = tuple(array.read(dim * _DTYPE.itemsize) for _ in range(count))
             row += count

@@ -27,7 +27,7 @@ def held_contents(
     """
     contents: list[HeldContent] = []
     rows: list[NDArray[np.float16]] = []
-    _, ids = store.live_embedding_ids(model.id, parts=False)
+    _, ids = store.live_embedding_ids(model.id, wholes_only=True)
     for block, vectors in store.embeddings(ids, dim=model.dim):
         looks = store.fingerprints_of(block.tolist())
         for row_id, files in store.files_of(block.tolist()).items():
