@@ -1,7 +1,8 @@
 # Everything runs in .venv, which the targets make for themselves; Python 3.11 or newer and pip are enough.
 #
 #   make demo        index a few photographs and search them
-#   make test        the tests; those of the web page need a Chromium (tests/browser/install_chromium.sh)
+#   make test        the everyday tests, on all cores; installs Chromium and PostgreSQL where they are missing
+#   make test-all    the long ones too: kills, deep property tests, Ray, the whole page in a browser
 #   make lint types docs
 #   make reference   write docs/cli.md anew from the commands' help
 #   make bench       measure everything and write docs/benchmarks.md (DATA as below, REFERENCE=mini in fp32)
@@ -19,7 +20,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types docs reference bench evaluate train-mini finetune-demo calibrate clean
+.PHONY: help venv demo test test-all services lint types docs reference bench evaluate train-mini finetune-demo calibrate clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -48,8 +49,16 @@ $(VENV)/.installed-train: pyproject.toml
 demo: $(VENV)/.installed
 	@$(BIN)/clipsearch demo
 
-test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev services
+	$(BIN)/python -m pytest --numprocesses auto -m "not long"
+
+test-all: $(VENV)/.installed-dev services
+	$(BIN)/python -m pytest --numprocesses auto
+
+# what the tests run against besides Python packages; each script says in one line what it cannot install
+services:
+	@tests/browser/install_chromium.sh
+	@tests/postgres/install_postgresql.sh
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

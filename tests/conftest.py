@@ -6,7 +6,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import pytest
@@ -84,6 +84,9 @@ def _colour_of(word: str) -> tuple[int, ...]:
 ROOT = Path(__file__).parents[1]
 """The checkout."""
 
+EVERYDAY = ("test_from_the_first_visit_to_a_found_photograph",)
+"""The one walk through the page that is not left to `make test-all`."""
+
 TOGETHER = ("browser", "ray")
 """Folders whose tests share something expensive, a browser or a cluster: one worker process runs all of them."""
 
@@ -93,6 +96,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.parent.name
         if folder in TOGETHER:
             item.add_marker(pytest.mark.xdist_group(folder))
+            if item.name not in EVERYDAY:
+                item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -123,6 +128,14 @@ def catalog_place(request: pytest.FixtureRequest, tmp_path: Path) -> LibraryPlac
 @pytest.fixture
 def encoder() -> ColourEncoder:
     return ColourEncoder()
+
+
+def mostly_long(values: Sequence[Any], *, everyday: int = 1) -> list[Any]:
+    """Values to parametrize with: of long tests whose cases are alike, some are everyday ones, spread evenly."""
+    step = max(1, len(values) // everyday)
+    return [
+        pytest.param(value, marks=() if not number % step else pytest.mark.long) for number, value in enumerate(values)
+    ]
 
 
 def save_photo(path: Path, colour: str | tuple[int, int, int], *, size: tuple[int, int] = (48, 32)) -> Path:

@@ -323,6 +323,7 @@ def test_a_small_library_has_its_map_at_once(shelf: Shelf, open_shelf: Callable[
     assert np.isfinite(shown.centres()).all()
 
 
+@pytest.mark.long
 def test_a_better_map_is_drawn_in_the_background_and_kept_and_it_is_always_the_same(
     shelf: Shelf, open_shelf: Callable[[], Library], open_library: Callable[..., Library], tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ COMMANDS: list[tuple[tuple[str, ...], str, str]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("arguments", "table", "measure"), COMMANDS, ids=lambda value: str(value)[:30])
 def test_every_evaluation_writes_a_table_json_and_a_plot(
     photos: Path, arguments: tuple[str, ...], table: str, measure: str
@@ -103,6 +104,7 @@ def test_every_evaluation_writes_a_table_json_and_a_plot(
     assert report["skipped"] == [{"image": "gone.png", "reason": "no such file or directory"}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("arguments", "table", "measure"), COMMANDS, ids=lambda value: str(value)[:30])
 def test_every_evaluation_compares_two_models(
     photos: Path, arguments: tuple[str, ...], table: str, measure: str

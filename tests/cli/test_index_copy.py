@@ -184,6 +184,7 @@ def test_a_checkup_looks_into_the_collection(run: Run, indexed: Library, notes: 
     connection.close()
 
 
+@pytest.mark.long
 def test_pymilvus_is_loaded_only_where_the_library_says_so(run: Run, indexed: Library) -> None:
     program = (
         "import sys\nfrom clipsearch.library import Library\nfrom tests.conftest import ColourEncoder\n"

@@ -76,6 +76,7 @@ def test_the_list_loads_no_torch() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.long
 def test_compile_prints_parity_place_and_size(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(compiled_model(base, "clip")))
     spec = f"local-dir:{tiny_model(base, 'clip')}"
@@ -101,6 +102,7 @@ def test_the_bundled_model_has_its_parity_and_no_table() -> None:
     assert "Tower" not in shown
 
 
+@pytest.mark.long
 def test_own_pictures_choose_the_precision(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exported = {file: exported_tower(base, "clip", file) for file in ("image.onnx", "text.onnx")}
     monkeypatch.setattr(export, "_export_tower", lambda tower, to, spec: shutil.copy(exported[tower.file], to))

@@ -108,6 +108,7 @@ def test_wrong_commands(
     assert run("search", "a dog", "--paths", library=library).stdout.count("\n") == 3
 
 
+@pytest.mark.long
 def test_an_unknown_model_for_a_new_library(run: Run, indexed: tuple[Path, Path], tmp_path: Path) -> None:
     for spec in ("ViT-B-99/openai", "ViT-B-32/nowhere", "local-dir:/nowhere", "bas"):
         done = run("index", str(indexed[0]), "--model", spec, library=tmp_path / "new")

@@ -230,6 +230,7 @@ def test_the_command_prints_results_on_stdout_and_skips_on_stderr(
 DATA = Path(os.environ.get("CLIPSEARCH_TRAIN_DATA") or ROOT.parent / "shared" / "data")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation photos are not here (CLIPSEARCH_TRAIN_DATA)")
 def test_mini_reaches_its_figures_on_a_subset(tmp_path: Path) -> None:
     """200 dev photos and 200 labelled ones; the whole sets are measured with `clipsearch evaluate`."""

@@ -71,6 +71,7 @@ sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="the readers are forked, which Windows cannot")
 def test_eight_readers_search_while_a_writer_indexes(tmp_path: Path) -> None:
     photos, stop = tmp_path / "photos", tmp_path / "stop"

@@ -15,7 +15,7 @@ from clipsearch.library import Library
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.sync import current_index, index_path
 from indexer.batches import CPU_BATCH_SIZE
-from tests.conftest import ROOT, ColourEncoder, save_photo
+from tests.conftest import ROOT, ColourEncoder, mostly_long, save_photo
 
 PHOTOS = 600
 RANDOM_KILLS = 50
@@ -217,6 +217,7 @@ def finish_and_compare(library: Path, photos: Path, log: Path, undisturbed: dict
     check_cache_agrees(library)
 
 
+@pytest.mark.long
 def test_fifty_kills_at_random_moments_change_nothing_in_the_end(
     many_photos: Path, tmp_path: Path, undisturbed: dict[str, object]
 ) -> None:
@@ -231,7 +232,7 @@ def test_fifty_kills_at_random_moments_change_nothing_in_the_end(
     finish_and_compare(library, many_photos, log, undisturbed)
 
 
-@pytest.mark.parametrize("point", COMMIT_POINTS)
+@pytest.mark.parametrize("point", mostly_long(COMMIT_POINTS))
 def test_a_kill_at_each_commit_point_changes_nothing_in_the_end(
     point: str, many_photos: Path, tmp_path: Path, undisturbed: dict[str, object]
 ) -> None:

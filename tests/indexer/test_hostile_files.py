@@ -108,6 +108,7 @@ def test_random_damage_stops_nothing(tmp_path: Path) -> None:
     assert any(result.failure for result in results) and any(result.metadata for result in results)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="leases and memory limits")
 def test_hangs_bombs_and_crashes_in_one_run(
     tmp_path: Path, open_library: Callable[..., Library], monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from clipsearch.library import IndexProgress, Library
 from clipsearch.media.thumbnails import thumbnail_path
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.sync import index_path
-from tests.conftest import ROOT, ColourEncoder, Encoders, Notes, OtherEncoder, save_photo
+from tests.conftest import ROOT, ColourEncoder, Encoders, Notes, OtherEncoder, mostly_long, save_photo
 
 
 @pytest.fixture(autouse=True)
@@ -237,16 +237,16 @@ with Library.open(library, encoder=OtherEncoder()) as opened:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", mostly_long(["before", "after"]))
 @pytest.mark.parametrize(
     ("owner", "name", "nth"),
     [
         ("Catalog", "commit", 1),
-        ("cache", "write_exact", 1),
-        ("ConceptTable", "put_fit", 1),
-        ("ModelTable", "activate_known", 1),
-        ("ModelTable", "drop_others", 1),
-        ("cache", "write_exact", 2),
+        pytest.param("cache", "write_exact", 1, marks=pytest.mark.long),
+        pytest.param("ConceptTable", "put_fit", 1, marks=pytest.mark.long),
+        pytest.param("ModelTable", "activate_known", 1, marks=pytest.mark.long),
+        pytest.param("ModelTable", "drop_others", 1, marks=pytest.mark.long),
+        pytest.param("cache", "write_exact", 2, marks=pytest.mark.long),
     ],
 )
 def test_a_kill_at_each_point_of_a_migration_leaves_one_model_that_answers(

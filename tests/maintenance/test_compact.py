@@ -192,6 +192,7 @@ def test_a_reader_goes_on_while_its_library_is_compacted(library: Path) -> None:
     np.testing.assert_array_equal(current_index(reader, model, notify=print)[0].search(query, 10).ids, before.ids)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_compaction_killed_at_a_known_point_is_done_again(library: Path, point: str) -> None:
@@ -202,6 +203,7 @@ def test_a_compaction_killed_at_a_known_point_is_done_again(library: Path, point
     assert_whole(library, before)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_a_compaction_killed_at_any_moment_is_done_again(tmp_path: Path) -> None:
     make_library(tmp_path / "large", images=6000)

@@ -181,6 +181,7 @@ texts = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_cha
 floats = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 
+@pytest.mark.long
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     files=st.dictionaries(safe_names, st.tuples(st.integers(0, 2**62), st.integers(-(2**62), 2**62)), max_size=8),

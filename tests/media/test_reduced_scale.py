@@ -11,6 +11,7 @@ from clipsearch.models.loading import load_encoder
 from tests.benchmarks.reduced_scale import cosines
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("divisor", [2, 4])
 def test_embeddings_are_those_of_decoding_in_full(divisor: int) -> None:
     encoder = load_encoder("mini")

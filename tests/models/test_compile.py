@@ -21,6 +21,7 @@ from clipsearch.models.manifest import file_digests, read_manifest
 from clipsearch.models.onnx.encoder import CompiledEncoder
 from clipsearch.models.specs import compiled_dir, is_compiled, parse_spec
 from clipsearch.models.torch.encoder import OpenClipEncoder
+from tests.conftest import mostly_long
 from tests.tiny_models import TINY, compiled_model, exported_tower, save_tiny_model, tiny_model
 
 
@@ -39,7 +40,7 @@ def clip_spec(base: Path) -> str:
     return f"local-dir:{tiny_model(base, 'clip')}"
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", mostly_long(list(TINY)))
 def test_both_encoders_agree(base: Path, name: str) -> None:
     source = OpenClipEncoder(f"local-dir:{tiny_model(base, name)}", device="cpu")
     towers = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
@@ -152,6 +153,7 @@ def test_a_compiled_model_is_not_compiled_again_unless_forced(base: Path, clip_s
     assert [path.name for path in own.parent.iterdir() if path.is_dir()] == [own.name]
 
 
+@pytest.mark.long
 def test_large_towers_keep_their_weights_in_a_file_of_their_own(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

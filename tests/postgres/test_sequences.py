@@ -277,6 +277,7 @@ def open_catalogs(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[C
         postgres_server.execute(f"DROP DATABASE {name}")
 
 
+@pytest.mark.long
 def test_any_sequence_ends_alike(open_catalogs: Callable[[], list[Catalog]], tmp_path: Path) -> None:
     def open_both() -> list[Catalog]:
         (tmp_path / f"library {len(list(tmp_path.iterdir())) + 1}").mkdir()

@@ -51,6 +51,7 @@ class Interrupted(ColourEncoder):
         return super().encode_pixels(pixels)
 
 
+@pytest.mark.long
 def test_searches_go_on_when_it_is_back(server: PostgresServer, folder: Path) -> None:
     with Library.open(server.catalog(), create=True, encoder=ColourEncoder()) as library:
         library.index(folder)
@@ -62,6 +63,7 @@ def test_searches_go_on_when_it_is_back(server: PostgresServer, folder: Path) ->
         assert [item.path.name for item in library.search("red ext:png", k=5)] == before
 
 
+@pytest.mark.long
 def test_an_indexing_run_ends_in_one_line_and_the_next_carries_on(
     server: PostgresServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +85,7 @@ def test_an_indexing_run_ends_in_one_line_and_the_next_carries_on(
         assert len(library.search("red", k=PHOTOS)) == PHOTOS
 
 
+@pytest.mark.long
 def test_what_a_backup_has_is_not_embedded_again(server: PostgresServer, folder: Path) -> None:
     place = server.catalog()
     name = urlsplit(place.text).path.strip("/")

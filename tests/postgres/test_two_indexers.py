@@ -104,6 +104,7 @@ def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: Cat
     assert store.jobs.interrupted("index") is None
 
 
+@pytest.mark.long
 def test_what_a_killed_one_left_the_other_finishes_and_the_next_says_so(
     place: DatabaseUrl, folder: Path, store: Catalog
 ) -> None:

@@ -17,6 +17,8 @@ from tests.conftest import save_photo
 
 ONE_CORE = RaySettings(worker_cpus=1)
 
+_STARTS = 4
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What Ray's own modules use that is to go away is not ours to mend, nor the processes that it leaves to Python."""
@@ -34,12 +36,32 @@ def cluster() -> Iterator[Cluster]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        cluster.add_node(num_cpus=1)
+        cluster = _started_cluster()
         ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     yield cluster
     ray.shutdown()
     cluster.shutdown()
+
+
+def _started_cluster() -> Cluster:
+    """Two nodes; Ray gives each 30 s to come up, a limit of its own that a busy machine may miss."""
+    for _ in range(_STARTS - 1):
+        try:
+            return _two_nodes()
+        except Exception as error:  # which is all that Ray raises
+            if "timed out during startup" not in str(error):
+                raise
+    return _two_nodes()
+
+
+def _two_nodes() -> Cluster:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+    except BaseException:
+        cluster.shutdown()
+        raise
+    return cluster
 
 
 def many_photos(folder: Path, count: int) -> Path:

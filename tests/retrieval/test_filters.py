@@ -22,6 +22,7 @@ from clipsearch.media.metadata.reading import ImageMetadata
 from clipsearch.models.encoder import l2_normalize
 from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Size, parse_query, same_extensions
 from clipsearch.retrieval.results import Sort
+from tests.conftest import mostly_long
 
 COUNT = 20_000
 DIM = 16
@@ -229,7 +230,7 @@ def check(synthetic: Synthetic, line: str, *, k: int) -> int:
     return len(expected)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("condition", mostly_long(CONDITIONS, everyday=10))
 def test_each_condition_and_its_opposite_are_exact(synthetic: Synthetic, condition: str) -> None:
     passing = check(synthetic, condition, k=COUNT)
     assert check(synthetic, f"not {condition}", k=50) == COUNT - passing
@@ -245,6 +246,7 @@ def test_the_conditions_cover_every_selectivity(synthetic: Synthetic) -> None:
         assert any(low <= share < high for share in shares), (low, high)
 
 
+@pytest.mark.long
 def test_random_combinations_are_exact(synthetic: Synthetic) -> None:
     rng = np.random.default_rng(1)
     selectivities = []
@@ -310,6 +312,7 @@ def test_the_best_are_in_order_from_page_to_page(synthetic: Synthetic, line: str
     assert [result for page in pages for result in page] == (by_path if sort == "path" else newest)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sort", ["score", "date", "path"])
 def test_filters_alone_are_in_order_from_page_to_page(synthetic: Synthetic, sort: Sort) -> None:
     whole = synthetic.library.search("camera:fuji", k=10**6, sort=sort)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # now: parsed by pytest while threads run, CPython 3.11 may fail (gh-106905)
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from starlette.testclient import TestClient

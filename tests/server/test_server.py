@@ -42,6 +42,7 @@ def _visit(url: str, number: int) -> list[int]:
     return statuses
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="there is no termination signal to be sent to another process")
 def test_fifty_clients_at_once_are_all_answered_and_what_is_under_way_is_finished(
     by_mini: Path, tmp_path: Path
@@ -76,6 +77,7 @@ def test_fifty_clients_at_once_are_all_answered_and_what_is_under_way_is_finishe
     assert not [line for line in server.lines if line["level"] not in ("info", "debug")]
 
 
+@pytest.mark.long
 def test_replicas_serve_one_library_and_see_it_grow(by_mini: Path, tmp_path: Path) -> None:
     library = Path(shutil.copytree(by_mini, tmp_path / "library"))
     token = add_token(tmp_path / "tokens.json", "both", [Scope.READ])

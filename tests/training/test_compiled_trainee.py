@@ -88,6 +88,7 @@ def test_rounding_what_was_rounded_changes_nothing() -> None:
     assert scale.shape == (5,) and np.abs(codes).max() == 127
 
 
+@pytest.mark.long
 def test_mini_is_fine_tuned_from_the_command_line(tmp_path: Path) -> None:
     from click.testing import CliRunner
 

@@ -103,6 +103,7 @@ def trained(data: TrainingData, layers: int) -> tuple[Trained, list[float]]:
     return model, fit(model, views, data, STAGE, rng=np.random.default_rng(1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layers", [2, 1], ids=["text backbone frozen", "last text layer trained"])
 def test_the_loss_falls_and_two_seeded_runs_agree(data_folder: Path, layers: int) -> None:
     data = load_training_data(data_folder)

@@ -159,6 +159,7 @@ def test_the_parts_that_are_trained(tiny: Path, parts: str, trained: set[str]) -
         assert names == trained
 
 
+@pytest.mark.long
 def test_training_from_scratch_learns_and_the_result_is_a_model(settings: TrainSettings, tiny: Path) -> None:
     config = json.loads((tiny / "open_clip_config.json").read_text(encoding="utf-8"))
     architecture = settings.output.with_name("architecture")
@@ -176,6 +177,7 @@ def test_training_from_scratch_learns_and_the_result_is_a_model(settings: TrainS
     assert [record["epoch"] for record in history] == list(range(9))
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_goes_on_to_the_same_weights(settings: TrainSettings, tmp_path: Path) -> None:
     undisturbed = replace(
         settings, parts=Parts("last", 1), accumulate=2, checkpoint_every=1, output=tmp_path / "undisturbed"

@@ -83,6 +83,7 @@ def test_as_few_candidates_as_hold_the_nearest_of_the_worst_kind(recall: float, 
     assert trials.fewest(scores[:, :3], 2, recall=1.0) is None
 
 
+@pytest.mark.long
 def test_an_index_that_no_longer_finds_enough_has_drifted(tmp_path: Path) -> None:
     """What is added lies along axes that no code holds."""
     write_approximate(tmp_path / "flat.faiss", STAMP, [(np.arange(3000), flat(3000))])

@@ -178,6 +178,7 @@ def test_a_search_beside_a_writer_is_right_without_writing(catalog: MilvusCatalo
         catalog.check(index)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("broken", ["delete", "upsert", "flush"])
 def test_a_change_that_was_broken_off_is_made_good(
     catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch, broken: str
@@ -326,7 +327,7 @@ def test_what_takes_too_long_is_one_line(catalog: MilvusCatalog, monkeypatch: py
     catalog.add(list(range(20)))
     index = catalog.index(locked=True)
     assert isinstance(index, MilvusIndex)
-    monkeypatch.setattr(milvus_connection, "_PATIENCE_S", 1e-9)
+    monkeypatch.setattr(milvus_connection, "_PATIENCE_S", -1.0)  # over before it begins, however fast the machine is
     with pytest.raises(LibraryError, match="cannot search: Deadline Exceeded"):
         index.nearest(queries(8), 5)
 
@@ -356,6 +357,7 @@ def test_more_than_one_request_can_give_is_found_all_the_same(
             assert found.ids.tolist() == exact.search(query, k, within=within).ids.tolist()
 
 
+@pytest.mark.long
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_whatever_happens_the_collection_is_what_the_catalog_is(

@@ -96,6 +96,7 @@ FILTERS = st.recursive(
 )
 
 
+@pytest.mark.long
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )

@@ -68,24 +68,26 @@ def test_a_damaged_file_is_told_from_a_good_one(tmp_path: Path, damage: str) -> 
         FlatIndex.load(path)
 
 
-def test_a_file_that_nothing_has_touched_is_opened_without_reading_all_of_it(tmp_path: Path) -> None:
-    """Bytes that rot on the disk, as its time of change cannot tell, are found when everything is read."""
-    path = tmp_path / "tiny.faiss"
-    filled(50)[0].save(path, STAMP)
-    state, good = path.stat(), path.read_bytes()
-    path.write_bytes(good[:500] + bytes([good[500] ^ 1]) + good[501:])
-    with pytest.raises(IndexFileError, match="checksum"):
-        open_file(path)
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert open_file(path).stamp.count == 50
+def test_a_byte_that_rots_in_a_large_file_is_found_when_all_of_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.faiss"
+    index = FlatIndex(512)
+    index.add(np.arange(24_000), np.random.default_rng(5).normal(size=(24_000, 512)).astype(np.float16))
+    index.save(path, STAMP)
+    assert open_file(path, verify=True).stamp.count == 24_000
+    with path.open("r+b") as file:
+        file.seek(9_000_000)
+        byte = file.read(1)[0]
+        file.seek(9_000_000)
+        file.write(bytes([byte ^ 1]))
     with pytest.raises(IndexFileError, match="checksum"):
         open_file(path, verify=True)
 
 
-def test_a_copy_with_other_times_is_as_good(tmp_path: Path) -> None:
+def test_a_copy_is_as_good(tmp_path: Path) -> None:
     path, copy = tmp_path / "tiny.faiss", tmp_path / "copy.faiss"
     filled(50)[0].save(path, STAMP)
     copy.write_bytes(path.read_bytes())
+    os.utime(copy, (1, 1))
     assert FlatIndex.load(copy)[1] == FlatIndex.load(path)[1]
 
 
