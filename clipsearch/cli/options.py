@@ -13,10 +13,12 @@ import click
 
 from clipsearch.cli.form_options import form_options
 from clipsearch.cli.preload import limit_blas_threads
+from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, LibraryPlace, is_database_url, library_place
 from clipsearch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from clipsearch.library import Library
     from clipsearch.retrieval.results import Group, SearchOptions, Sort
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -35,12 +37,30 @@ class Settings:
     debug: bool = False
 
 
-@dataclass(frozen=True)
-class EncoderSettings:
-    """How the model is run: the values of ``--runtime`` and ``--device``."""
+def open_library(
+    *,
+    model: str | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
+    create: bool = False,
+    notify: Callable[[str], None] = notify_on_stderr,
+) -> Library:
+    """Open the library that ``--library`` names, for a ``with`` block of the command that runs.
 
-    runtime: str
-    device: str
+    Args:
+        model: value of ``--model``.
+        runtime: value of ``--runtime``.
+        device: value of ``--device``.
+        create: make the library if there is none.
+        notify: callback for one-line user notices.
+
+    Raises:
+        ClipSearchError: as `Library.open`.
+    """
+    from clipsearch.library import Library
+
+    place = click.get_current_context().ensure_object(Settings).library
+    return Library.open(place, model=model, runtime=runtime, device=device, create=create, notify=notify)
 
 
 class _LibraryType(click.Path):

@@ -242,7 +242,7 @@ def test_model_runtime_and_device_reach_the_library(library: StubLibrary) -> Non
     run("search", "x", "--runtime", "open-clip")
     assert [options for _, options in library.opened] == [
         {"model": "mini", "runtime": "compiled", "device": "cpu", "create": True},
-        {"runtime": "open-clip", "device": "auto"},
+        {"model": None, "runtime": "open-clip", "device": "auto", "create": False},
     ]
 
 

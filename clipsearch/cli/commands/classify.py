@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options
+from clipsearch.cli.options import Settings, common_options, encoder_options, open_library
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.cli.query_line import QueryCommand, query_line
 
@@ -178,13 +178,11 @@ def _of_folder(
 def _of_query(
     context: click.Context, line: str, asked: _Asked, *, limit: int | None, runtime: str, device: str
 ) -> Classification:
-    from clipsearch.library import MAX_CLASSIFIED, Library
+    from clipsearch.library import MAX_CLASSIFIED
 
     if asked.labels is None:
         raise click.UsageError("a QUERY needs --labels or --labels-file", context)
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    with open_library(runtime=runtime, device=device) as library:
         return library.classify(line, asked.labels, templates=asked.templates, limit=limit or MAX_CLASSIFIED)
 
 

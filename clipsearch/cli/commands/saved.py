@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
+from clipsearch.cli.options import common_options, encoder_options, k_asked_for, open_library, results_options
 from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_json, write_results
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.cli.suggestions import suggest_saved
 from clipsearch.text import display_text, format_count
 
@@ -56,13 +55,10 @@ def saved(
       clipsearch saved beach --new --open
       clipsearch saved beach --remove
     """
-    from clipsearch.library import Library
     from clipsearch.retrieval.saved_searches import NEW_AMONG
 
     _check(context, name, only_new=only_new, remove=remove, form=form)
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    with open_library(runtime=runtime, device=device) as library:
         if name is None:
             _write_list(library.saved.all(), as_json=form.as_json)
             return

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.options import (
-    Settings,
     common_options,
     encoder_options,
     explain_option,
     k_asked_for,
+    open_library,
     results_options,
 )
 from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
-from clipsearch.cli.progress import notify_on_stderr
 
 if TYPE_CHECKING:
     from clipsearch.retrieval.results import SearchOptions
@@ -69,13 +68,10 @@ def similar(
       clipsearch similar holiday.jpg --where 'date:2021.. camera:fuji'
       clipsearch similar holiday.jpg --link-to ~/like-holiday
     """
-    from clipsearch.library import Library
     from clipsearch.media.box import Box
 
     part = Box.parse(box) if box is not None else None
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    with open_library(runtime=runtime, device=device) as library:
         results = library.similar(photos, options, box=part, where=where)
         title = " ".join(
             [f"like {', '.join(Path(photo).name for photo in photos)}", *([f"at {part}"] if part else []), where]
