@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from clipsearch.cli.form_options import form_options
 from clipsearch.cli.preload import limit_blas_threads
 from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.result_format import format_options
 from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, LibraryPlace, is_database_url, library_place
 from clipsearch.errors import ConfigError
 
@@ -134,7 +134,7 @@ def wait_option(command: _Decorated) -> _Decorated:
 def results_options(command: _Decorated) -> _Decorated:
     """Add what is wanted (``-k``, ``--offset``, ``--sort``, ``--group-duplicates``) and the forms of output.
 
-    Passed on as `options`, a `SearchOptions`, and `form`, a `clipsearch.cli.output.ResultsFormat`.
+    Passed on as `options`, a `SearchOptions`, and `form`, a `clipsearch.cli.result_format.ResultsFormat`.
     """
 
     @functools.wraps(command)
@@ -145,7 +145,7 @@ def results_options(command: _Decorated) -> _Decorated:
         group: Group = "duplicates" if group_duplicates else "none"
         return command(*arguments, options=SearchOptions(k=k, offset=offset, sort=sort, group=group), **values)
 
-    decorated: Any = form_options(with_options)
+    decorated: Any = format_options(with_options)
     for option in (
         click.option("--group-duplicates", is_flag=True, help="One result for all copies and near-duplicates."),
         click.option(

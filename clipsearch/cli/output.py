@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import click
 from clipsearch.text import format_count
 
 if TYPE_CHECKING:
+    from clipsearch.cli.result_format import ResultsFormat
     from clipsearch.library import SearchResult
 
 
@@ -25,47 +25,6 @@ NOTHING_FOUND = 3
 """Exit status of a search without results."""
 
 _NOTHING = "nothing found: no picture of the library passes"
-
-
-@dataclass(frozen=True)
-class ResultsFormat:
-    """How results are written; none of the first five set means for people.
-
-    Attributes:
-        as_json: a JSON list.
-        as_jsonl: one JSON object per line.
-        as_csv: a header and one record each, RFC 4180.
-        as_paths: one path per line, raw bytes.
-        null: one path per NUL byte, raw bytes; implies `as_paths`.
-        html: where to write a contact sheet as well.
-        open_best: open the contact sheet if there is one, else the best result.
-        copy_to: the folder to copy the files into as well.
-        link_to: the folder to put symbolic links to them into as well.
-        preview: ``auto``, ``none``, or how the terminal is to draw previews: ``kitty``, ``iterm2`` or ``sixel``.
-    """
-
-    as_json: bool = False
-    as_jsonl: bool = False
-    as_csv: bool = False
-    as_paths: bool = False
-    null: bool = False
-    html: Path | None = None
-    open_best: bool = False
-    copy_to: Path | None = None
-    link_to: Path | None = None
-    preview: str = "auto"
-
-    def __post_init__(self) -> None:
-        forms = {
-            "--json": self.as_json,
-            "--jsonl": self.as_jsonl,
-            "--csv": self.as_csv,
-            "--paths or -0": self.as_paths or self.null,
-        }
-        chosen = [name for name, wanted in forms.items() if wanted]
-        if len(chosen) > 1:
-            message = f"{chosen[0]} does not go with {' and '.join(chosen[1:])}"
-            raise click.UsageError(message, click.get_current_context(silent=True))
 
 
 def write_results(

@@ -12,7 +12,7 @@ from clipsearch.errors import ClipSearchError, ConfigError
 from clipsearch.text import display_path, format_count
 
 if TYPE_CHECKING:
-    from clipsearch.cli.output import ResultsFormat
+    from clipsearch.cli.result_format import ResultsFormat
     from clipsearch.library import SearchResult
 
 

@@ -133,7 +133,8 @@ def test_piped_results_are_aligned(library: StubLibrary, tmp_path: Path, monkeyp
 def test_a_terminal_gets_a_table(
     library: StubLibrary, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from clipsearch.cli.output import ResultsFormat, write_results
+    from clipsearch.cli.output import write_results
+    from clipsearch.cli.result_format import ResultsFormat
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], wanted=2, form=ResultsFormat())

@@ -19,7 +19,8 @@ from click.testing import CliRunner, Result
 
 from clipsearch.cli import cli
 from clipsearch.cli.copy_results import Collected, collect
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import write_results
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.errors import ClipSearchError, ConfigError
 from clipsearch.library import Library, SearchResult
 from clipsearch.retrieval.results_json import FIELDS, result_to_json

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import write_results
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.cli.terminal import Terminal, ask_for_sixel, detect_protocol, drawing_terminal
 from clipsearch.cli.terminal_images import Box, draw, kitty_image, sixel_image
 from clipsearch.library import SearchResult
@@ -288,12 +289,12 @@ def test_the_option_and_the_variable(arguments: list[str], variable: str | None,
     import click
     from click.testing import CliRunner
 
-    from clipsearch.cli.form_options import form_options
+    from clipsearch.cli.result_format import format_options
 
     seen: list[ResultsFormat] = []
 
     @click.command()
-    @form_options
+    @format_options
     def command(form: ResultsFormat) -> None:
         seen.append(form)
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.options import debug_option
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import write_results
 from clipsearch.cli.progress import progress_reporter
 from clipsearch.cli.report import format_report
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.demo import copy_photographs, find_photographs
 from clipsearch.errors import ConfigError
 from clipsearch.text import display_path, format_count, format_seconds

@@ -15,8 +15,9 @@ from clipsearch.cli.options import (
     open_library,
     results_options,
 )
-from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
+from clipsearch.cli.output import NOTHING_FOUND, write_results
 from clipsearch.cli.query_line import QueryCommand, query_line
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.query import explainable_query
 
 if TYPE_CHECKING:

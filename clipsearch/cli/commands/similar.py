@@ -15,7 +15,8 @@ from clipsearch.cli.options import (
     open_library,
     results_options,
 )
-from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
+from clipsearch.cli.output import NOTHING_FOUND, write_results
+from clipsearch.cli.result_format import ResultsFormat
 
 if TYPE_CHECKING:
     from clipsearch.retrieval.results import SearchOptions

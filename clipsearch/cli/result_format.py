@@ -1,18 +1,59 @@
-"""The options that say how results are written, the same for every command that finds pictures."""
+"""How search results are written: the format, and its options, the same for every command that finds pictures."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from clipsearch.cli.output import ResultsFormat
-
 PREVIEW_VARIABLE = "CLIPSEARCH_PREVIEW"
 """Environment variable with the value of ``--preview``; ``none`` switches previews off."""
+
+
+@dataclass(frozen=True)
+class ResultsFormat:
+    """How results are written; none of the first five set means for people.
+
+    Attributes:
+        as_json: a JSON list.
+        as_jsonl: one JSON object per line.
+        as_csv: a header and one record each, RFC 4180.
+        as_paths: one path per line, raw bytes.
+        null: one path per NUL byte, raw bytes; implies `as_paths`.
+        html: where to write a contact sheet as well.
+        open_best: open the contact sheet if there is one, else the best result.
+        copy_to: the folder to copy the files into as well.
+        link_to: the folder to put symbolic links to them into as well.
+        preview: ``auto``, ``none``, or how the terminal is to draw previews: ``kitty``, ``iterm2`` or ``sixel``.
+    """
+
+    as_json: bool = False
+    as_jsonl: bool = False
+    as_csv: bool = False
+    as_paths: bool = False
+    null: bool = False
+    html: Path | None = None
+    open_best: bool = False
+    copy_to: Path | None = None
+    link_to: Path | None = None
+    preview: str = "auto"
+
+    def __post_init__(self) -> None:
+        forms = {
+            "--json": self.as_json,
+            "--jsonl": self.as_jsonl,
+            "--csv": self.as_csv,
+            "--paths or -0": self.as_paths or self.null,
+        }
+        chosen = [name for name, wanted in forms.items() if wanted]
+        if len(chosen) > 1:
+            message = f"{chosen[0]} does not go with {' and '.join(chosen[1:])}"
+            raise click.UsageError(message, click.get_current_context(silent=True))
+
 
 _OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects; docs/output.md lists fields."),
@@ -52,7 +93,7 @@ _OPTIONS = (
 )
 
 
-def form_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the forms of output, passed on as `form`, a `ResultsFormat`."""
 
     @functools.wraps(command)
