@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ui import strings_explore as strings
 from ui.shared import library
 from ui.theme import Theme
-from ui.world_outline import world_outline
+from ui.world_map import world_outline
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

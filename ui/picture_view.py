@@ -22,12 +22,12 @@ from ui.components import component
 from ui.file_manager import open_folder
 from ui.filter_line import read_filters
 from ui.picture_facts import picture_facts
+from ui.pictures import picture_url
 from ui.plain import plain
 from ui.result_grid import alt_text, focus_on_return
 from ui.search_state import SearchState, current_state, go
 from ui.shared import remote_library, searchable
-from ui.small_map import small_map
-from ui.urls import picture_url
+from ui.world_map import small_map
 
 BOX_KEY = "search_box"
 _NEAR_KM = 5

@@ -1,4 +1,4 @@
-"""The routes that serve pictures: by content hash, of the library that is shown, never a file as it is."""
+"""The addresses of pictures, and the routes that serve them: by content hash, never a file as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from clipsearch.errors import ClipSearchError
-from clipsearch.server.picture_urls import CONTENT_HASH, cache_control
+from clipsearch.server.picture_ids import CONTENT_HASH, cache_control
 from ui import strings
 from ui.shared import searchable
 
@@ -64,3 +64,13 @@ def _endpoint(
         return Response(found.jpeg, media_type="image/jpeg", headers=headers)
 
     return endpoint
+
+
+def thumbnail_url(content_hash: str) -> str:
+    """The small preview of a picture, for a grid."""
+    return f"/thumbnail/{content_hash}"
+
+
+def picture_url(content_hash: str) -> str:
+    """A picture at the size of a screen."""
+    return f"/picture/{content_hash}"

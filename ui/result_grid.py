@@ -13,9 +13,9 @@ from clipsearch.retrieval.results import SearchResult
 from clipsearch.text import display_text
 from ui import strings_search as strings
 from ui.components import component
+from ui.pictures import thumbnail_url
 from ui.query_box import BOX_KEY
 from ui.search_state import SearchState, current_state, go
-from ui.urls import thumbnail_url
 
 GRID_KEY = "search_grid"
 _FOCUS = "search_last_viewed"

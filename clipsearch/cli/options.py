@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from clipsearch.cli.preload import limit_blas_threads
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.cli.result_format import format_options
+from clipsearch.cli.startup import limit_blas_threads
 from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, LibraryPlace, is_database_url, library_place
 from clipsearch.errors import ConfigError
 

@@ -5,6 +5,8 @@ Every form is stable except the table and the aligned text, which are for people
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import sys
@@ -19,7 +21,6 @@ from clipsearch.text import format_count
 if TYPE_CHECKING:
     from clipsearch.cli.result_format import ResultsFormat
     from clipsearch.library import SearchResult
-
 
 NOTHING_FOUND = 3
 """Exit status of a search without results."""
@@ -62,15 +63,15 @@ def write_results(
 
 
 def _write_on_stdout(results: Sequence[SearchResult], form: ResultsFormat, base: Path | None) -> None:
-    from clipsearch.cli import result_records, result_text
+    from clipsearch.cli import result_text
     from clipsearch.retrieval.results_json import result_to_json
 
     if form.as_json:
         write_json([result_to_json(result) for result in results])
     elif form.as_jsonl:
-        result_records.write_jsonl(results)
+        _write_jsonl(results)
     elif form.as_csv:
-        result_records.write_csv(results)
+        _write_csv(results)
     elif form.as_paths or form.null:
         write_paths([result.path for result in results], end=b"\0" if form.null else b"\n")
     elif results and sys.stdout.isatty():
@@ -87,3 +88,35 @@ def write_json(value: Any) -> None:
 def write_paths(paths: Sequence[Path], *, end: bytes) -> None:
     """Write the paths' own bytes, so that ``xargs`` gets exactly the names on the disk."""
     click.echo(b"".join(os.fsencode(path) + end for path in paths), nl=False)
+
+
+def _write_jsonl(results: Sequence[SearchResult]) -> None:
+    """Write one JSON object on each line, ASCII."""
+    from clipsearch.retrieval.results_json import result_to_json
+
+    for result in results:
+        click.echo(json.dumps(result_to_json(result)))
+
+
+def _write_csv(results: Sequence[SearchResult]) -> None:
+    r"""Write a header and one record for each result, UTF-8, with the line ends and quotes of RFC 4180.
+
+    A byte of a path that is not UTF-8 is written as JSON writes it: as the six characters ``\udcXX``.
+    """
+    from clipsearch.retrieval.results_json import FIELDS, result_to_json
+
+    written = io.StringIO(newline="")
+    table = csv.writer(written, lineterminator="\r\n")
+    table.writerow(FIELDS)
+    for result in results:
+        record = result_to_json(result)
+        table.writerow([_cell(record[name]) for name in FIELDS])
+    # bytes, so that neither the console's encoding nor Windows' line ends change anything
+    click.echo(written.getvalue().encode("utf-8", "backslashreplace"), nl=False)
+
+
+def _cell(value: object) -> str:
+    """Nothing for null and for an empty list; true, false and lists as in JSON."""
+    if value is None or value == []:
+        return ""
+    return json.dumps(value) if isinstance(value, bool | list) else str(value)

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from clipsearch.errors import ClipSearchError
 from clipsearch.retrieval.results_json import result_to_json
-from clipsearch.server.query_lines import without_paths
+from clipsearch.server.picture_ids import without_paths
 from clipsearch.server.responses import picture_to_json, status_to_json
 from clipsearch.server.settings import MAX_OFFSET
 

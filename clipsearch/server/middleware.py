@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,13 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from clipsearch.server.problem_details import problem
+from clipsearch.server.settings import BURST_S
 from clipsearch.server.tokens import Scope as TokenScope
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from clipsearch.server.rate_limit import RateLimiter
-    from clipsearch.server.token_file import TokenFile
+    from clipsearch.server.tokens import TokenFile
 
 FOR_EVERYBODY = frozenset({"/healthz", "/readyz", "/openapi.json"})
 """What needs no token: it tells nothing of the library."""
@@ -29,6 +32,9 @@ REALM = 'Bearer realm="clipsearch"'
 
 _TIMES_TO_FETCH = 10
 """Times its limit that an answer may take to be fetched, over a slow line."""
+
+_MOST_CLIENTS = 10_000
+"""Clients that are remembered; of more, the one that was quiet for longest is forgotten, which lets it ask anew."""
 
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -185,3 +191,31 @@ def _bearer(headers: Headers) -> str:
     """The token of a request; empty without one."""
     kind, _, given = headers.get("authorization", "").partition(" ")
     return given.strip() if kind.lower() == "bearer" else ""
+
+
+class RateLimiter:
+    """Counts requests by client. For one event loop: not safe in threads."""
+
+    def __init__(self, requests_per_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Bind the rate, 0 for no limit."""
+        self._rate = requests_per_s
+        self._most = max(1.0, requests_per_s * BURST_S)
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait_s(self, client: str) -> float:
+        """Count a request.
+
+        Returns:
+            0 if it may be answered; otherwise the seconds after which the next one may.
+        """
+        if self._rate <= 0:
+            return 0.0
+        now = self._clock()
+        left, since = self._left.pop(client, (self._most, now))
+        left = min(self._most, left + (now - since) * self._rate)
+        allowed = left >= 1.0
+        self._left[client] = (left - 1.0 if allowed else left, now)
+        if len(self._left) > _MOST_CLIENTS:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1.0 - left) / self._rate

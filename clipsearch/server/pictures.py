@@ -16,9 +16,7 @@ from clipsearch.media.thumbnails import thumbnail_jpeg
 from clipsearch.query import ImageTerm
 from clipsearch.retrieval.saliency import PICTURE_SIDE
 from clipsearch.retrieval.source_files import ContentFile, read_original
-from clipsearch.server.lookup import details, not_found
-from clipsearch.server.picture_urls import cache_control
-from clipsearch.server.query_lines import without_paths
+from clipsearch.server.picture_ids import cache_control, details, not_found, without_paths
 from clipsearch.server.responses import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, picture_to_json, versions_to_json
 from clipsearch.server.schemas import ExplanationRequest, Hash, Picture, Versions
 from clipsearch.server.service import Needs, Shared

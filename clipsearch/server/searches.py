@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from clipsearch.errors import ConfigError
 from clipsearch.media.box import Box
-from clipsearch.server.lookup import details, not_found
-from clipsearch.server.query_lines import without_paths
+from clipsearch.server.picture_ids import details, not_found, without_paths
 from clipsearch.server.responses import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, results_to_json, saved_to_json
 from clipsearch.server.schemas import (
     Digits,

@@ -18,7 +18,7 @@ from tests.indexer.test_migrate import OtherEncoder
 from ui import indexing, shared
 from ui import strings_library as strings
 from ui.library_sections import duplicates as duplicates_section
-from ui.library_sections.found_duplicates import DuplicatesHolder
+from ui.library_sections.duplicate_review import DuplicatesHolder
 from ui.library_sections.work import describe
 
 LIMIT_S = 60.0

@@ -14,8 +14,7 @@ from clipsearch.retrieval.duplicates import DuplicateFile, DuplicateGroup, Dupli
 from clipsearch.text import display_text, format_bytes, format_count
 from ui import strings_library as strings
 from ui.indexing import indexing_state
-from ui.library_sections.duplicate_file import SeenFile, seen_file
-from ui.library_sections.found_duplicates import FoundDuplicates, duplicates_holder
+from ui.library_sections.duplicate_review import FoundDuplicates, SeenFile, duplicates_holder, seen_file
 from ui.library_sections.status import forget_status
 from ui.library_sections.telling import flash, tell_error
 from ui.plain import plain

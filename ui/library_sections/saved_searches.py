@@ -10,9 +10,9 @@ from clipsearch.retrieval.results import SearchResult
 from clipsearch.text import display_text
 from ui import strings_library as strings
 from ui.library_sections.telling import flash, tell_error
+from ui.named_pictures import admitted_line
 from ui.navigation import open_search
 from ui.plain import plain
-from ui.save_form import save_form
 from ui.shared import library
 
 _SHOWN_NEW = "library_shown_new"
@@ -94,3 +94,27 @@ def _forget(name: str) -> None:
     else:
         flash(strings.SAVED_REMOVED.format(name=name))
         st.rerun()
+
+
+def save_form(line: str, *, key: str) -> None:
+    """Ask for the name, and save.
+
+    Args:
+        line: what to look for, to begin with.
+        key: of the form; those of its fields begin with it.
+    """
+    with st.form(f"{key}_form", border=False, enter_to_submit=True):
+        name = st.text_input(strings.SAVE_NAME, key=f"{key}_name", autocomplete="off")
+        wanted = st.text_input(
+            strings.SAVE_QUERY, value=line, key=f"{key}_line", help=strings.SAVE_QUERY_HELP, autocomplete="off"
+        )
+        replace = st.checkbox(strings.SAVE_REPLACE, key=f"{key}_replace")
+        save = st.form_submit_button(strings.SAVE_BUTTON, icon=":material/bookmark_add:")
+    if save:
+        try:
+            record = library().saved.add(name or "", admitted_line(wanted or ""), replace=replace)
+        except ClipSearchError as error:
+            tell_error(error)
+        else:
+            flash(strings.SAVE_DONE.format(name=record.name))
+            st.rerun()

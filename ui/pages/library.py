@@ -14,9 +14,8 @@ from ui.library_sections.duplicates import duplicates
 from ui.library_sections.failures import failures
 from ui.library_sections.folders import folders
 from ui.library_sections.model import model
-from ui.library_sections.overview import overview
 from ui.library_sections.saved_searches import saved_searches
-from ui.library_sections.status import library_status
+from ui.library_sections.status import library_status, overview
 from ui.library_sections.telling import show_flash
 from ui.library_sections.work import work
 

@@ -16,12 +16,12 @@ from ui import strings_search as strings
 from ui.answers import MOST_ORDERED, Answer, answer, facets_holder, filters_to_drop, line_to_save
 from ui.filter_line import PickedFilters, read_filters
 from ui.filters import filter_chips, filters, set_filters
+from ui.library_sections.saved_searches import save_form
 from ui.library_sections.telling import show_flash
 from ui.picture_view import picture_view
 from ui.plain import plain
 from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
 from ui.result_grid import pager, result_grid
-from ui.save_form import save_form
 from ui.search_state import SearchState, current_state, go
 from ui.shared import remote_library
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import QueryCommand, query_line
 from clipsearch.cli.options import Settings, common_options, encoder_options, open_library
 from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.query_line import QueryCommand, query_line
 
 if TYPE_CHECKING:
     from clipsearch.labeling.classification import Classification

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import suggest_concepts
 from clipsearch.cli.concept_text import (
     concept_line,
     concept_to_json,
@@ -16,7 +17,6 @@ from clipsearch.cli.concept_text import (
 )
 from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.output import NOTHING_FOUND, write_json, write_paths
-from clipsearch.cli.suggestions import suggest_concepts
 from clipsearch.text import display_path, display_text
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
+from clipsearch.cli.arguments import suggest_presets
 from clipsearch.cli.options import common_options, encoder_options, open_library, wait_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import progress_reporter
 from clipsearch.cli.ray_options import ray_options
 from clipsearch.cli.report import format_preview, format_report, format_stages, preview_to_json, report_to_json
-from clipsearch.cli.suggestions import suggest_presets
 from clipsearch.system.ray_settings import RaySettings
 
 

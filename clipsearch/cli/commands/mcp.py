@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clipsearch.cli.options import common_options, encoder_options, open_library
-from clipsearch.cli.preload import limit_blas_threads
+from clipsearch.cli.startup import limit_blas_threads
 from clipsearch.system.optional_packages import require_extra
 
 MODULES = ("mcp",)

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import click
 
+from clipsearch.cli.arguments import suggest_presets
 from clipsearch.cli.options import common_options, encoder_options, open_library, wait_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import progress_reporter
-from clipsearch.cli.suggestions import suggest_presets
 from clipsearch.text import format_count, format_seconds
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from clipsearch.cli.arguments import suggest_roots
 from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.suggestions import suggest_roots
 from clipsearch.text import display_text, format_count
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
+from clipsearch.cli.arguments import QueryCommand, query_line, suggest_saved
 from clipsearch.cli.options import common_options, open_library
-from clipsearch.cli.query_line import QueryCommand, query_line
-from clipsearch.cli.suggestions import suggest_saved
 from clipsearch.text import display_text
 
 

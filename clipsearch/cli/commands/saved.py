@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import suggest_saved
 from clipsearch.cli.options import common_options, encoder_options, k_asked_for, open_library, results_options
 from clipsearch.cli.output import NOTHING_FOUND, write_json, write_results
 from clipsearch.cli.result_format import ResultsFormat
-from clipsearch.cli.suggestions import suggest_saved
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:

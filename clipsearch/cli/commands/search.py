@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import QueryCommand, query_line
 from clipsearch.cli.options import (
     common_options,
     encoder_options,
@@ -16,7 +17,6 @@ from clipsearch.cli.options import (
     results_options,
 )
 from clipsearch.cli.output import NOTHING_FOUND, write_results
-from clipsearch.cli.query_line import QueryCommand, query_line
 from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.query import explainable_query
 

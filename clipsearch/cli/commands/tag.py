@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import QueryCommand, query_line
 from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.output import NOTHING_FOUND, write_json
-from clipsearch.cli.query_line import QueryCommand, query_line
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
-"""A click group that imports a command's module only when the command is used."""
+"""Starting quickly: a command is imported only when it is used, and NumPy starts no threads for small questions."""
 
 from __future__ import annotations
 
 import importlib
 import keyword
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,3 +42,11 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self._short_helps.items()))
+
+
+def limit_blas_threads() -> None:
+    """For commands that ask small questions: have NumPy start no threads, which takes longer than what they would do.
+
+    Only before NumPy is loaded; what the user has set stays.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

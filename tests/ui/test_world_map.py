@@ -10,7 +10,7 @@ import pytest
 from clipsearch.browse.places import circle_around
 from clipsearch.config import data_dir
 from ui.build_world_outline import land_of
-from ui.world_outline import LAND_FILE, world_outline
+from ui.world_map import LAND_FILE, world_outline
 
 
 def _lines() -> list[list[tuple[float, float]]]:

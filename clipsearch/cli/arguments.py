@@ -1,11 +1,17 @@
-"""A query line from the arguments that a shell has left of it."""
+"""Arguments that several commands share: query lines, and the names that a shell completes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
+
+from clipsearch.catalog.completion_reads import Glanced, glance
+from clipsearch.cli.options import Settings
+from clipsearch.config import library_place
 
 NEGATIVE_TERM = re.compile(r'-(?:\d*\.?\d+:|["~@]|[^\W\d_]{2})')
 """How a negative term begins: a weight, a quote, a picture, a concept, or two letters, which no option has."""
@@ -47,3 +53,36 @@ def _quoted(argument: str) -> str:
     found = _BEFORE_VALUE.match(argument)
     start = found.end() if found else 0
     return f'{argument[:start]}"{argument[start:]}"'
+
+
+def suggest_saved(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the library's saved searches."""
+    return _from_library(context, "saved", incomplete)
+
+
+def suggest_concepts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the library's concepts."""
+    return _from_library(context, "concepts", incomplete)
+
+
+def suggest_roots(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The indexed folders."""
+    return _from_library(context, "roots", incomplete)
+
+
+def suggest_presets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The models that have a short name."""
+    from clipsearch.models.presets import PRESETS
+
+    return [
+        CompletionItem(preset.name, help=preset.description)
+        for preset in PRESETS.values()
+        if preset.name.startswith(incomplete)
+    ]
+
+
+def _from_library(context: click.Context, what: Glanced, incomplete: str) -> list[CompletionItem]:
+    named = context.ensure_object(Settings).library
+    library = named if named is not None else library_place()
+    found = glance(library, what) if isinstance(library, Path) else []  # a database is too far for a completion
+    return [CompletionItem(text) for text in found if text.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""The coast lines of the world, coarse, for maps that need no network."""
+"""The coast lines of the world, which the program ships so that maps need no network, and a map of one place."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
+import streamlit as st
+
 from clipsearch.config import data_dir
+from ui import strings_search as strings
 
 LAND_FILE = "world/land.geojson"
 
 _HALF_TURN = 180
+
+_MAP_HEIGHT = 180
+"""Of the map of one place, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +51,29 @@ def world_outline() -> WorldOutline:
             longitudes.append(None)
             latitudes.append(None)
     return WorldOutline(tuple(longitudes[:-1]), tuple(latitudes[:-1]))
+
+
+def small_map(latitude: float, longitude: float) -> None:
+    """Show where a place is, in degrees."""
+    import plotly.graph_objects as go
+
+    outline = world_outline()
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=outline.longitudes, y=outline.latitudes, mode="lines", line={"width": 1, "color": "#757e8a"},
+                hoverinfo="skip",
+            ),
+            go.Scatter(
+                x=[longitude], y=[latitude], mode="markers", hoverinfo="skip",
+                marker={"size": 12, "color": "#d1242f", "line": {"width": 2, "color": "#ffffff"}},
+            ),
+        ]
+    )  # fmt: skip
+    figure.update_layout(
+        height=_MAP_HEIGHT, margin={"l": 0, "r": 0, "t": 0, "b": 0}, showlegend=False, dragmode=False,
+    )  # fmt: skip
+    figure.update_xaxes(visible=False, range=[-180, 180], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[-60, 85], fixedrange=True)
+    st.plotly_chart(figure, key="search_map", config={"displayModeBar": False, "staticPlot": True})
+    st.caption(strings.PLACE)
