@@ -14,10 +14,10 @@ from clipsearch.errors import QueryError
 from clipsearch.query import same_extensions
 from clipsearch.text import display_text, format_count
 from ui import strings_search as strings
-from ui.answers import facets_holder
 from ui.components import component
 from ui.filter_line import MONTH, PickedFilters, months_between, read_filters
 from ui.plain import plain
+from ui.search_results import facets_holder
 from ui.search_state import current_state, go
 
 _KEY = "search_filter_{}"

@@ -17,7 +17,6 @@ from clipsearch.query import ImageTerm
 from clipsearch.retrieval.results import SearchResult
 from clipsearch.text import display_text
 from ui import strings_search as strings
-from ui.answers import Answer, answer, asked_query, has_neighbour, neighbour
 from ui.components import component
 from ui.file_manager import open_folder
 from ui.filter_line import read_filters
@@ -25,6 +24,7 @@ from ui.picture_facts import picture_facts
 from ui.pictures import picture_url
 from ui.plain import plain
 from ui.result_grid import alt_text, focus_on_return
+from ui.search_results import Answer, answer, asked_query, has_neighbour, neighbour
 from ui.search_state import SearchState, current_state, go
 from ui.shared import remote_library, searchable
 from ui.world_map import small_map

@@ -13,16 +13,16 @@ from clipsearch.text import format_count
 from ui import navigation
 from ui import strings as app_strings
 from ui import strings_search as strings
-from ui.answers import MOST_ORDERED, Answer, answer, facets_holder, filters_to_drop, line_to_save
 from ui.filter_line import PickedFilters, read_filters
 from ui.filters import filter_chips, filters, set_filters
-from ui.library_sections.saved_searches import save_form
-from ui.library_sections.telling import show_flash
+from ui.flash import show_flash
 from ui.picture_view import picture_view
 from ui.plain import plain
 from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
 from ui.result_grid import pager, result_grid
+from ui.search_results import MOST_ORDERED, Answer, answer, facets_holder, filters_to_drop, line_to_save
 from ui.search_state import SearchState, current_state, go
+from ui.sections.library.saved_searches import save_form
 from ui.shared import remote_library
 
 _FOLD_KEY = "search_fold"

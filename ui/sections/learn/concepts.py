@@ -8,7 +8,7 @@ from clipsearch.errors import ClipSearchError
 from clipsearch.labeling.concepts.values import ConceptDetails, Suggestion
 from clipsearch.text import display_text
 from ui import strings_learn as strings
-from ui.library_sections.telling import flash, tell_error
+from ui.flash import flash, show_error
 from ui.named_pictures import admitted_picture
 from ui.navigation import open_search
 from ui.plain import plain
@@ -59,7 +59,7 @@ def _suggestions(name: str) -> None:
         try:
             suggested = library().concepts.suggest(name, k=_SUGGESTED)
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
             suggested = []
         if not suggested:
             st.write(strings.NO_SUGGESTIONS)
@@ -89,7 +89,7 @@ def _teach(name: str, suggestion: Suggestion, *, positive: bool) -> None:
     try:
         teach(name, f"~#{suggestion.content_hash}")
     except ClipSearchError as error:
-        tell_error(error)
+        show_error(error)
     else:
         flash(strings.TAUGHT.format(name=name))
         st.rerun()
@@ -112,7 +112,7 @@ def _add() -> None:
                 text=(text or "").strip() or None,
             )
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
         else:
             flash(strings.ADDED.format(name=concept.name))
             st.rerun()

@@ -10,8 +10,8 @@ from clipsearch.library import IndexReport, LibraryStatus, MigrationReport
 from clipsearch.text import display_text, format_count, format_seconds
 from ui import indexing
 from ui import strings_library as strings
+from ui.flash import show_error
 from ui.indexing import WorkState, indexing_state
-from ui.library_sections.telling import tell_error
 from ui.navigation import open_search
 from ui.plain import plain
 
@@ -85,7 +85,7 @@ def _ended(state: WorkState) -> None:
     elif isinstance(state.report, MigrationReport):
         _migration_summary(state.report)
     if state.error is not None:
-        tell_error(state.error)
+        show_error(state.error)
     _new_matches(state)
     _messages(state)
 

@@ -13,9 +13,9 @@ from clipsearch.errors import ModelError
 from clipsearch.query import Condition, Region, parse_query
 from ui import strings_explore as strings
 from ui.components import component
-from ui.explore_charts import drawn_rows, map_data
-from ui.explore_sections.selected import selected
 from ui.plain import plain
+from ui.sections.explore.charts import drawn_rows, map_data
+from ui.sections.explore.selected import selected
 from ui.shared import library
 
 CHART, GROUP, SELECTED = "explore_map", "explore_group", "explore_region"

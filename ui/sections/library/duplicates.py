@@ -13,11 +13,11 @@ from clipsearch.errors import ClipSearchError
 from clipsearch.retrieval.duplicates import DuplicateFile, DuplicateGroup, DuplicateKind
 from clipsearch.text import display_text, format_bytes, format_count
 from ui import strings_library as strings
+from ui.flash import flash, show_error
 from ui.indexing import indexing_state
-from ui.library_sections.duplicate_review import FoundDuplicates, SeenFile, duplicates_holder, seen_file
-from ui.library_sections.status import forget_status
-from ui.library_sections.telling import flash, tell_error
 from ui.plain import plain
+from ui.sections.library.duplicate_review import FoundDuplicates, SeenFile, duplicates_holder, seen_file
+from ui.sections.library.status import forget_status
 from ui.shared import library
 
 _GROUPS_ON_PAGE = 5
@@ -41,7 +41,7 @@ def duplicates() -> None:
             with st.spinner(strings.LOOKING, show_time=True):
                 duplicates_holder.find(library())
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
         else:
             st.session_state[_CHOSEN] = set()
             st.rerun()
@@ -178,7 +178,7 @@ def _trash(paths: Sequence[Path]) -> None:
     try:
         moved = library().maintenance.trash(*paths)
     except ClipSearchError as error:
-        tell_error(error)
+        show_error(error)
         return
     finally:  # some may have gone before an error
         gone = [path for path in paths if not os.path.lexists(path)]

@@ -9,7 +9,7 @@ from clipsearch.errors import ClipSearchError
 from clipsearch.retrieval.results import SearchResult
 from clipsearch.text import display_text
 from ui import strings_library as strings
-from ui.library_sections.telling import flash, tell_error
+from ui.flash import flash, show_error
 from ui.named_pictures import admitted_line
 from ui.navigation import open_search
 from ui.plain import plain
@@ -55,7 +55,7 @@ def _look_at_new(name: str) -> None:
     try:
         st.session_state[_SHOWN_NEW] = (name, library().saved.new_results(name, group="duplicates"))
     except ClipSearchError as error:
-        tell_error(error)
+        show_error(error)
     else:
         st.rerun()
 
@@ -90,7 +90,7 @@ def _forget(name: str) -> None:
     try:
         library().saved.remove(name)
     except ClipSearchError as error:
-        tell_error(error)
+        show_error(error)
     else:
         flash(strings.SAVED_REMOVED.format(name=name))
         st.rerun()
@@ -114,7 +114,7 @@ def save_form(line: str, *, key: str) -> None:
         try:
             record = library().saved.add(name or "", admitted_line(wanted or ""), replace=replace)
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
         else:
             flash(strings.SAVE_DONE.format(name=record.name))
             st.rerun()

@@ -10,7 +10,7 @@ from clipsearch.library import FileFailure, LibraryStatus
 from clipsearch.text import display_text
 from ui import strings_library as strings
 from ui.indexing import indexing_state
-from ui.library_sections.work import begin_indexing
+from ui.sections.library.work import begin_indexing
 from ui.shared import library
 
 

@@ -10,11 +10,11 @@ from clipsearch.errors import ClipSearchError
 from clipsearch.library import LibraryStatus, RootStatus
 from clipsearch.text import display_text, format_count
 from ui import strings_library as strings
+from ui.flash import flash, show_error
 from ui.indexing import indexing_state
-from ui.library_sections.status import forget_status
-from ui.library_sections.telling import flash, tell_error
-from ui.library_sections.work import begin_indexing
 from ui.plain import plain
+from ui.sections.library.status import forget_status
+from ui.sections.library.work import begin_indexing
 from ui.shared import library
 
 
@@ -54,7 +54,7 @@ def _move(root: RootStatus) -> None:
         try:
             library().roots.move(root.path, (where or "").strip())
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
             return
         _done(strings.MOVED_DONE)
 
@@ -71,7 +71,7 @@ def _remove(root: RootStatus) -> None:
         try:
             files = library().roots.remove(root.path)
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
             return
         _done(strings.REMOVE_DONE.format(count=format_count(files, "file")))
 

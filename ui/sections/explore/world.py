@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from clipsearch.browse.places import PicturePlaces, circle_around
 from clipsearch.query import Condition
 from ui import strings_explore as strings
-from ui.explore_charts import chart_config, world_figure
-from ui.explore_sections.selected import current_theme, selected
+from ui.sections.explore.charts import chart_config, world_figure
+from ui.sections.explore.selected import current_theme, selected
 from ui.shared import library
 
 CHART, PLACE, SELECTED = "explore_world", "explore_place", "explore_near"

@@ -10,8 +10,8 @@ from clipsearch.models.presets import PRESETS, resolve_preset
 from clipsearch.text import display_text
 from ui import indexing
 from ui import strings_library as strings
+from ui.flash import show_error
 from ui.indexing import indexing_state
-from ui.library_sections.telling import tell_error
 
 
 def model(status: LibraryStatus) -> None:
@@ -85,7 +85,7 @@ def _change() -> None:
         try:
             resolve_preset(wanted)
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
         else:
             _begin(wanted)
 

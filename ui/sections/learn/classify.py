@@ -11,10 +11,10 @@ from clipsearch.labeling.classification import Label
 from clipsearch.retrieval.results import SearchResult
 from clipsearch.text import display_text
 from ui import strings_learn as strings
-from ui.answers import EVERYTHING
-from ui.library_sections.telling import tell_error
+from ui.flash import show_error
 from ui.named_pictures import admitted_line
 from ui.plain import plain
+from ui.search_results import EVERYTHING
 from ui.shared import library
 
 _MOST = 500
@@ -37,7 +37,7 @@ def classify() -> None:
         try:
             _sorted(admitted_line(line.strip()) or EVERYTHING, names, limit)
         except ClipSearchError as error:
-            tell_error(error)
+            show_error(error)
 
 
 def _sorted(line: str, names: list[str], limit: int) -> None:

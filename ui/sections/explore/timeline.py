@@ -11,9 +11,9 @@ import streamlit as st
 from clipsearch.catalog.facets import FacetValue
 from clipsearch.text import format_count
 from ui import strings_explore as strings
-from ui.answers import facets_holder
 from ui.components import component
-from ui.explore_sections.selected import selected
+from ui.search_results import facets_holder
+from ui.sections.explore.selected import selected
 
 CHART, MONTHS, PERIOD = "explore_timeline", "explore_months", "explore_period"
 _PICKED = "explore_months_picked"

@@ -7,7 +7,7 @@ import streamlit as st
 from clipsearch.errors import ClipSearchError
 from ui import strings_learn as strings
 from ui.filter_line import PickedFilters
-from ui.library_sections.telling import flash, tell_error
+from ui.flash import flash, show_error
 from ui.navigation import open_search
 from ui.plain import plain
 from ui.shared import library
@@ -40,7 +40,7 @@ def _tag_all() -> None:
         with st.spinner():
             report = library().tags.assign()
     except ClipSearchError as error:
-        tell_error(error)
+        show_error(error)
     else:
         flash(strings.TAGGED.format(count=f"{report.tagged:,}"))
         st.rerun()
