@@ -65,7 +65,7 @@ def set_filters(line: str) -> None:
 
 def _choices(facets: Facets) -> dict[str, tuple[FacetValue, ...]]:
     """Fields with something to choose, and the values of each."""
-    found = {
+    values_by_field = {
         "camera": facets.cameras,
         "lens": facets.lenses,
         "folder": facets.folders,
@@ -77,7 +77,7 @@ def _choices(facets: Facets) -> dict[str, tuple[FacetValue, ...]]:
         "status": (FacetValue("online", 0), FacetValue("offline", 0)),
     }
     fewest = {"keyword": 1, "tag": 1}  # which a picture may lack; what all have alike tells nothing apart
-    return {name: values for name, values in found.items() if len(values) >= fewest.get(name, 2)}
+    return {name: values for name, values in values_by_field.items() if len(values) >= fewest.get(name, 2)}
 
 
 def _choice(name: str, values: Sequence[FacetValue], picked: PickedFilters) -> None:

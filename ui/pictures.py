@@ -57,11 +57,11 @@ def _endpoint(
         if not CONTENT_HASH.fullmatch(content_hash):
             return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
         try:
-            found = await anyio.to_thread.run_sync(rendition, content_hash, limiter=limiter)
+            rendered = await anyio.to_thread.run_sync(rendition, content_hash, limiter=limiter)
         except ClipSearchError:  # unknown, or it cannot be read now: the page says so where the picture would be
             return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
-        headers = {"cache-control": cache_control(may_change=found.is_preview and previews_change)}
-        return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+        headers = {"cache-control": cache_control(may_change=rendered.is_preview and previews_change)}
+        return Response(rendered.jpeg, media_type="image/jpeg", headers=headers)
 
     return endpoint
 

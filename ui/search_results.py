@@ -36,7 +36,7 @@ EVERYTHING = "size:>=1B"
 """A filter that every file passes."""
 
 
-_HELD = "search_answer"
+_CACHED = "search_result_page"
 """The one answer that a session holds: paging through pictures and closing them asks for it again."""
 
 
@@ -45,7 +45,7 @@ Ordered = Literal["", "matches", "nearest"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResultPage:
     """A page of results.
 
     Attributes:
@@ -91,7 +91,7 @@ def line_to_save(state: SearchState) -> str:
     return str(asked_query(state)) if state.filters else state.line
 
 
-def answer(state: SearchState, uploads: Sequence[Path] = ()) -> Answer:
+def find_page(state: SearchState, uploads: Sequence[Path] = ()) -> ResultPage:
     """One page of what is looked for; everything, newest first, if that is nothing.
 
     Raises:
@@ -100,37 +100,37 @@ def answer(state: SearchState, uploads: Sequence[Path] = ()) -> Answer:
     """
     query = asked_query(state, uploads)
     key = (searchable_name(), searchable().revision(), query, state.box, state.sort, state.fold, state.page)
-    held: tuple[object, Answer] | None = st.session_state.get(_HELD)
-    if held is not None and held[0] == key:
-        return held[1]
-    given = _best_first(query, state) if state.sort == "score" or not query.terms else _in_order(query, state)
-    st.session_state[_HELD] = (key, given)
-    return given
+    cached: tuple[object, ResultPage] | None = st.session_state.get(_CACHED)
+    if cached is not None and cached[0] == key:
+        return cached[1]
+    result_page = _best_first(query, state) if state.sort == "score" or not query.terms else _in_order(query, state)
+    st.session_state[_CACHED] = (key, result_page)
+    return result_page
 
 
-def has_neighbour(state: SearchState, given: Answer, step: int) -> bool:
+def has_neighbor(state: SearchState, result_page: ResultPage, step: int) -> bool:
     """Whether there is a picture before (-1) or after (1) the opened one."""
-    place = _place(state, given)
+    place = _place(state, result_page)
     if place < 0:
         return False
-    return 0 <= place + step < len(given.results) or (given.more if step > 0 else state.page > 1)
+    return 0 <= place + step < len(result_page.results) or (result_page.more if step > 0 else state.page > 1)
 
 
-def neighbour(state: SearchState, uploads: Sequence[Path], step: int) -> SearchState:
+def neighbor(state: SearchState, uploads: Sequence[Path], step: int) -> SearchState:
     """The view of the picture before (-1) or after (1) the opened one, on another page if need be."""
-    given = answer(state, uploads)
-    if not has_neighbour(state, given, step):
+    result_page = find_page(state, uploads)
+    if not has_neighbor(state, result_page, step):
         return state
-    place = _place(state, given) + step
-    if not 0 <= place < len(given.results):
+    place = _place(state, result_page) + step
+    if not 0 <= place < len(result_page.results):
         state, place = replace(state, page=state.page + step), 0 if step > 0 else -1
-        given = answer(state, uploads)
-    return state.viewing(given.results[place].content_hash) if given.results else state
+        result_page = find_page(state, uploads)
+    return state.viewing(result_page.results[place].content_hash) if result_page.results else state
 
 
-def _place(state: SearchState, given: Answer) -> int:
+def _place(state: SearchState, result_page: ResultPage) -> int:
     """Where the opened picture is among the results; -1 if it is not."""
-    hashes = [result.content_hash for result in given.results]
+    hashes = [result.content_hash for result in result_page.results]
     return hashes.index(state.view) if state.view in hashes else -1
 
 
@@ -139,15 +139,15 @@ def filters_to_drop(state: SearchState) -> list[tuple[Filter, SearchState]]:
     typed, picked = _typed_and_picked(state)
     typed_parts, picked_parts = parts_of_filter(typed.filter), parts_of_filter(picked.filter)
     parts = (*typed_parts, *picked_parts)
-    found = []
+    choices = []
     for number, part in enumerate(parts):
         left = _all_of(parts[:number] + parts[number + 1 :])
         if searchable().search(str(Query((), left)) if left is not None else EVERYTHING, k=1):
             in_line = tuple(kept for at, kept in enumerate(typed_parts) if at != number)
             in_filters = tuple(kept for at, kept in enumerate(picked_parts, len(typed_parts)) if at != number)
             line, filters = Query(typed.terms, _all_of(in_line)), Query(picked.terms, _all_of(in_filters))
-            found.append((part, replace(state, line=str(line), filters=str(filters), page=1)))
-    return found
+            choices.append((part, replace(state, line=str(line), filters=str(filters), page=1)))
+    return choices
 
 
 class FacetsHolder:
@@ -156,19 +156,19 @@ class FacetsHolder:
     def __init__(self) -> None:
         """Hold none yet."""
         self._lock = threading.Lock()
-        self._held: tuple[tuple[str, int], float, Facets] | None = None
+        self._cached: tuple[tuple[str, int], float, Facets] | None = None
 
     def facets(self) -> Facets:
         """`Library.browse.facets`, of up to `_FACETS_AGE_S` ago."""
         key = (searchable_name(), searchable().revision())
         with self._lock:  # who comes meanwhile waits for what is being counted
-            if self._held is not None:
-                held_key, counted_at, facets = self._held
+            if self._cached is not None:
+                cached_key, counted_at, facets = self._cached
                 is_young = time.monotonic() - counted_at < _FACETS_AGE_S
-                if held_key == key or (held_key[0] == key[0] and is_young and facets.total):
+                if cached_key == key or (cached_key[0] == key[0] and is_young and facets.total):
                     return facets
             facets = searchable().browse.facets()
-            self._held = (key, time.monotonic(), facets)
+            self._cached = (key, time.monotonic(), facets)
             return facets
 
 
@@ -180,26 +180,26 @@ def _typed_and_picked(state: SearchState) -> tuple[Query, Query]:
     return typed, picked
 
 
-def _best_first(query: Query, state: SearchState) -> Answer:
+def _best_first(query: Query, state: SearchState) -> ResultPage:
     """The page; of filters alone it is the newest first, or by path."""
-    found = _page_of(query, state)
-    return Answer(query, tuple(found[:PAGE_SIZE]), len(found) > PAGE_SIZE)
+    results = _page_of(query, state)
+    return ResultPage(query, tuple(results[:PAGE_SIZE]), len(results) > PAGE_SIZE)
 
 
-def _in_order(query: Query, state: SearchState) -> Answer:
+def _in_order(query: Query, state: SearchState) -> ResultPage:
     """The page of what matches, or if nothing does of the nearest, in the order of date or path as a whole.
 
     In such an order what matches would be lost among what does not.
     """
     if not _is_of_words(query):
-        found = _page_of(query, state)
-        return Answer(query, tuple(found[:PAGE_SIZE]), len(found) > PAGE_SIZE, "nearest")
-    found = _page_of(query, state, min_match="possible")
-    matches = bool(found) or bool(searchable().search(str(query), k=1, min_match="possible"))
+        results = _page_of(query, state)
+        return ResultPage(query, tuple(results[:PAGE_SIZE]), len(results) > PAGE_SIZE, "nearest")
+    results = _page_of(query, state, min_match="possible")
+    matches = bool(results) or bool(searchable().search(str(query), k=1, min_match="possible"))
     if not matches:
-        found = _page_of(query, state)
+        results = _page_of(query, state)
     ordered: Ordered = "matches" if matches else "nearest"
-    return Answer(query, tuple(found[:PAGE_SIZE]), len(found) > PAGE_SIZE, ordered, matches)
+    return ResultPage(query, tuple(results[:PAGE_SIZE]), len(results) > PAGE_SIZE, ordered, matches)
 
 
 def _is_of_words(query: Query) -> bool:

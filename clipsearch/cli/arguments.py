@@ -43,15 +43,15 @@ def query_line(arguments: Sequence[str]) -> str:
     >>> query_line(["red bicycle", "folder:Summer 2021"])
     '"red bicycle" folder:"Summer 2021"'
     """
-    given = [argument.removeprefix(_MARK) for argument in arguments]
-    return given[0] if len(given) == 1 else " ".join(_quoted(argument) for argument in given)
+    words = [argument.removeprefix(_MARK) for argument in arguments]
+    return words[0] if len(words) == 1 else " ".join(_quoted(argument) for argument in words)
 
 
 def _quoted(argument: str) -> str:
     if '"' in argument or not re.search(r"\s", argument):
         return argument
-    found = _BEFORE_VALUE.match(argument)
-    start = found.end() if found else 0
+    prefix = _BEFORE_VALUE.match(argument)
+    start = prefix.end() if prefix else 0
     return f'{argument[:start]}"{argument[start:]}"'
 
 
@@ -84,5 +84,5 @@ def suggest_presets(context: click.Context, parameter: click.Parameter, incomple
 def _from_library(context: click.Context, what: Glanced, incomplete: str) -> list[CompletionItem]:
     named = context.ensure_object(Settings).library
     library = named if named is not None else library_place()
-    found = glance(library, what) if isinstance(library, Path) else []  # a database is too far for a completion
-    return [CompletionItem(text) for text in found if text.startswith(incomplete)]
+    names = glance(library, what) if isinstance(library, Path) else []  # a database is too far for a completion
+    return [CompletionItem(text) for text in names if text.startswith(incomplete)]

@@ -134,7 +134,7 @@ def wait_option(command: _Decorated) -> _Decorated:
 def results_options(command: _Decorated) -> _Decorated:
     """Add what is wanted (``-k``, ``--offset``, ``--sort``, ``--group-duplicates``) and the forms of output.
 
-    Passed on as `options`, a `SearchOptions`, and `form`, a `clipsearch.cli.result_format.ResultsFormat`.
+    Passed on as `options`, a `SearchOptions`, and `results_format`, a `ResultsFormat`.
     """
 
     @functools.wraps(command)

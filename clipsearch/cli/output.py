@@ -31,8 +31,8 @@ _NOTHING = "nothing found: no picture of the library passes"
 def write_results(
     results: Sequence[SearchResult],
     *,
-    wanted: int | None,
-    form: ResultsFormat,
+    k: int | None,
+    results_format: ResultsFormat,
     base: Path | None = None,
     title: str = "",
     nothing: str = _NOTHING,
@@ -41,8 +41,8 @@ def write_results(
 
     Args:
         results: best first.
-        wanted: the k that was asked for; ``None`` if none was.
-        form: how.
+        k: how many were asked for; ``None`` if no number was.
+        results_format: the format.
         base: what paths for people are shown relative to; the current directory by default.
         title: what was looked for, for the contact sheet.
         nothing: the line for when there are no results.
@@ -50,32 +50,32 @@ def write_results(
     Raises:
         ClipSearchError: the contact sheet, a copy or a link could not be made, or nothing can open the picture.
     """
-    _write_on_stdout(results, form, base)
+    _write_on_stdout(results, results_format, base)
     if not results:
         click.echo(nothing, err=True)
-    elif wanted is not None and len(results) < wanted:
-        click.echo(f"{format_count(len(results), 'result')}, not {wanted:,}: no other picture passes", err=True)
-    if form.html or form.open_best or form.copy_to or form.link_to:
+    elif k is not None and len(results) < k:
+        click.echo(f"{format_count(len(results), 'result')}, not {k:,}: no other picture passes", err=True)
+    if results_format.html or results_format.open_best or results_format.copy_to or results_format.link_to:
         from clipsearch.cli.result_targets import deliver
 
         sys.stdout.flush()
-        deliver(results, form, title=title)
+        deliver(results, results_format, title=title)
 
 
-def _write_on_stdout(results: Sequence[SearchResult], form: ResultsFormat, base: Path | None) -> None:
+def _write_on_stdout(results: Sequence[SearchResult], results_format: ResultsFormat, base: Path | None) -> None:
     from clipsearch.cli import result_text
     from clipsearch.retrieval.results_json import result_to_json
 
-    if form.as_json:
+    if results_format.as_json:
         write_json([result_to_json(result) for result in results])
-    elif form.as_jsonl:
+    elif results_format.as_jsonl:
         _write_jsonl(results)
-    elif form.as_csv:
+    elif results_format.as_csv:
         _write_csv(results)
-    elif form.as_paths or form.null:
-        write_paths([result.path for result in results], end=b"\0" if form.null else b"\n")
+    elif results_format.as_paths or results_format.null:
+        write_paths([result.path for result in results], end=b"\0" if results_format.null else b"\n")
     elif results and sys.stdout.isatty():
-        result_text.write_for_terminal(results, base=base, preview=form.preview)
+        result_text.write_for_terminal(results, base=base, preview=results_format.preview)
     else:
         result_text.write_aligned(results, base=base)
 

@@ -49,7 +49,7 @@ class ResultsFormat:
             "--csv": self.as_csv,
             "--paths or -0": self.as_paths or self.null,
         }
-        chosen = [name for name, wanted in forms.items() if wanted]
+        chosen = [name for name, is_set in forms.items() if is_set]
         if len(chosen) > 1:
             message = f"{chosen[0]} does not go with {' and '.join(chosen[1:])}"
             raise click.UsageError(message, click.get_current_context(silent=True))
@@ -94,22 +94,22 @@ _OPTIONS = (
 
 
 def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the forms of output, passed on as `form`, a `ResultsFormat`."""
+    """Add the forms of output, passed on as `results_format`, a `ResultsFormat`."""
 
     @functools.wraps(command)
-    def with_form(*arguments: Any, no_preview: bool, preview: str, **values: Any) -> Any:
+    def with_format(*arguments: Any, no_preview: bool, preview: str, **values: Any) -> Any:
         names = ("as_json", "as_jsonl", "as_csv", "as_paths", "null", "open_best")
         paths: dict[str, Any] = {name: _expanded(values.pop(name)) for name in ("html", "copy_to", "link_to")}
         chosen = {name: values.pop(name) for name in names}
         chosen["preview"] = "none" if no_preview else preview
-        form = ResultsFormat(**chosen, **paths)
+        results_format = ResultsFormat(**chosen, **paths)
         if any(paths.values()):
             from clipsearch.cli.result_targets import check_targets
 
-            check_targets(form)
-        return command(*arguments, form=form, **values)
+            check_targets(results_format)
+        return command(*arguments, results_format=results_format, **values)
 
-    decorated: Callable[..., Any] = with_form
+    decorated: Callable[..., Any] = with_format
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated

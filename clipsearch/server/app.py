@@ -78,7 +78,7 @@ def create_app(service: Service, *, tokens: TokenFile) -> FastAPI:
     upload_bytes = service.limits.upload_mib * 2**20 + _FORM_BYTES
     # the last that is added is the first that a request passes
     app.add_middleware(
-        BodyLimit, most=dict.fromkeys(("/v1/similar", "/v1/search/pictures"), upload_bytes), otherwise=MAX_JSON_BYTES
+        BodyLimit, limits=dict.fromkeys(("/v1/similar", "/v1/search/pictures"), upload_bytes), default=MAX_JSON_BYTES
     )
     app.add_middleware(Access, tokens=tokens, rates=RateLimiter(service.limits.requests_per_s))
     app.add_middleware(TimeLimit, seconds=service.limits.time_limit_s)

@@ -90,9 +90,9 @@ async def explanation(service: Shared, content_hash: Annotated[Hash, Path()], as
 
     def work() -> Response:
         details(service.library, content_hash)
-        found = _explanation(service.library, content_hash, asked)
-        jpeg = thumbnail_jpeg(found.overlay(), longest_side=PICTURE_SIDE)
-        headers = {PREVIEW_HEADER: "1"} if found.from_preview else {}
+        saliency = _explanation(service.library, content_hash, asked)
+        jpeg = thumbnail_jpeg(saliency.overlay(), longest_side=PICTURE_SIDE)
+        headers = {PREVIEW_HEADER: "1"} if saliency.from_preview else {}
         return Response(jpeg, media_type="image/jpeg", headers=headers)
 
     return await service.decodings.run(work)
@@ -141,13 +141,13 @@ def _rendered(
     may_change: bool,
 ) -> Response:
     try:
-        found = render(content_hash)
+        rendition = render(content_hash)
     except QueryError as error:
         raise not_found() from error
     except ImageReadError as error:  # its drive is not there, and there is no preview
         raise not_found() from error
-    headers = {"cache-control": cache_control(may_change=found.is_preview and may_change)}
-    return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+    headers = {"cache-control": cache_control(may_change=rendition.is_preview and may_change)}
+    return Response(rendition.jpeg, media_type="image/jpeg", headers=headers)
 
 
 def _name(path: FilePath) -> bytes:

@@ -132,11 +132,11 @@ def remove_token(file: Path, name: str) -> None:
 def find_token(tokens: Sequence[Token], secret: str) -> Token | None:
     """The token that was given; takes as long whichever it is."""
     digest = _hash(secret)
-    found = None
+    match = None
     for token in tokens:
         if hmac.compare_digest(token.sha256, digest):
-            found = token
-    return found
+            match = token
+    return match
 
 
 def _hash(secret: str) -> str:
@@ -214,7 +214,7 @@ class TokenFile:
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     """What changes with a file; ``None`` if it is not there."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -137,7 +137,7 @@ def test_a_terminal_gets_a_table(
     from clipsearch.cli.result_format import ResultsFormat
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], wanted=2, form=ResultsFormat())
+    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], k=2, results_format=ResultsFormat())
     shown = capsys.readouterr().out
     assert "Score" in shown and "0.250" in shown and "640×480" in shown
     assert "/p/[red]x.jpg" in shown and r"/photos/caf\xe9\n.jpg" in shown

@@ -167,7 +167,7 @@ def trashing() -> None:
     from ui.sections.library import duplicates
     from ui.shared import library
 
-    found = duplicates.duplicates_holder.found(library())
+    found = duplicates.duplicates_holder.latest(library())
     if found is not None and found.groups:
         duplicates._confirm([file for group in found.groups for file in group.others], 0)
 

@@ -97,10 +97,10 @@ def add(
       clipsearch concept add garden --query "folder:Garden date:2021" -k 30
     """
     with open_library(runtime=runtime, device=device) as library:
-        found = [f"~#{result.content_hash}" for result in library.search(query, k=k)] if query is not None else []
-        if query is not None and not found:
+        references = [f"~#{result.content_hash}" for result in library.search(query, k=k)] if query is not None else []
+        if query is not None and not references:
             click.echo(f"nothing found for {display_text(query)}", err=True)
-        _say(library.concepts.add(name, [*positives, *found], negatives=negatives, text=text))
+        _say(library.concepts.add(name, [*positives, *references], negatives=negatives, text=text))
 
 
 @concept.command()
@@ -125,12 +125,12 @@ def suggest(context: click.Context, *, name: str, k: int, as_json: bool, null: b
     if as_json and null:
         raise click.UsageError("--json does not go with -0", context)
     with open_library(runtime=runtime, device=device) as library:
-        found = library.concepts.suggest(name, k=k)
+        suggestions = library.concepts.suggest(name, k=k)
     if as_json:
-        write_json([suggestion_to_json(item) for item in found])
+        write_json([suggestion_to_json(item) for item in suggestions])
     else:
-        write_paths([item.path for item in found], end=b"\0" if null else b"\n")
-    if not found:
+        write_paths([item.path for item in suggestions], end=b"\0" if null else b"\n")
+    if not suggestions:
         click.echo("nothing to suggest: the library has no other picture", err=True)
         context.exit(NOTHING_FOUND)
 

@@ -109,12 +109,12 @@ def _workplace(keep: Path | None) -> Iterator[Path]:
 def _run_searches(library: Library, folder: Path) -> None:
     for query in QUERIES:
         _say_command(f'clipsearch search "{query}" -k {_K}')
-        write_results(library.search(query, k=_K), wanted=_K, form=ResultsFormat(), base=folder)
+        write_results(library.search(query, k=_K), k=_K, results_format=ResultsFormat(), base=folder)
         click.echo()
     photo = folder / "photos" / SIMILAR_TO
     if photo.exists():
         _say_command(f"clipsearch similar photos/{SIMILAR_TO} -k {_K}")
-        write_results(library.similar(photo, k=_K), wanted=_K, form=ResultsFormat(), base=folder)
+        write_results(library.similar(photo, k=_K), k=_K, results_format=ResultsFormat(), base=folder)
         click.echo()
 
 

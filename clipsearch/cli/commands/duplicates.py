@@ -54,8 +54,8 @@ def duplicates(*, folder: Path | None, kinds: tuple[str, ...], as_json: bool, as
     if as_json and (as_paths or null):
         raise click.UsageError("--json does not go with --paths or -0")
     with open_library() as library:
-        wanted = cast("tuple[DuplicateKind, ...]", kinds or _KINDS)
-        groups = library.duplicates.find(kinds=wanted, within=folder)
+        chosen_kinds = cast("tuple[DuplicateKind, ...]", kinds or _KINDS)
+        groups = library.duplicates.find(kinds=chosen_kinds, within=folder)
     if as_json:
         write_json([group_to_json(number, group) for number, group in enumerate(groups, start=1)])
     elif as_paths or null:

@@ -34,20 +34,20 @@ def failures(*, as_json: bool, as_paths: bool, null: bool) -> None:
     if as_json and (as_paths or null):
         raise click.UsageError("--json does not go with --paths or -0")
     with open_library() as library:
-        found = library.maintenance.failures()
+        unreadable = library.maintenance.failures()
     if as_json:
-        write_json([failure_to_json(failure) for failure in found])
+        write_json([failure_to_json(failure) for failure in unreadable])
     elif as_paths or null:
-        write_paths([failure.path for failure in found], end=b"\0" if null else b"\n")
+        write_paths([failure.path for failure in unreadable], end=b"\0" if null else b"\n")
     else:
-        click.echo(format_failures(found))
+        click.echo(format_failures(unreadable))
 
 
-def format_failures(found: Sequence[FileFailure]) -> str:
+def format_failures(unreadable: Sequence[FileFailure]) -> str:
     """One line for each file, for people."""
-    if not found:
+    if not unreadable:
         return "every file could be read"
-    return "\n".join(_line(failure) for failure in found)
+    return "\n".join(_line(failure) for failure in unreadable)
 
 
 def failure_to_json(failure: FileFailure) -> dict[str, str | None]:

@@ -46,7 +46,7 @@ def search(
     options: SearchOptions,
     min_match: MinMatch,
     explain_to: Path | None,
-    form: ResultsFormat,
+    results_format: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
@@ -82,7 +82,7 @@ def search(
             and all(item.match != "strong" for item in results)
         ):
             click.echo("no strong match; the nearest are:", err=True)
-        write_results(results, wanted=k_asked_for(options), form=form, title=line)
+        write_results(results, k=k_asked_for(options), results_format=results_format, title=line)
         if explain_to is not None:
             from clipsearch.cli.explanations import write_explanations
 

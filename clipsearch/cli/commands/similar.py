@@ -48,7 +48,7 @@ def similar(
     where: str,
     options: SearchOptions,
     explain_to: Path | None,
-    form: ResultsFormat,
+    results_format: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
@@ -77,7 +77,7 @@ def similar(
         title = " ".join(
             [f"like {', '.join(Path(photo).name for photo in photos)}", *([f"at {part}"] if part else []), where]
         ).strip()
-        write_results(results, wanted=k_asked_for(options), form=form, title=title)
+        write_results(results, k=k_asked_for(options), results_format=results_format, title=title)
         if explain_to is not None:
             from clipsearch.cli.explanations import write_explanations
 

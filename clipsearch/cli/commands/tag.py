@@ -85,15 +85,15 @@ def show(*, pictures: tuple[str, ...], as_json: bool) -> None:
     A FILE is one of the library, or ~# and the first digits of a content hash, as --json of a search gives it.
     """
     with open_library() as library:
-        found = [(name, library.tags.of(library.browse.content_of(_picture(name)))) for name in pictures]
+        tags_by_picture = [(name, library.tags.of(library.browse.content_of(_picture(name)))) for name in pictures]
     if as_json:
-        write_json([{"picture": name, "tags": [vars(item) for item in tags]} for name, tags in found])
+        write_json([{"picture": name, "tags": [vars(item) for item in tags]} for name, tags in tags_by_picture])
         return
-    for name, tags in found:
-        said = [
+    for name, tags in tags_by_picture:
+        descriptions = [
             f"{display_text(item.tag)} ({'by hand' if item.score is None else f'{item.score:.0%}'})" for item in tags
         ]
-        click.echo(f"{display_text(name)}: {', '.join(said) or 'no tags'}")
+        click.echo(f"{display_text(name)}: {', '.join(descriptions) or 'no tags'}")
 
 
 _NAME = click.argument("name")
@@ -193,8 +193,8 @@ def _pictures(context: click.Context, library: Library, words: tuple[str, ...], 
     line = query_line(words)
     if parse_query(line).terms and k is None:
         raise click.UsageError(_WITH_WORDS, context)
-    found = library.search(line, k=k or max(1, library.status().files))
-    if not found:
+    results = library.search(line, k=k or max(1, library.status().files))
+    if not results:
         click.echo("nothing found: no picture of the library passes", err=True)
         context.exit(NOTHING_FOUND)
-    return [f"~#{content_hash}" for content_hash in dict.fromkeys(result.content_hash for result in found)]
+    return [f"~#{content_hash}" for content_hash in dict.fromkeys(result.content_hash for result in results)]

@@ -79,7 +79,7 @@ def _tell(report: IndexReport) -> None:
         (report.removed, "removed"),
         (report.missing, "missing"),
     ]
-    said = ", ".join(f"{count:,} {what}" for count, what in done if count)
-    if said:
-        click.echo(f"{datetime.now().strftime('%H:%M:%S')} {said}")
+    summary = ", ".join(f"{count:,} {what}" for count, what in done if count)
+    if summary:
+        click.echo(f"{datetime.now().strftime('%H:%M:%S')} {summary}")
         sys.stdout.flush()

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from clipsearch.browse.embedding_map import EmbeddingMap
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c")
-"""Without black and yellow, which a background swallows; and a grey.
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c")
+"""Without black and yellow, which a background swallows; and a gray.
 
-Source: Okabe and Ito 2008, "Color Universal Design", for people with any kind of colour vision.
+Source: Okabe and Ito 2008, "Color Universal Design", for people with any kind of color vision.
 """
 
 MOST_DRAWN = 100_000
@@ -46,21 +46,21 @@ def drawn_rows(pictures: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(_SEED).choice(pictures, MOST_DRAWN, replace=False))
 
 
-def group_colours(centres: NDArray[np.float32]) -> list[str]:
-    """A colour for each group; those of the same colour are as far apart as they can be.
+def group_colors(centers: NDArray[np.float32]) -> list[str]:
+    """A color for each group; those of the same color are as far apart as they can be.
 
     Args:
-        centres: of the groups on the map, float32 [groups, 2]; NaN for an empty one.
+        centers: of the groups on the map, float32 [groups, 2]; NaN for an empty one.
     """
-    places = np.nan_to_num(centres, nan=-10.0)
+    places = np.nan_to_num(centers, nan=-10.0)
     chosen: list[int] = []
     for group, place in enumerate(places):
-        away = [np.inf] * len(COLOURS)
-        for other, colour in enumerate(chosen):
-            away[colour] = min(away[colour], float(np.linalg.norm(place - places[other])))
-        unused = [colour for colour in range(len(COLOURS)) if away[colour] == np.inf]
+        away = [np.inf] * len(COLORS)
+        for other, color in enumerate(chosen):
+            away[color] = min(away[color], float(np.linalg.norm(place - places[other])))
+        unused = [color for color in range(len(COLORS)) if away[color] == np.inf]
         chosen.append(unused[group % len(unused)] if unused else int(np.argmax(away)))
-    return [COLOURS[colour] for colour in chosen]
+    return [COLORS[color] for color in chosen]
 
 
 def map_data(shown: EmbeddingMap, names: Sequence[str]) -> dict[str, Any]:
@@ -73,17 +73,16 @@ def map_data(shown: EmbeddingMap, names: Sequence[str]) -> dict[str, Any]:
     rows = drawn_rows(len(shown))
     rows = rows[np.argsort(shown.clusters[rows], kind="stable")]
     drawn = np.bincount(shown.clusters[rows], minlength=len(names))
-    centres, counts = shown.centres(), np.bincount(shown.clusters, minlength=len(names))
+    centers, counts = shown.centres(), np.bincount(shown.clusters, minlength=len(names))
     largest = [group for group in np.argsort(-counts, kind="stable")[:_MOST_NAMED].tolist() if counts[group]]
     return {
         "key": f"{library().path}/{shown.drawing}/{len(shown)}",
         "points": base64.b64encode(np.rint(shown.points[rows] * 65535).astype("<u2").tobytes()).decode(),
         "groups": [
-            {"colour": colour, "count": count}
-            for colour, count in zip(group_colours(centres), drawn.tolist(), strict=True)
+            {"color": color, "count": count} for color, count in zip(group_colors(centers), drawn.tolist(), strict=True)
         ],
         "names": [
-            {"x": float(centres[group][0]), "y": float(centres[group][1]), "text": names[group].partition(",")[0]}
+            {"x": float(centers[group][0]), "y": float(centers[group][1]), "text": names[group].partition(",")[0]}
             for group in largest
         ],
         "size": float(np.clip(110 / max(len(rows), 1) ** 0.35, 2.5, 11)),
@@ -96,7 +95,7 @@ def world_figure(spots: NDArray[np.float64], counts: NDArray[np.int64], theme: T
     Args:
         spots: degrees north and degrees east, float64 [n, 2].
         counts: of the pictures, int64 [n].
-        theme: the page's colours.
+        theme: the page's colors.
     """
     import plotly.graph_objects as go
 
@@ -111,7 +110,7 @@ def world_figure(spots: NDArray[np.float64], counts: NDArray[np.int64], theme: T
             go.Scatter(
                 x=spots[:, 1], y=spots[:, 0], mode="markers", customdata=counts,
                 hovertemplate=strings.SPOT.format(count="%{customdata}") + "<extra></extra>",
-                marker={"size": size, "color": COLOURS[5], "opacity": 0.8, "line": {"width": 1, "color": "#ffffff"}},
+                marker={"size": size, "color": COLORS[5], "opacity": 0.8, "line": {"width": 1, "color": "#ffffff"}},
             ),
         ]
     )  # fmt: skip

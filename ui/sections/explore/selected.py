@@ -55,5 +55,5 @@ def selected(line: str, *, key: str) -> None:
 
 
 def current_theme() -> Theme:
-    """The colours that this session's page has."""
+    """The colors that this session's page has."""
     return DARK if st.context.theme.type == "dark" else LIGHT

@@ -62,15 +62,15 @@ def all_months(first: str, last: str) -> list[str]:
     return [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(numbers[0], numbers[1] + 1)]
 
 
-def bars_of(found: Sequence[FacetValue], months: Sequence[str], *, yearly: bool) -> list[tuple[str, str, int]]:
+def bars_of(facets: Sequence[FacetValue], months: Sequence[str], *, yearly: bool) -> list[tuple[str, str, int]]:
     """First month, last month and count of each bar.
 
     Args:
-        found: months with pictures.
+        facets: months with pictures.
         months: all months between the first and the last of these.
         yearly: whether a bar is a year.
     """
-    counts = {value.value: value.count for value in found}
+    counts = {value.value: value.count for value in facets}
     if not yearly:
         return [(month, month, counts.get(month, 0)) for month in months]
     years = sorted({month[:4] for month in months})
@@ -128,11 +128,11 @@ def date_line(first: str, last: str) -> str:
     return f"date:{first}" if first == last else f"date:{first}..{last}"
 
 
-def timeline_alt(found: Sequence[FacetValue]) -> str:
+def timeline_alt(facets: Sequence[FacetValue]) -> str:
     """The timeline in words."""
-    most = max(found, key=lambda value: value.count)
+    busiest = max(facets, key=lambda value: value.count)
     return strings.TIMELINE_ALT.format(
-        first=found[0].value, last=found[-1].value, most=most.value, count=f"{most.count:,}"
+        first=facets[0].value, last=facets[-1].value, most=busiest.value, count=f"{busiest.count:,}"
     )
 
 

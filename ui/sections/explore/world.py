@@ -19,7 +19,7 @@ from ui.shared import library
 CHART, PLACE, SELECTED = "explore_world", "explore_place", "explore_near"
 
 _STEP = 0.01
-"""Side of a spot, in degrees: about a kilometre."""
+"""Side of a spot, in degrees: about a kilometer."""
 
 _MOST_PLACES = 100
 
@@ -77,8 +77,8 @@ def place_name(latitude: float, longitude: float) -> tuple[str, str]:
 
 def world_alt(spots: NDArray[np.float64], counts: NDArray[np.int64]) -> str:
     """The map in words."""
-    most = ", ".join(place_name(*spots[int(counts.argmax())].tolist()))
-    return strings.WORLD_ALT.format(count=f"{int(counts.sum()):,}", spots=f"{len(spots):,}", most=most)
+    place = ", ".join(place_name(*spots[int(counts.argmax())].tolist()))
+    return strings.WORLD_ALT.format(count=f"{int(counts.sum()):,}", spots=f"{len(spots):,}", most=place)
 
 
 def _select(line: str) -> None:

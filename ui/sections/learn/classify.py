@@ -42,11 +42,11 @@ def classify() -> None:
 
 def _sorted(line: str, names: list[str], limit: int) -> None:
     """What a search finds, under the label that fits best, the surest first."""
-    found = {result.path: result for result in library().search(line, k=limit)}
+    results = {result.path: result for result in library().search(line, k=limit)}
     by_label: dict[str, list[tuple[Label, SearchResult]]] = defaultdict(list)
     for picture in library().classify(line, names, limit=limit).best(1):
-        if picture.path in found:  # another process may have changed the library in between
-            by_label[picture.labels[0].name].append((picture.labels[0], found[picture.path]))
+        if picture.path in results:  # another process may have changed the library in between
+            by_label[picture.labels[0].name].append((picture.labels[0], results[picture.path]))
     for name in dict.fromkeys(names):
         pictures = sorted(by_label[name], key=lambda pair: -pair[0].probability)
         st.subheader(strings.LABEL_COUNT.format(label=plain(name), count=f"{len(pictures):,}"))

@@ -24,8 +24,8 @@ def tags() -> None:
     if not counts:
         st.info(strings.NO_TAGS)
         return
-    wanted = st.text_input(strings.TAG_FIND, key="learn_tag_find", autocomplete="off").strip().lower()
-    matching = [count for count in counts if wanted in count.tag.lower()]
+    part = st.text_input(strings.TAG_FIND, key="learn_tag_find", autocomplete="off").strip().lower()
+    matching = [count for count in counts if part in count.tag.lower()]
     with st.container(horizontal=True):
         for number, count in enumerate(matching[:_SHOWN]):
             label = strings.TAG_BUTTON.format(tag=plain(count.tag), count=f"{count.images:,}")

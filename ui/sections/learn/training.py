@@ -27,16 +27,16 @@ def training() -> None:
 
 @st.fragment(run_every=_EVERY_S)
 def _progress(folder: Path) -> None:
-    told = read_progress(folder)
-    if told is None:
+    progress = read_progress(folder)
+    if progress is None:
         st.info(strings.NO_TRAINING)
         return
-    epoch, epochs = int(told["epoch"]), int(told["epochs"])
-    done = int(told["step"]) / max(1, int(told["steps"]))
+    epoch, epochs = int(progress["epoch"]), int(progress["epochs"])
+    done = int(progress["step"]) / max(1, int(progress["steps"]))
     share = (max(0, epoch - 1) + done) / max(1, epochs)
     st.progress(min(1.0, share), text=strings.TRAINING_EPOCH.format(epoch=epoch, epochs=epochs))
-    losses = [(record["epoch"], record["loss"]) for record in told["history"] if record["loss"] is not None]
-    hits = [(record["epoch"], record["validation"]["at_10"]) for record in told["history"] if record["validation"]]
+    losses = [(record["epoch"], record["loss"]) for record in progress["history"] if record["loss"] is not None]
+    hits = [(record["epoch"], record["validation"]["at_10"]) for record in progress["history"] if record["validation"]]
     for title, points in ((strings.LOSS, losses), (strings.HIT_RATE, hits)):
         if points:
             st.subheader(title)
@@ -48,8 +48,8 @@ def read_progress(folder: Path) -> dict[str, Any] | None:
     """What a training tells of itself; ``None`` if there is none in that folder, or something else."""
     try:
         with (folder / _PROGRESS).open(encoding="utf-8") as file:
-            told = json.loads(file.read(_MOST_BYTES))
+            progress = json.loads(file.read(_MOST_BYTES))
     except (OSError, ValueError):
         return None
-    wanted = {"epoch", "epochs", "step", "steps", "history"}
-    return told if isinstance(told, dict) and wanted <= told.keys() else None
+    fields = {"epoch", "epochs", "step", "steps", "history"}
+    return progress if isinstance(progress, dict) and fields <= progress.keys() else None

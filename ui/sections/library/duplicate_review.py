@@ -33,13 +33,13 @@ class DuplicatesHolder:
 
     def __init__(self) -> None:
         """Hold none."""
-        self._found: FoundDuplicates | None = None
+        self._latest: FoundDuplicates | None = None
         self._finding, self._lock = threading.Lock(), threading.Lock()
 
-    def found(self, library: Library) -> FoundDuplicates | None:
+    def latest(self, library: Library) -> FoundDuplicates | None:
         """The last ones of a library, be they of its present revision or of an older one."""
-        found = self._found
-        return found if found is not None and found.library == library.path else None
+        latest = self._latest
+        return latest if latest is not None and latest.library == library.path else None
 
     def find(self, library: Library) -> None:
         """Look for them, one session at a time; who waited for another one takes what that found.
@@ -47,13 +47,13 @@ class DuplicatesHolder:
         Raises:
             QueryError: the library has no images.
         """
-        before = self.found(library)
+        before = self.latest(library)
         with self._finding:
-            if self.found(library) is before:
+            if self.latest(library) is before:
                 revision = library.revision()
                 groups = tuple(library.duplicates.find())
                 with self._lock:
-                    self._found = FoundDuplicates(library.path, revision, groups)
+                    self._latest = FoundDuplicates(library.path, revision, groups)
 
     def forget(self, library: Library, paths: Collection[Path], *, revision: int) -> None:
         """Leave out files that are gone, without looking at all pictures again.
@@ -64,12 +64,12 @@ class DuplicatesHolder:
             revision: of the library, just before they went.
         """
         with self._lock:
-            found = self.found(library)
-            if found is None:
+            latest = self.latest(library)
+            if latest is None:
                 return
-            groups = tuple(left for group in found.groups if (left := _without(group, paths)) is not None)
-            current = library.revision() if found.revision == revision else found.revision
-            self._found = replace(found, revision=current, groups=groups)
+            groups = tuple(left for group in latest.groups if (left := _without(group, paths)) is not None)
+            current = library.revision() if latest.revision == revision else latest.revision
+            self._latest = replace(latest, revision=current, groups=groups)
 
 
 def _without(group: DuplicateGroup, paths: Collection[Path]) -> DuplicateGroup | None:
@@ -106,28 +106,28 @@ def seen_file(file: DuplicateFile) -> SeenFile:
         picture = library().browse.picture(file.content_hash)
     except QueryError:
         return SeenFile(file, None, "", strings.NOT_IN_LIBRARY)
-    held = next((held for held in picture.files if held.path == file.path), None)
-    if held is None:
+    entry = next((entry for entry in picture.files if entry.path == file.path), None)
+    if entry is None:
         return SeenFile(file, picture.thumbnail, "", strings.NOT_IN_LIBRARY)
-    return SeenFile(file, picture.thumbnail, _date(picture, held), _hindrance(held))
+    return SeenFile(file, picture.thumbnail, _date(picture, entry), _hindrance(entry))
 
 
-def _date(picture: PictureDetails, held: HeldFile) -> str:
+def _date(picture: PictureDetails, entry: HeldFile) -> str:
     taken_at = picture.metadata.taken_at
     if taken_at is not None:
         return strings.TAKEN.format(date=f"{taken_at:%Y-%m-%d %H:%M}")
-    return strings.MODIFIED.format(date=f"{held.modified_at.astimezone():%Y-%m-%d %H:%M}")
+    return strings.MODIFIED.format(date=f"{entry.modified_at.astimezone():%Y-%m-%d %H:%M}")
 
 
-def _hindrance(held: HeldFile) -> str | None:
+def _hindrance(entry: HeldFile) -> str | None:
     """A file that was edited since it was indexed is no duplicate any more, for all that is known."""
-    if not held.online:
+    if not entry.online:
         return strings.HINDRANCES["offline"]
     try:
-        found = held.path.lstat()
+        status = entry.path.lstat()
     except OSError:
         return strings.HINDRANCES["gone"]
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return strings.HINDRANCES["link"]
-    same_time = abs(found.st_mtime - held.modified_at.timestamp()) < _SAME_TIME_S
-    return None if same_time and found.st_size == held.size else strings.HINDRANCES["changed"]
+    same_time = abs(status.st_mtime - entry.modified_at.timestamp()) < _SAME_TIME_S
+    return None if same_time and status.st_size == entry.size else strings.HINDRANCES["changed"]

@@ -32,10 +32,10 @@ earlier ones changes nothing."""
 def duplicates() -> None:
     """Look for them on demand, then page through the groups."""
     st.write(strings.DUPLICATES_TEXT)
-    found = duplicates_holder.found(library())
-    if found is not None and found.revision != library().revision():
+    latest = duplicates_holder.latest(library())
+    if latest is not None and latest.revision != library().revision():
         st.info(strings.OUTDATED)
-    label = strings.LOOK_FOR_DUPLICATES if found is None else strings.LOOK_AGAIN
+    label = strings.LOOK_FOR_DUPLICATES if latest is None else strings.LOOK_AGAIN
     if st.button(label, key="library_duplicates_find", icon=":material/difference:"):
         try:
             with st.spinner(strings.LOOKING, show_time=True):
@@ -45,17 +45,17 @@ def duplicates() -> None:
         else:
             st.session_state[_CHOSEN] = set()
             st.rerun()
-    if found is not None:
-        _review(found)
+    if latest is not None:
+        _review(latest)
 
 
 @st.fragment
-def _review(found: FoundDuplicates) -> None:
-    if not found.groups:
+def _review(latest: FoundDuplicates) -> None:
+    if not latest.groups:
         st.success(strings.NO_DUPLICATES, icon=":material/check:")
         return
-    others = sum(file.size for group in found.groups for file in group.others)
-    groups = format_count(len(found.groups), "group")
+    others = sum(file.size for group in latest.groups for file in group.others)
+    groups = format_count(len(latest.groups), "group")
     st.write(strings.DUPLICATES_COUNT.format(groups=groups, size=format_bytes(others)))
     kinds = st.pills(
         strings.DUPLICATE_KINDS,
@@ -65,19 +65,21 @@ def _review(found: FoundDuplicates) -> None:
         format_func=lambda kind: strings.KINDS[kind],
         key="library_duplicates_kinds",
     )
-    wanted = [group for group in found.groups if group.kind in cast("list[DuplicateKind]", kinds)]
-    if not wanted:
+    groups_of_kinds = [group for group in latest.groups if group.kind in cast("list[DuplicateKind]", kinds)]
+    if not groups_of_kinds:
         st.info(strings.NO_DUPLICATES_OF_KIND)
         return
-    pages = -(-len(wanted) // _GROUPS_ON_PAGE)
+    pages = -(-len(groups_of_kinds) // _GROUPS_ON_PAGE)
     page = st.pagination(pages, key="library_duplicates_page") if pages > 1 else 1
     first = (min(page, pages) - 1) * _GROUPS_ON_PAGE
-    shown = [(group, [seen_file(file) for file in group.files]) for group in wanted[first : first + _GROUPS_ON_PAGE]]
+    shown = [
+        (group, [seen_file(file) for file in group.files]) for group in groups_of_kinds[first : first + _GROUPS_ON_PAGE]
+    ]
     buttons = st.container(horizontal=True)
     for group, files in shown:
         _group(group, files)
     with buttons:  # which say how many are chosen
-        _choosing(found, [files for _, files in shown])
+        _choosing(latest, [files for _, files in shown])
 
 
 def _chosen() -> set[Path]:
@@ -86,9 +88,9 @@ def _chosen() -> set[Path]:
     return chosen
 
 
-def _choosing(found: FoundDuplicates, shown: Sequence[Sequence[SeenFile]]) -> None:
-    held = {file.path: file for group in found.groups for file in group.files}
-    chosen = [held[path] for path in sorted(_chosen() & held.keys())]
+def _choosing(latest: FoundDuplicates, shown: Sequence[Sequence[SeenFile]]) -> None:
+    files_by_path = {file.path: file for group in latest.groups for file in group.files}
+    chosen = [files_by_path[path] for path in sorted(_chosen() & files_by_path.keys())]
     safe = [files for files in shown if files[0].hindrance is None]  # the best is there to be kept
     others = [file.file.path for files in safe for file in files[1:] if file.hindrance is None]
     st.button(strings.CHOOSE_OTHERS, key="library_duplicates_others", on_click=_choose, args=(others, True))
@@ -107,7 +109,7 @@ def _choosing(found: FoundDuplicates, shown: Sequence[Sequence[SeenFile]]) -> No
         icon=":material/delete:",
         disabled=not chosen or indexing_state().running,
     ):
-        _confirm(chosen, _emptied(found, chosen))
+        _confirm(chosen, _emptied(latest, chosen))
 
 
 def _choose(paths: Sequence[Path], chosen: bool) -> None:
@@ -150,10 +152,10 @@ def _card(seen: SeenFile, *, is_best: bool) -> None:
         (_chosen().add if chosen else _chosen().discard)(file.path)
 
 
-def _emptied(found: FoundDuplicates, chosen: Sequence[DuplicateFile]) -> int:
+def _emptied(latest: FoundDuplicates, chosen: Sequence[DuplicateFile]) -> int:
     """Of how many groups nothing would be left."""
     paths = {file.path for file in chosen}
-    return sum(all(file.path in paths for file in group.files) for group in found.groups)
+    return sum(all(file.path in paths for file in group.files) for group in latest.groups)
 
 
 @st.dialog(strings.TRASH_TITLE, width="large")

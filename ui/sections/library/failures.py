@@ -27,9 +27,9 @@ def failures(status: LibraryStatus) -> None:
 
 @st.fragment
 def _table() -> None:
-    wanted = st.text_input(strings.FAILURES_FILTER, key="library_failures_filter", type="search", live=True)
+    text = st.text_input(strings.FAILURES_FILTER, key="library_failures_filter", type="search", live=True)
     every = library().maintenance.failures()
-    shown = [failure for failure in every if (wanted or "").casefold() in "\n".join(_row(failure).values()).casefold()]
+    shown = [failure for failure in every if (text or "").casefold() in "\n".join(_row(failure).values()).casefold()]
     st.caption(strings.FAILURES_SHOWN.format(shown=f"{len(shown):,}", count=f"{len(every):,}"))
     failures_table(shown, key="library_failures_table")
 
@@ -41,10 +41,10 @@ def failures_table(shown: Sequence[FileFailure], *, key: str) -> None:
 
 
 def _row(failure: FileFailure) -> dict[str, str]:
-    found = failure.failed_at.astimezone().strftime("%Y-%m-%d %H:%M") if failure.failed_at is not None else ""
+    failed_at = failure.failed_at.astimezone().strftime("%Y-%m-%d %H:%M") if failure.failed_at is not None else ""
     return {
         strings.FAILURE_FILE: display_text(failure.path.name),
         strings.FAILURE_REASON: display_text(failure.reason),
         strings.FAILURE_FOLDER: display_text(str(failure.path.parent)),
-        strings.FAILURE_WHEN: found,
+        strings.FAILURE_WHEN: failed_at,
     }

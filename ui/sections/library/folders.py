@@ -87,10 +87,10 @@ def _add() -> None:
         named = st.text_input(
             strings.ADD_FOLDER, key="library_add_path", help=strings.ADD_FOLDER_HELP, autocomplete="off"
         )
-        wanted = st.form_submit_button(
+        submitted = st.form_submit_button(
             strings.ADD_FOLDER_BUTTON, icon=":material/create_new_folder:", disabled=indexing_state().running
         )
-    if not wanted or not (named or "").strip():
+    if not submitted or not (named or "").strip():
         return
     folder = Path((named or "").strip()).expanduser()
     if folder.is_dir():

@@ -70,7 +70,7 @@ def _change() -> None:
     st.subheader(strings.CHANGE_MODEL)
     st.write(strings.CHANGE_MODEL_TEXT)
     with st.form("library_change_model", border=False):
-        wanted = st.selectbox(
+        spec = st.selectbox(
             strings.CHANGE_MODEL_CHOICE,
             list(PRESETS),
             index=None,
@@ -81,13 +81,13 @@ def _change() -> None:
             accept_new_options=True,
         )
         begin = st.form_submit_button(strings.CHANGE_MODEL_BUTTON, disabled=indexing_state().running)
-    if begin and wanted:
+    if begin and spec:
         try:
-            resolve_preset(wanted)
+            resolve_preset(spec)
         except ClipSearchError as error:
             show_error(error)
         else:
-            _begin(wanted)
+            _begin(spec)
 
 
 def _begin(spec: str, *, partial: bool = False) -> None:

@@ -105,14 +105,14 @@ def save_form(line: str, *, key: str) -> None:
     """
     with st.form(f"{key}_form", border=False, enter_to_submit=True):
         name = st.text_input(strings.SAVE_NAME, key=f"{key}_name", autocomplete="off")
-        wanted = st.text_input(
+        query = st.text_input(
             strings.SAVE_QUERY, value=line, key=f"{key}_line", help=strings.SAVE_QUERY_HELP, autocomplete="off"
         )
         replace = st.checkbox(strings.SAVE_REPLACE, key=f"{key}_replace")
         save = st.form_submit_button(strings.SAVE_BUTTON, icon=":material/bookmark_add:")
     if save:
         try:
-            record = library().saved.add(name or "", admitted_line(wanted or ""), replace=replace)
+            record = library().saved.add(name or "", admitted_line(query or ""), replace=replace)
         except ClipSearchError as error:
             show_error(error)
         else:
