@@ -10,7 +10,7 @@ import click
 import pytest
 
 from clipsearch.cli import COMMANDS, cli
-from clipsearch.cli.query_line import NEGATIVE_TERM, QueryCommand
+from clipsearch.cli.arguments import NEGATIVE_TERM, QueryCommand
 from clipsearch.models.presets import PRESETS
 from tests.conftest import ROOT
 

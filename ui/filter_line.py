@@ -41,18 +41,18 @@ class PickedFilters:
 
     def parts(self) -> list[str]:
         """The filters one by one, each in the query language."""
-        found = []
+        parts = []
         if self.months is not None:
-            found.append(f"date:{'..'.join(dict.fromkeys(self.months))}")
+            parts.append(f"date:{'..'.join(dict.fromkeys(self.months))}")
         for name in CHOICE_FIELDS:
             options = [f"{name}:{_quoted(value)}" for value in self.choices.get(name, ())]
             if options:
-                found.append(" or ".join(options))
+                parts.append(" or ".join(options))
         if self.rating is not None:
-            found.append(f"rating:>={self.rating}")
+            parts.append(f"rating:>={self.rating}")
         if self.near:
-            found.append(f"near:{self.near}")
-        return [*found, *self.rest]
+            parts.append(f"near:{self.near}")
+        return [*parts, *self.rest]
 
     def line(self) -> str:
         """As a query line; empty without any."""
@@ -101,11 +101,11 @@ def _with_part(picked: PickedFilters, part: Filter) -> PickedFilters:
 def _chosen(part: Filter) -> tuple[str, tuple[str, ...]]:
     """The field and the values of a choice; an empty name if it is none."""
     options = part.parts if isinstance(part, Or) else (part,)
-    found = [option for option in options if isinstance(option, Condition) and isinstance(option.value, str)]
-    names = {option.field for option in found}
-    if len(found) != len(options) or len(names) != 1 or not names <= set(CHOICE_FIELDS):
+    conditions = [option for option in options if isinstance(option, Condition) and isinstance(option.value, str)]
+    names = {option.field for option in conditions}
+    if len(conditions) != len(options) or len(names) != 1 or not names <= set(CHOICE_FIELDS):
         return "", ()
-    return names.pop(), tuple(dict.fromkeys(str(option.value) for option in found))
+    return names.pop(), tuple(dict.fromkeys(str(option.value) for option in conditions))
 
 
 def _months(part: Filter) -> tuple[str, str] | None:

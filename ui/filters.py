@@ -14,10 +14,10 @@ from clipsearch.errors import QueryError
 from clipsearch.query import same_extensions
 from clipsearch.text import display_text, format_count
 from ui import strings_search as strings
-from ui.answers import facets_holder
 from ui.components import component
 from ui.filter_line import MONTH, PickedFilters, months_between, read_filters
 from ui.plain import plain
+from ui.search_results import facets_holder
 from ui.search_state import current_state, go
 
 _KEY = "search_filter_{}"
@@ -65,7 +65,7 @@ def set_filters(line: str) -> None:
 
 def _choices(facets: Facets) -> dict[str, tuple[FacetValue, ...]]:
     """Fields with something to choose, and the values of each."""
-    found = {
+    values_by_field = {
         "camera": facets.cameras,
         "lens": facets.lenses,
         "folder": facets.folders,
@@ -77,7 +77,7 @@ def _choices(facets: Facets) -> dict[str, tuple[FacetValue, ...]]:
         "status": (FacetValue("online", 0), FacetValue("offline", 0)),
     }
     fewest = {"keyword": 1, "tag": 1}  # which a picture may lack; what all have alike tells nothing apart
-    return {name: values for name, values in found.items() if len(values) >= fewest.get(name, 2)}
+    return {name: values for name, values in values_by_field.items() if len(values) >= fewest.get(name, 2)}
 
 
 def _choice(name: str, values: Sequence[FacetValue], picked: PickedFilters) -> None:

@@ -52,9 +52,9 @@ def _admitted(term: Term) -> Term:
 
 def _content_of(path: str) -> str:
     try:
-        found = library().browse.content_at(Path(path).expanduser()) if remote_library() is None else None
+        content_hash = library().browse.content_at(Path(path).expanduser()) if remote_library() is None else None
     except (RuntimeError, ValueError, OSError):  # a home that nobody has, a name that no file can have
-        found = None
-    if found is None:
+        content_hash = None
+    if content_hash is None:
         raise QueryError(strings.NOT_A_PICTURE_OF_THE_LIBRARY.format(path=path))
-    return found
+    return content_hash

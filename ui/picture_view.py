@@ -17,17 +17,17 @@ from clipsearch.query import ImageTerm
 from clipsearch.retrieval.results import SearchResult
 from clipsearch.text import display_text
 from ui import strings_search as strings
-from ui.answers import Answer, answer, asked_query, has_neighbour, neighbour
 from ui.components import component
 from ui.file_manager import open_folder
 from ui.filter_line import read_filters
 from ui.picture_facts import picture_facts
+from ui.pictures import picture_url
 from ui.plain import plain
 from ui.result_grid import alt_text, focus_on_return
+from ui.search_results import ResultPage, asked_query, find_page, has_neighbor, neighbor
 from ui.search_state import SearchState, current_state, go
 from ui.shared import remote_library, searchable
-from ui.small_map import small_map
-from ui.urls import picture_url
+from ui.world_map import small_map
 
 BOX_KEY = "search_box"
 _NEAR_KM = 5
@@ -35,14 +35,14 @@ _NEAR_KM = 5
 
 def picture_view(state: SearchState, uploads: Sequence[Path]) -> None:
     """Show the picture that the address names, and how it came up."""
-    given = _answer(state, uploads)
-    _navigation(state, uploads, given)
+    result_page = _page_of_results(state, uploads)
+    _navigation(state, uploads, result_page)
     try:
         details = searchable().browse.picture(state.view)
     except QueryError:
         st.warning(strings.NOT_THERE, icon=":material/image_not_supported:")
         return
-    result = _result(state, given)
+    result = _result(state, result_page)
     picture, beside = st.columns([2, 1], gap="medium")
     with picture:
         _picture(details, result)
@@ -54,20 +54,20 @@ def picture_view(state: SearchState, uploads: Sequence[Path]) -> None:
         _facts(details)
 
 
-def _answer(state: SearchState, uploads: Sequence[Path]) -> Answer | None:
+def _page_of_results(state: SearchState, uploads: Sequence[Path]) -> ResultPage | None:
     """The page of results that the picture was opened from; ``None`` if its query has something wrong by now."""
     try:
-        return answer(state, uploads)
+        return find_page(state, uploads)
     except ClipSearchError:  # the results themselves say what
         return None
 
 
-def _result(state: SearchState, given: Answer | None) -> SearchResult | None:
-    found = given.results if given is not None else ()
-    return next((result for result in found if result.content_hash == state.view), None)
+def _result(state: SearchState, result_page: ResultPage | None) -> SearchResult | None:
+    results = result_page.results if result_page is not None else ()
+    return next((result for result in results if result.content_hash == state.view), None)
 
 
-def _navigation(state: SearchState, uploads: Sequence[Path], given: Answer | None) -> None:
+def _navigation(state: SearchState, uploads: Sequence[Path], result_page: ResultPage | None) -> None:
     """Back, previous and next, by buttons and by Esc and the arrows."""
     with st.container(horizontal=True):
         st.button(strings.BACK, key="search_back", icon=":material/arrow_back:", shortcut="Esc", on_click=_back)
@@ -79,7 +79,7 @@ def _navigation(state: SearchState, uploads: Sequence[Path], given: Answer | Non
                 label,
                 key=key,
                 shortcut=shortcut,
-                disabled=given is None or not has_neighbour(state, given, step),
+                disabled=result_page is None or not has_neighbor(state, result_page, step),
                 on_click=_step,
                 args=(state, uploads, step),
             )
@@ -92,7 +92,7 @@ def _back() -> None:
 
 
 def _step(state: SearchState, uploads: Sequence[Path], step: int) -> None:
-    go(neighbour(state, uploads, step))
+    go(neighbor(state, uploads, step))
 
 
 def _picture(details: PictureDetails, result: SearchResult | None) -> None:
@@ -155,14 +155,14 @@ def _why(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> N
 def _heat(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> None:
     try:
         with st.spinner(strings.SEARCHING):
-            found = _explanation(state, uploads, result)
+            heatmap = _explanation(state, uploads, result)
     except ClipSearchError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
     jpeg = io.BytesIO()
-    found.overlay().save(jpeg, "JPEG", quality=85)
+    heatmap.overlay().save(jpeg, "JPEG", quality=85)
     st.image(jpeg.getvalue(), alt=strings.HEAT)
-    st.caption(strings.HEAT_FROM_PREVIEW if found.from_preview else strings.HEAT)
+    st.caption(strings.HEAT_FROM_PREVIEW if heatmap.from_preview else strings.HEAT)
 
 
 def _explanation(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> Heatmap:

@@ -1,4 +1,4 @@
-"""The routes that serve pictures: by content hash, of the library that is shown, never a file as it is."""
+"""The addresses of pictures, and the routes that serve them: by content hash, never a file as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from clipsearch.errors import ClipSearchError
-from clipsearch.server.picture_urls import CONTENT_HASH, cache_control
+from clipsearch.server.picture_ids import CONTENT_HASH, cache_control
 from ui import strings
 from ui.shared import searchable
 
@@ -57,10 +57,20 @@ def _endpoint(
         if not CONTENT_HASH.fullmatch(content_hash):
             return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
         try:
-            found = await anyio.to_thread.run_sync(rendition, content_hash, limiter=limiter)
+            rendered = await anyio.to_thread.run_sync(rendition, content_hash, limiter=limiter)
         except ClipSearchError:  # unknown, or it cannot be read now: the page says so where the picture would be
             return PlainTextResponse(strings.NO_SUCH_PICTURE, status_code=404)
-        headers = {"cache-control": cache_control(may_change=found.is_preview and previews_change)}
-        return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+        headers = {"cache-control": cache_control(may_change=rendered.is_preview and previews_change)}
+        return Response(rendered.jpeg, media_type="image/jpeg", headers=headers)
 
     return endpoint
+
+
+def thumbnail_url(content_hash: str) -> str:
+    """The small preview of a picture, for a grid."""
+    return f"/thumbnail/{content_hash}"
+
+
+def picture_url(content_hash: str) -> str:
+    """A picture at the size of a screen."""
+    return f"/picture/{content_hash}"

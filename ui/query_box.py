@@ -104,14 +104,14 @@ def _submit() -> None:
 
 
 def _take_uploads() -> None:
-    given = st.session_state[_uploader_key()] or []
+    files = st.session_state[_uploader_key()] or []
     uploads, refused = [], []
-    for file in given[:MOST_UPLOADS]:
+    for file in files[:MOST_UPLOADS]:
         try:
             uploads.append(keep_upload(file.name, file.getvalue()))
         except ImageReadError as error:
             refused.append(f"{plain(file.name)}: {plain(error.reason)}")
-    if len(given) > MOST_UPLOADS:
+    if len(files) > MOST_UPLOADS:
         refused.append(strings.UPLOAD_LIMIT.format(count=MOST_UPLOADS))
     st.session_state[_REFUSED] = refused
     if uploads:

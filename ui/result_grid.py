@@ -13,9 +13,9 @@ from clipsearch.retrieval.results import SearchResult
 from clipsearch.text import display_text
 from ui import strings_search as strings
 from ui.components import component
+from ui.pictures import thumbnail_url
 from ui.query_box import BOX_KEY
 from ui.search_state import SearchState, current_state, go
-from ui.urls import thumbnail_url
 
 GRID_KEY = "search_grid"
 _FOCUS = "search_last_viewed"
@@ -56,28 +56,28 @@ def grid_item(result: SearchResult, state: SearchState) -> dict[str, Any]:
 
 def badges(result: SearchResult) -> list[tuple[str, str]]:
     """What is to be seen at a glance: kind and text of each."""
-    found: list[tuple[str, str]] = []
+    marks: list[tuple[str, str]] = []
     if result.match in ("strong", "possible"):
-        found.append((result.match, strings.STRONG if result.match == "strong" else strings.POSSIBLE))
+        marks.append((result.match, strings.STRONG if result.match == "strong" else strings.POSSIBLE))
     if not result.online:
-        found.append(("offline", strings.OFFLINE))
+        marks.append(("offline", strings.OFFLINE))
     if result.copies:
-        found.append(("copies", strings.COPIES[len(result.copies) > 1].format(count=len(result.copies))))
+        marks.append(("copies", strings.COPIES[len(result.copies) > 1].format(count=len(result.copies))))
     if result.near_duplicates:
         count = len(result.near_duplicates)
-        found.append(("versions", strings.VERSIONS[count > 1].format(count=count)))
+        marks.append(("versions", strings.VERSIONS[count > 1].format(count=count)))
     if result.part is not None:
-        found.append(("where", strings.PART_MARK))
-    return found
+        marks.append(("where", strings.PART_MARK))
+    return marks
 
 
 def alt_text(result: SearchResult) -> str:
     """File name, date and match in words."""
-    said = [display_text(result.path.name)]
-    said.append(strings.ALT_TAKEN.format(date=f"{result.taken_at:%Y-%m-%d}") if result.taken_at else strings.NO_DATE)
-    said += [strings.ALT_MATCH[result.match]] if result.match else []
-    said += [] if result.online else [strings.ALT_OFFLINE]
-    return ", ".join(said)
+    parts = [display_text(result.path.name)]
+    parts.append(strings.ALT_TAKEN.format(date=f"{result.taken_at:%Y-%m-%d}") if result.taken_at else strings.NO_DATE)
+    parts += [strings.ALT_MATCH[result.match]] if result.match else []
+    parts += [] if result.online else [strings.ALT_OFFLINE]
+    return ", ".join(parts)
 
 
 def pager(state: SearchState, *, more: bool) -> None:

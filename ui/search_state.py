@@ -60,7 +60,7 @@ class SearchState:
 
     def params(self) -> dict[str, str]:
         """As query parameters, without what is usual."""
-        found = {
+        values = {
             "q": self.line,
             "f": self.filters,
             "box": self.box,
@@ -69,7 +69,7 @@ class SearchState:
             "page": "" if self.page == 1 else str(self.page),
             "view": self.view,
         }
-        return {name: value for name, value in found.items() if value}
+        return {name: value for name, value in values.items() if value}
 
     def searching(self, line: str) -> SearchState:
         """Another line under the same filters, from the first page on."""

@@ -51,8 +51,8 @@ class AccessToken:
         if hmac.compare_digest(connection.cookies.get(TOKEN_COOKIE, "").encode(), self._cookie.encode()):
             await self._app(scope, receive, send)
             return
-        given = connection.query_params.get(TOKEN_PARAMETER, "")
-        if scope["type"] == "http" and hmac.compare_digest(given.encode(), self._token):
+        secret = connection.query_params.get(TOKEN_PARAMETER, "")
+        if scope["type"] == "http" and hmac.compare_digest(secret.encode(), self._token):
             await self._let_in(scope)(scope, receive, send)
             return
         await _refuse(scope, receive, send, 401, strings.TOKEN_NEEDED)

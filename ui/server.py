@@ -151,7 +151,7 @@ def build_app(settings: ServerSettings, *, when_ready: Callable[[], None] = lamb
     """
     import streamlit
 
-    from ui.shell import tell
+    from ui.flash import show_script_error
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -159,7 +159,11 @@ def build_app(settings: ServerSettings, *, when_ready: Callable[[], None] = lamb
         yield
 
     return streamlit.App(
-        _SCRIPT, routes=picture_routes(), middleware=security(settings), lifespan=lifespan, on_script_error=tell
+        _SCRIPT,
+        routes=picture_routes(),
+        middleware=security(settings),
+        lifespan=lifespan,
+        on_script_error=show_script_error,
     )
 
 

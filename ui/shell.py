@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +10,10 @@ import streamlit as st
 
 from clipsearch.errors import ClipSearchError
 from ui import navigation, shared, strings
+from ui.flash import show_script_error
 from ui.pages import first_run  # and with it the pages of the menu
 from ui.plain import plain
 from ui.theme import page_style
-
-logger = logging.getLogger(__name__)
 
 _ICON = Path(__file__).parent / "icon.png"
 
@@ -24,7 +22,7 @@ def show() -> None:
     """Draw the page for this session."""
     st.set_page_config(page_title=strings.APP, page_icon=str(_ICON), layout="wide")
     st.html(page_style())
-    with told_in_one_line():
+    with errors_in_one_line():
         if shared.remote_library() is not None:
             selected = st.navigation([navigation.page_at(navigation.SEARCH)], position="hidden")
             st.caption(plain(strings.ON_SERVER.format(url=shared.searchable_name())))
@@ -41,22 +39,12 @@ def show() -> None:
 
 
 @contextlib.contextmanager
-def told_in_one_line() -> Iterator[None]:
+def errors_in_one_line() -> Iterator[None]:
     """Show an error that a person can act on as what it says, instead of ending the script."""
     try:
         yield
     except ClipSearchError as error:
-        tell(error)
-
-
-def tell(error: Exception) -> bool:
-    """Show an error in one line, and write to the log what nobody foresaw; says that it has been dealt with."""
-    text = str(error)
-    if not isinstance(error, ClipSearchError):
-        logger.error("the page failed", exc_info=error)
-        text = strings.SCRIPT_ERROR.format(error=f"{type(error).__name__}: {error}")
-    st.error(plain(text), icon=":material/error:")
-    return True
+        show_script_error(error)
 
 
 def _demo_line() -> None:

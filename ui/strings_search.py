@@ -33,7 +33,6 @@ AMONG = "among {files}"
 PAGE = "Page {page}"
 PREVIOUS_PAGE = "Previous page"
 NEXT_PAGE = "Next page"
-FIRST_PAGE = "First page"
 SORT = "Order"
 SORT_HELP = "Matches can be put in order of date or path; pages then go on from each other."
 SORTS = {"score": "Best first", "date": "Newest first", "path": "By path"}

@@ -1,4 +1,4 @@
-"""Colours and letters: a light and a dark theme, each with WCAG AA contrast; every font is the system's."""
+"""Colors and letters: a light and a dark theme, each with WCAG AA contrast; every font is the system's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of one theme, as ``#rrggbb``.
+    """The colors of one theme, as ``#rrggbb``.
 
     Attributes:
         background: of the page.
@@ -59,7 +59,7 @@ DARK = Theme(
 )
 
 FILLED, FILLED_HOVERED = "#2f74d0", "#2a6bc2"
-"""Under white letters, in either theme: no colour can be that and be read on a dark page itself."""
+"""Under white letters, in either theme: no color can be that and be read on a dark page itself."""
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 _CODE_FONT = "ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 import click
 
 from clipsearch.cli.errors import ErrorReportingGroup
-from clipsearch.cli.lazy import LazyGroup
-from clipsearch.cli.log import show_log
 from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.progress import show_log
+from clipsearch.cli.startup import LazyGroup
 
 __all__ = ["COMMANDS", "cli", "main"]
 

@@ -25,32 +25,32 @@ _CONFUSIONS = 10
 
 
 def write(
-    found: Classification, *, truth: Mapping[Path, str], k: int, as_json: bool, as_jsonl: bool, as_csv: bool
+    classification: Classification, *, truth: Mapping[Path, str], k: int, as_json: bool, as_jsonl: bool, as_csv: bool
 ) -> None:
     """Write a classification on stdout.
 
     Args:
-        found: what to write.
+        classification: what to write.
         truth: the class of pictures where it is known.
         k: labels of each picture; ``--csv`` has all.
         as_json: one object, accuracy included.
         as_jsonl: an object for each picture.
         as_csv: a column for each label.
     """
-    accuracy = found.accuracy(truth) if truth else None
-    pictures = found.best(k)
+    accuracy = classification.accuracy(truth) if truth else None
+    pictures = classification.best(k)
     if as_json:
-        write_json(_as_object(found, pictures, truth, accuracy))
+        write_json(_as_object(classification, pictures, truth, accuracy))
     elif as_jsonl:
         for picture in pictures:
             click.echo(json.dumps(_record(picture, truth)))
     elif as_csv:
-        _write_csv(found, truth)
+        _write_csv(classification, truth)
     else:
         _write_pictures(pictures, truth)
     if accuracy is not None and not as_json:
         # where the pictures are data, the figures are told beside them
-        click.echo("\n".join(accuracy_lines(accuracy, found.labels)), err=as_jsonl or as_csv)
+        click.echo("\n".join(accuracy_lines(accuracy, classification.labels)), err=as_jsonl or as_csv)
     if truth and accuracy is None:
         click.echo("no picture's class is among the labels: nothing could be measured", err=True)
 
@@ -89,10 +89,10 @@ def _confusion_lines(accuracy: Accuracy, labels: tuple[str, ...], width: int) ->
         for column, count in enumerate(counts)
         if count and row != column
     ]
-    most = sorted(wrong, key=lambda item: (-item[0], item[1], item[2]))[:_CONFUSIONS]
-    if not most:
+    frequent = sorted(wrong, key=lambda item: (-item[0], item[1], item[2]))[:_CONFUSIONS]
+    if not frequent:
         return ["no confusions"]
-    taken = [f"{count:>4,}  {display_text(one)} taken for {display_text(other)}" for count, one, other in most]
+    taken = [f"{count:>4,}  {display_text(one)} taken for {display_text(other)}" for count, one, other in frequent]
     return ["most frequent confusions", *taken]
 
 
@@ -119,7 +119,10 @@ def _record(picture: LabelledPicture, truth: Mapping[Path, str]) -> dict[str, An
 
 
 def _as_object(
-    found: Classification, pictures: list[LabelledPicture], truth: Mapping[Path, str], accuracy: Accuracy | None
+    classification: Classification,
+    pictures: list[LabelledPicture],
+    truth: Mapping[Path, str],
+    accuracy: Accuracy | None,
 ) -> dict[str, Any]:
     measured = None
     if accuracy is not None:
@@ -131,18 +134,18 @@ def _as_object(
             "confusion": accuracy.confusion.tolist(),
         }
     return {
-        "model": found.model,
-        "labels": list(found.labels),
-        "templates": list(found.templates),
+        "model": classification.model,
+        "labels": list(classification.labels),
+        "templates": list(classification.templates),
         "pictures": [_record(picture, truth) for picture in pictures],
         "accuracy": measured,
     }
 
 
-def _write_csv(found: Classification, truth: Mapping[Path, str]) -> None:
+def _write_csv(classification: Classification, truth: Mapping[Path, str]) -> None:
     written = io.StringIO(newline="")
     table = csv.writer(written, lineterminator="\r\n")
-    table.writerow(["path", "truth", *found.labels])
-    for path, row in zip(found.paths, found.probabilities.tolist(), strict=True):
+    table.writerow(["path", "truth", *classification.labels])
+    for path, row in zip(classification.paths, classification.probabilities.tolist(), strict=True):
         table.writerow([str(path), truth.get(path, ""), *(round(value, 6) for value in row)])
     click.echo(written.getvalue().encode("utf-8", "backslashreplace"), nl=False)

@@ -94,8 +94,8 @@ def write_contact_sheet(path: Path, results: Sequence[SearchResult], *, title: s
 def _parts(results: Sequence[SearchResult], title: str) -> Iterator[str]:
     name = _text(title) or "clipsearch"
     yield f"{_HEAD}<title>{name}</title>\n{_STYLE}</head>\n<body>\n"
-    found = format_count(len(results), "picture") if results else "nothing found"
-    yield f"<header>\n<h1>{name}</h1>\n<p>{found}</p>\n</header>\n<main>\n<ol>\n"
+    count = format_count(len(results), "picture") if results else "nothing found"
+    yield f"<header>\n<h1>{name}</h1>\n<p>{count}</p>\n</header>\n<main>\n<ol>\n"
     for result in results:
         yield _item(result)
     yield "</ol>\n</main>\n</body>\n</html>\n"

@@ -163,16 +163,16 @@ class EmbeddingProgress:
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
-        self._told = ("", 0)
+        self._last_shown = ("", 0)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show how far it is."""
         tenth = 10 * done // total
         if self._terminal:
             click.echo(f"\r\033[Kembedding {what}: {done:,} of {total:,}", err=True, nl=False)
-        elif tenth and (what, tenth) != self._told:
+        elif tenth and (what, tenth) != self._last_shown:
             click.echo(f"embedding {what}: {done:,} of {total:,}", err=True)
-        self._told = (what, tenth)
+        self._last_shown = (what, tenth)
 
     def close(self) -> None:
         """Leave the terminal clean."""

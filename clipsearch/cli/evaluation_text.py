@@ -32,7 +32,7 @@ def write_reports(reports: Sequence[EvaluationReport], bootstrap: Bootstrap, *, 
     differences = compare(first, second, bootstrap)
     if as_json:
         both = {"first": report_to_json(first, bootstrap), "second": report_to_json(second, bootstrap)}
-        write_json({**both, "differences": [asdict(found) for found in differences]})
+        write_json({**both, "differences": [asdict(difference) for difference in differences]})
     else:
         click.echo("\n".join(comparison_lines(first, second, differences, bootstrap)))
 
@@ -41,7 +41,7 @@ def report_to_json(report: EvaluationReport, bootstrap: Bootstrap) -> dict[str, 
     """A report as an object; docs/evaluation.md lists the fields."""
     from clipsearch.evaluation import RetrievalReport
 
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "task": report.task,
         "model": report.model,
         "queries": report.queries,
@@ -49,9 +49,9 @@ def report_to_json(report: EvaluationReport, bootstrap: Bootstrap) -> dict[str, 
     }
     if isinstance(report, RetrievalReport):
         for name in ("hit_rate_at_1", "hit_rate_at_5", "hit_rate_at_10", "mean_reciprocal_rank"):
-            found[name] = getattr(report, name)
+            fields[name] = getattr(report, name)
     return {
-        **found,
+        **fields,
         "figures": [asdict(figure) for figure in report.figures(bootstrap)],
         "contrasts": [asdict(difference) for difference in report.differences(bootstrap)],
         **report.details(),
@@ -89,10 +89,16 @@ def comparison_lines(
 _DIFFERENCE = ("Difference", "95 % interval", "p", "McNemar p", "")
 
 
-def _cells(found: Difference) -> tuple[str, ...]:
-    mcnemar = "" if found.mcnemar_p is None else _p(found.mcnemar_p)
-    points = (f"{100 * value:+.1f}" for value in (found.low, found.high))
-    return f"{100 * found.value:+.1f} points", " – ".join(points), _p(found.p_value), mcnemar, found.verdict
+def _cells(difference: Difference) -> tuple[str, ...]:
+    mcnemar = "" if difference.mcnemar_p is None else _p(difference.mcnemar_p)
+    points = (f"{100 * value:+.1f}" for value in (difference.low, difference.high))
+    return (
+        f"{100 * difference.value:+.1f} points",
+        " – ".join(points),
+        _p(difference.p_value),
+        mcnemar,
+        difference.verdict,
+    )
 
 
 def _p(value: float) -> str:

@@ -40,16 +40,16 @@ def write_explanations(
     from_preview = failed = 0
     for result in results:
         try:
-            found = explain(result)
+            explanation = explain(result)
         except ImageReadError as error:
             notify_on_stderr(str(error))
             failed += 1
             continue
-        _write(found.overlay(), folder, f"{result.rank:03}-{result.path.stem}.jpg")
-        from_preview += found.from_preview
-    said = [f"explained {format_count(len(results) - failed, 'result')} in {display_path(folder)}"]
-    said += [f"{from_preview:,} from previews"] if from_preview else []
-    click.echo(", ".join(said), err=True)
+        _write(explanation.overlay(), folder, f"{result.rank:03}-{result.path.stem}.jpg")
+        from_preview += explanation.from_preview
+    summary = [f"explained {format_count(len(results) - failed, 'result')} in {display_path(folder)}"]
+    summary += [f"{from_preview:,} from previews"] if from_preview else []
+    click.echo(", ".join(summary), err=True)
     if failed:
         raise ClipSearchError(f"{format_count(failed, 'result')} could not be explained; see above")
 

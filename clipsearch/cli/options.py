@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from clipsearch.cli.form_options import form_options
-from clipsearch.cli.preload import limit_blas_threads
+from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.result_format import format_options
+from clipsearch.cli.startup import limit_blas_threads
 from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, LibraryPlace, is_database_url, library_place
 from clipsearch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from clipsearch.library import Library
     from clipsearch.retrieval.results import Group, SearchOptions, Sort
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
@@ -35,12 +37,30 @@ class Settings:
     debug: bool = False
 
 
-@dataclass(frozen=True)
-class EncoderSettings:
-    """How the model is run: the values of ``--runtime`` and ``--device``."""
+def open_library(
+    *,
+    model: str | None = None,
+    runtime: str = "auto",
+    device: str = "auto",
+    create: bool = False,
+    notify: Callable[[str], None] = notify_on_stderr,
+) -> Library:
+    """Open the library that ``--library`` names, for a ``with`` block of the command that runs.
 
-    runtime: str
-    device: str
+    Args:
+        model: value of ``--model``.
+        runtime: value of ``--runtime``.
+        device: value of ``--device``.
+        create: make the library if there is none.
+        notify: callback for one-line user notices.
+
+    Raises:
+        ClipSearchError: as `Library.open`.
+    """
+    from clipsearch.library import Library
+
+    place = click.get_current_context().ensure_object(Settings).library
+    return Library.open(place, model=model, runtime=runtime, device=device, create=create, notify=notify)
 
 
 class _LibraryType(click.Path):
@@ -114,7 +134,7 @@ def wait_option(command: _Decorated) -> _Decorated:
 def results_options(command: _Decorated) -> _Decorated:
     """Add what is wanted (``-k``, ``--offset``, ``--sort``, ``--group-duplicates``) and the forms of output.
 
-    Passed on as `options`, a `SearchOptions`, and `form`, a `clipsearch.cli.output.ResultsFormat`.
+    Passed on as `options`, a `SearchOptions`, and `results_format`, a `ResultsFormat`.
     """
 
     @functools.wraps(command)
@@ -125,7 +145,7 @@ def results_options(command: _Decorated) -> _Decorated:
         group: Group = "duplicates" if group_duplicates else "none"
         return command(*arguments, options=SearchOptions(k=k, offset=offset, sort=sort, group=group), **values)
 
-    decorated: Any = form_options(with_options)
+    decorated: Any = format_options(with_options)
     for option in (
         click.option("--group-duplicates", is_flag=True, help="One result for all copies and near-duplicates."),
         click.option(

@@ -5,11 +5,12 @@ Every form is stable except the table and the aligned text, which are for people
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,8 @@ import click
 from clipsearch.text import format_count
 
 if TYPE_CHECKING:
+    from clipsearch.cli.result_format import ResultsFormat
     from clipsearch.library import SearchResult
-
 
 NOTHING_FOUND = 3
 """Exit status of a search without results."""
@@ -27,52 +28,11 @@ NOTHING_FOUND = 3
 _NOTHING = "nothing found: no picture of the library passes"
 
 
-@dataclass(frozen=True)
-class ResultsFormat:
-    """How results are written; none of the first five set means for people.
-
-    Attributes:
-        as_json: a JSON list.
-        as_jsonl: one JSON object per line.
-        as_csv: a header and one record each, RFC 4180.
-        as_paths: one path per line, raw bytes.
-        null: one path per NUL byte, raw bytes; implies `as_paths`.
-        html: where to write a contact sheet as well.
-        open_best: open the contact sheet if there is one, else the best result.
-        copy_to: the folder to copy the files into as well.
-        link_to: the folder to put symbolic links to them into as well.
-        preview: ``auto``, ``none``, or how the terminal is to draw previews: ``kitty``, ``iterm2`` or ``sixel``.
-    """
-
-    as_json: bool = False
-    as_jsonl: bool = False
-    as_csv: bool = False
-    as_paths: bool = False
-    null: bool = False
-    html: Path | None = None
-    open_best: bool = False
-    copy_to: Path | None = None
-    link_to: Path | None = None
-    preview: str = "auto"
-
-    def __post_init__(self) -> None:
-        forms = {
-            "--json": self.as_json,
-            "--jsonl": self.as_jsonl,
-            "--csv": self.as_csv,
-            "--paths or -0": self.as_paths or self.null,
-        }
-        chosen = [name for name, wanted in forms.items() if wanted]
-        if len(chosen) > 1:
-            message = f"{chosen[0]} does not go with {' and '.join(chosen[1:])}"
-            raise click.UsageError(message, click.get_current_context(silent=True))
-
-
 def write_results(
     results: Sequence[SearchResult],
     *,
-    wanted: int | None,
-    form: ResultsFormat,
+    k: int | None,
+    results_format: ResultsFormat,
     base: Path | None = None,
     title: str = "",
     nothing: str = _NOTHING,
@@ -81,8 +41,8 @@ def write_results(
 
     Args:
         results: best first.
-        wanted: the k that was asked for; ``None`` if none was.
-        form: how.
+        k: how many were asked for; ``None`` if no number was.
+        results_format: the format.
         base: what paths for people are shown relative to; the current directory by default.
         title: what was looked for, for the contact sheet.
         nothing: the line for when there are no results.
@@ -90,32 +50,32 @@ def write_results(
     Raises:
         ClipSearchError: the contact sheet, a copy or a link could not be made, or nothing can open the picture.
     """
-    _write_on_stdout(results, form, base)
+    _write_on_stdout(results, results_format, base)
     if not results:
         click.echo(nothing, err=True)
-    elif wanted is not None and len(results) < wanted:
-        click.echo(f"{format_count(len(results), 'result')}, not {wanted:,}: no other picture passes", err=True)
-    if form.html or form.open_best or form.copy_to or form.link_to:
+    elif k is not None and len(results) < k:
+        click.echo(f"{format_count(len(results), 'result')}, not {k:,}: no other picture passes", err=True)
+    if results_format.html or results_format.open_best or results_format.copy_to or results_format.link_to:
         from clipsearch.cli.result_targets import deliver
 
         sys.stdout.flush()
-        deliver(results, form, title=title)
+        deliver(results, results_format, title=title)
 
 
-def _write_on_stdout(results: Sequence[SearchResult], form: ResultsFormat, base: Path | None) -> None:
-    from clipsearch.cli import result_records, result_text
+def _write_on_stdout(results: Sequence[SearchResult], results_format: ResultsFormat, base: Path | None) -> None:
+    from clipsearch.cli import result_text
     from clipsearch.retrieval.results_json import result_to_json
 
-    if form.as_json:
+    if results_format.as_json:
         write_json([result_to_json(result) for result in results])
-    elif form.as_jsonl:
-        result_records.write_jsonl(results)
-    elif form.as_csv:
-        result_records.write_csv(results)
-    elif form.as_paths or form.null:
-        write_paths([result.path for result in results], end=b"\0" if form.null else b"\n")
+    elif results_format.as_jsonl:
+        _write_jsonl(results)
+    elif results_format.as_csv:
+        _write_csv(results)
+    elif results_format.as_paths or results_format.null:
+        write_paths([result.path for result in results], end=b"\0" if results_format.null else b"\n")
     elif results and sys.stdout.isatty():
-        result_text.write_for_terminal(results, base=base, preview=form.preview)
+        result_text.write_for_terminal(results, base=base, preview=results_format.preview)
     else:
         result_text.write_aligned(results, base=base)
 
@@ -128,3 +88,35 @@ def write_json(value: Any) -> None:
 def write_paths(paths: Sequence[Path], *, end: bytes) -> None:
     """Write the paths' own bytes, so that ``xargs`` gets exactly the names on the disk."""
     click.echo(b"".join(os.fsencode(path) + end for path in paths), nl=False)
+
+
+def _write_jsonl(results: Sequence[SearchResult]) -> None:
+    """Write one JSON object on each line, ASCII."""
+    from clipsearch.retrieval.results_json import result_to_json
+
+    for result in results:
+        click.echo(json.dumps(result_to_json(result)))
+
+
+def _write_csv(results: Sequence[SearchResult]) -> None:
+    r"""Write a header and one record for each result, UTF-8, with the line ends and quotes of RFC 4180.
+
+    A byte of a path that is not UTF-8 is written as JSON writes it: as the six characters ``\udcXX``.
+    """
+    from clipsearch.retrieval.results_json import FIELDS, result_to_json
+
+    written = io.StringIO(newline="")
+    table = csv.writer(written, lineterminator="\r\n")
+    table.writerow(FIELDS)
+    for result in results:
+        record = result_to_json(result)
+        table.writerow([_cell(record[name]) for name in FIELDS])
+    # bytes, so that neither the console's encoding nor Windows' line ends change anything
+    click.echo(written.getvalue().encode("utf-8", "backslashreplace"), nl=False)
+
+
+def _cell(value: object) -> str:
+    """Nothing for null and for an empty list; true, false and lists as in JSON."""
+    if value is None or value == []:
+        return ""
+    return json.dumps(value) if isinstance(value, bool | list) else str(value)

@@ -1,7 +1,8 @@
-"""Progress of an indexing run on stderr: a bar on a terminal, plain lines at intervals otherwise."""
+"""What goes to stderr while a command runs: progress (a bar on a terminal, plain lines otherwise), notices, the log."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from clipsearch.text import display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
     from clipsearch.library import IndexProgress
+
+_LOGGERS = ("clipsearch", "indexer")
 
 _LINE_INTERVAL_S = 10.0
 """Seconds between two plain lines: a log of an hour stays readable."""
@@ -129,3 +132,19 @@ def _detail(progress: IndexProgress) -> str:
     if progress.remaining_s is not None and progress.total is not None:
         parts.append(f"{format_seconds(progress.remaining_s)} left")
     return ", ".join(parts)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes each record as one safe line on whatever stderr is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"clipsearch: {display_text(record.getMessage())}", err=True)
+
+
+def show_log(*, debug: bool) -> None:
+    """Show warnings and errors that the library logs; with `debug`, everything."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+        if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
+            logger.addHandler(_StderrHandler())

@@ -21,16 +21,16 @@ def ray_options(command: _Decorated) -> _Decorated:
 
     @wraps(command)
     def with_ray(*arguments: Any, engine: str, runtime: str, device: str, **values: Any) -> Any:
-        given = {name: values.pop(name) for name in _ONLY_WITH_RAY}
+        ray_values = {name: values.pop(name) for name in _ONLY_WITH_RAY}
         ray = None
         if engine == "ray":
             ray = RaySettings(
-                address=given["ray_address"],
-                worker_cpus=given["ray_cpus"],
-                worker_gpus=given["ray_gpus"],
+                address=ray_values["ray_address"],
+                worker_cpus=ray_values["ray_cpus"],
+                worker_gpus=ray_values["ray_gpus"],
                 runtime=runtime,
                 device=device,
-                shards=given["shards"],
+                shards=ray_values["shards"],
             )
         else:
             _refuse_without_ray()

@@ -12,46 +12,46 @@ from clipsearch.errors import ClipSearchError, ConfigError
 from clipsearch.text import display_path, format_count
 
 if TYPE_CHECKING:
-    from clipsearch.cli.output import ResultsFormat
+    from clipsearch.cli.result_format import ResultsFormat
     from clipsearch.library import SearchResult
 
 
-def check_targets(form: ResultsFormat) -> None:
+def check_targets(results_format: ResultsFormat) -> None:
     """Refuse what could not be written anyway, before any time is spent on searching.
 
     Raises:
         ConfigError: the contact sheet would replace something else, or a file is in the way of a folder.
     """
-    if form.html is not None:
+    if results_format.html is not None:
         from clipsearch.cli.contact_sheet import check_replaceable
 
-        check_replaceable(form.html)
-    for folder in (form.copy_to, form.link_to):
+        check_replaceable(results_format.html)
+    for folder in (results_format.copy_to, results_format.link_to):
         if folder is not None and folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder} is not a folder; name another one")
 
 
-def deliver(results: Sequence[SearchResult], form: ResultsFormat, *, title: str) -> None:
+def deliver(results: Sequence[SearchResult], results_format: ResultsFormat, *, title: str) -> None:
     """Write the contact sheet, copy, link and open, as far as these are wanted; each is told on stderr.
 
     Raises:
         ClipSearchError: one of them failed, after the others were done.
     """
-    if form.html is not None:
+    if results_format.html is not None:
         from clipsearch.cli.contact_sheet import write_contact_sheet
 
-        write_contact_sheet(form.html, results, title=title)
-        click.echo(f"wrote {display_path(form.html)}", err=True)
-    failed = sum(_collect(results, folder, link=link) for folder, link in _folders(form))
-    if form.open_best:
-        _open(results, form.html)
+        write_contact_sheet(results_format.html, results, title=title)
+        click.echo(f"wrote {display_path(results_format.html)}", err=True)
+    failed = sum(_collect(results, folder, link=link) for folder, link in _folders(results_format))
+    if results_format.open_best:
+        _open(results, results_format.html)
     if failed:
         raise ClipSearchError(f"{format_count(failed, 'picture')} could not be copied or linked; see above")
 
 
-def _folders(form: ResultsFormat) -> list[tuple[Path, bool]]:
-    wanted = ((form.copy_to, False), (form.link_to, True))
-    return [(folder, link) for folder, link in wanted if folder is not None]
+def _folders(results_format: ResultsFormat) -> list[tuple[Path, bool]]:
+    folders = ((results_format.copy_to, False), (results_format.link_to, True))
+    return [(folder, link) for folder, link in folders if folder is not None]
 
 
 def _collect(results: Sequence[SearchResult], folder: Path, *, link: bool) -> int:
@@ -60,11 +60,11 @@ def _collect(results: Sequence[SearchResult], folder: Path, *, link: bool) -> in
     from clipsearch.cli.progress import notify_on_stderr
 
     report = collect(results, folder, link=link, notify=notify_on_stderr)
-    said = [f"{'linked' if link else 'copied'} {format_count(report.done, 'picture')} to {display_path(folder)}"]
-    said += [f"{report.there:,} already there"] if report.there else []
-    said += [f"{report.offline:,} offline"] if report.offline else []
-    said += [f"{report.failed:,} failed"] if report.failed else []
-    click.echo(", ".join(said), err=True)
+    summary = [f"{'linked' if link else 'copied'} {format_count(report.done, 'picture')} to {display_path(folder)}"]
+    summary += [f"{report.there:,} already there"] if report.there else []
+    summary += [f"{report.offline:,} offline"] if report.offline else []
+    summary += [f"{report.failed:,} failed"] if report.failed else []
+    click.echo(", ".join(summary), err=True)
     return report.failed
 
 

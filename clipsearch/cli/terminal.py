@@ -120,11 +120,11 @@ def ask_for_sixel(descriptor: int, *, timeout_s: float = _ANSWER_S) -> bool:
             return False
         os.write(descriptor, b"\x1b[c")
         answer, end = b"", time.monotonic() + timeout_s
-        while (found := re.search(rb"\x1b\[\?([\d;]*)c", answer)) is None:
+        while (attributes := re.search(rb"\x1b\[\?([\d;]*)c", answer)) is None:
             if not select.select([descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
                 return False
             answer += os.read(descriptor, 64)
-        return _SIXEL in found[1].decode("ascii").split(";")[1:]
+        return _SIXEL in attributes[1].decode("ascii").split(";")[1:]
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 

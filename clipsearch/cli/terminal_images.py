@@ -26,7 +26,7 @@ _KITTY_CHUNK = 4096
 _BAND = 6
 """Rows of pixels in one sixel."""
 
-_COLOURS = 64
+_COLORS = 64
 """Of a sixel picture; with 255 it is half as large again, and looks no better in a preview."""
 
 _EMPTY = "?"
@@ -98,15 +98,15 @@ def iterm2_image(jpeg: bytes, box: Box) -> str:
 
 
 def sixel_image(image: Image.Image) -> str:
-    """A picture as sixels, in its own size and at most 64 colours.
+    """A picture as sixels, in its own size and at most 64 colors.
 
     Args:
         image: mode RGB.
     """
     import numpy as np
 
-    reduced = image.quantize(_COLOURS)
-    palette = (reduced.getpalette() or [])[: 3 * _COLOURS]
+    reduced = image.quantize(_COLORS)
+    palette = (reduced.getpalette() or [])[: 3 * _COLORS]
     pixels = np.asarray(reduced)
     registers = [
         f"#{number};2;{';'.join(str(round(value * 100 / 255)) for value in palette[3 * number : 3 * number + 3])}"
@@ -118,14 +118,14 @@ def sixel_image(image: Image.Image) -> str:
 
 
 def _sixel_band(pixels: NDArray[np.uint8]) -> str:
-    """Six rows or fewer, uint8 [rows, width]: for each colour, which of the rows have it in each column."""
+    """Six rows or fewer, uint8 [rows, width]: for each color, which of the rows have it in each column."""
     import numpy as np
 
-    colours = np.unique(pixels)
+    colors = np.unique(pixels)
     weights = (1 << np.arange(len(pixels), dtype=np.uint8))[:, None]  # [rows, 1]
-    bits = ((pixels == colours[:, None, None]) * weights).sum(axis=1, dtype=np.uint8)  # [colours, width]
+    bits = ((pixels == colors[:, None, None]) * weights).sum(axis=1, dtype=np.uint8)  # [colors, width]
     lines = [row.tobytes().decode("ascii").rstrip(_EMPTY) for row in bits + ord(_EMPTY)]
-    return "$".join(f"#{colour}{_run_lengths(line)}" for colour, line in zip(colours.tolist(), lines, strict=True))
+    return "$".join(f"#{color}{_run_lengths(line)}" for color, line in zip(colors.tolist(), lines, strict=True))
 
 
 def _run_lengths(line: str) -> str:

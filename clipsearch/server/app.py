@@ -12,14 +12,13 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from clipsearch.server import operations, pictures, searches
-from clipsearch.server.middleware import Access, BodyLimit, ResponseHeaders, TimeLimit
+from clipsearch.server.middleware import Access, BodyLimit, RateLimiter, ResponseHeaders, TimeLimit
 from clipsearch.server.origins import SameOrigin
 from clipsearch.server.problem_details import MEDIA_TYPE, add_handlers, problem
-from clipsearch.server.rate_limit import RateLimiter
 from clipsearch.server.request_log import RequestLog
 from clipsearch.server.service import Service
 from clipsearch.server.settings import MAX_JSON_BYTES
-from clipsearch.server.token_file import TokenFile
+from clipsearch.server.tokens import TokenFile
 
 _ABOUT = """Finds pictures of one library by words, by example and by filters.
 
@@ -79,7 +78,7 @@ def create_app(service: Service, *, tokens: TokenFile) -> FastAPI:
     upload_bytes = service.limits.upload_mib * 2**20 + _FORM_BYTES
     # the last that is added is the first that a request passes
     app.add_middleware(
-        BodyLimit, most=dict.fromkeys(("/v1/similar", "/v1/search/pictures"), upload_bytes), otherwise=MAX_JSON_BYTES
+        BodyLimit, limits=dict.fromkeys(("/v1/similar", "/v1/search/pictures"), upload_bytes), default=MAX_JSON_BYTES
     )
     app.add_middleware(Access, tokens=tokens, rates=RateLimiter(service.limits.requests_per_s))
     app.add_middleware(TimeLimit, seconds=service.limits.time_limit_s)

@@ -94,11 +94,11 @@ class BatchingEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
         """Embed texts, together with those of other threads; float32 [n, dim], unit rows."""
-        found = self._remembered(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        embeddings = self._remembered(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in embeddings]
         if missing:
-            found.update(self._ordered(missing))
-        rows = [found[text] for text in texts]
+            embeddings.update(self._ordered(missing))
+        rows = [embeddings[text] for text in texts]
         return np.stack(rows) if rows else np.empty((0, self.dim), np.float32)
 
     def _ordered(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -126,29 +126,29 @@ class BatchingEncoder:
 
     def _embed(self, orders: Sequence[_Order]) -> None:
         texts = list(dict.fromkeys(text for order in orders for text in order.texts))
-        found: dict[str, NDArray[np.float32]] = {}
+        embeddings: dict[str, NDArray[np.float32]] = {}
         try:
             for run in _of_similar_length(texts) if self._together > 1 else [texts]:
                 self._observe(len(run))
-                found.update(zip(run, self._encoder.encode_texts(run), strict=True))
+                embeddings.update(zip(run, self._encoder.encode_texts(run), strict=True))
         except Exception as error:  # each caller gets it, in its own thread
             for order in orders:
                 order.error = error
             return
-        self._remember(found)
+        self._remember(embeddings)
         for order in orders:
-            order.embeddings = {text: found[text] for text in order.texts}
+            order.embeddings = {text: embeddings[text] for text in order.texts}
 
     def _remembered(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         with self._lock:
-            found = {text: self._kept[text] for text in texts if text in self._kept}
-            for text in found:
+            embeddings = {text: self._kept[text] for text in texts if text in self._kept}
+            for text in embeddings:
                 self._kept.move_to_end(text)
-        return found
+        return embeddings
 
-    def _remember(self, found: dict[str, NDArray[np.float32]]) -> None:
+    def _remember(self, embeddings: dict[str, NDArray[np.float32]]) -> None:
         with self._lock:
-            self._kept.update((text, embedding.copy()) for text, embedding in found.items())
+            self._kept.update((text, embedding.copy()) for text, embedding in embeddings.items())
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
 

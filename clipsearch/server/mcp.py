@@ -19,7 +19,7 @@ from pydantic import Field
 
 from clipsearch.errors import ClipSearchError
 from clipsearch.retrieval.results_json import result_to_json
-from clipsearch.server.query_lines import without_paths
+from clipsearch.server.picture_ids import without_paths
 from clipsearch.server.responses import picture_to_json, status_to_json
 from clipsearch.server.settings import MAX_OFFSET
 
@@ -53,8 +53,8 @@ def build_server(library: Library) -> MCPServer[Any]:
     )
     tools = _Tools(library)
     for tool in (tools.search, tools.similar, tools.picture, tools.status):
-        server.add_tool(_told(tool), annotations=_READS_ONLY)
-    server.add_tool(_told(tools.thumbnail), annotations=_READS_ONLY, structured_output=False)
+        server.add_tool(_with_readable_errors(tool), annotations=_READS_ONLY)
+    server.add_tool(_with_readable_errors(tools.thumbnail), annotations=_READS_ONLY, structured_output=False)
     return server
 
 
@@ -77,8 +77,8 @@ class _Tools:
         """Find pictures by what they show, and by filters: date, camera, folder, place, rating, tags."""
         without_paths(query)
         group: Group = "duplicates" if group_duplicates else "none"
-        found = self._library.search(query, k=k, offset=offset, min_match=min_match, group=group)
-        return _clean({"results": [result_to_json(result) for result in found]})
+        results = self._library.search(query, k=k, offset=offset, min_match=min_match, group=group)
+        return _clean({"results": [result_to_json(result) for result in results]})
 
     def similar(
         self,
@@ -88,8 +88,8 @@ class _Tools:
         where: Annotated[str, Field(description="Filters that results have to pass.")] = "",
     ) -> dict[str, Any]:
         """Find pictures that are like one of the library; itself and its copies are left out."""
-        found = self._library.similar(f"~#{content_hash}", k=k, offset=offset, where=where)
-        return _clean({"results": [result_to_json(result) for result in found]})
+        results = self._library.similar(f"~#{content_hash}", k=k, offset=offset, where=where)
+        return _clean({"results": [result_to_json(result) for result in results]})
 
     def picture(self, content_hash: Hash) -> dict[str, Any]:
         """All that the library knows of a picture: files, date, camera, place, title, keywords, rating, tags."""
@@ -106,17 +106,17 @@ class _Tools:
         return _clean(status_to_json(self._library))
 
 
-def _told(tool: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
+def _with_readable_errors(tool: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
     """A tool whose errors tell the assistant what to do about them."""
 
     @wraps(tool)
-    def told(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
+    def guarded(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
         try:
             return tool(*args, **kwargs)
         except ClipSearchError as error:
             raise ToolError(_readable(str(error))) from error
 
-    return told
+    return guarded
 
 
 def _clean(content: dict[str, Any]) -> dict[str, Any]:

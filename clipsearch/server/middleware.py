@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,13 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from clipsearch.server.problem_details import problem
+from clipsearch.server.settings import BURST_S
 from clipsearch.server.tokens import Scope as TokenScope
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from clipsearch.server.rate_limit import RateLimiter
-    from clipsearch.server.token_file import TokenFile
+    from clipsearch.server.tokens import TokenFile
 
 FOR_EVERYBODY = frozenset({"/healthz", "/readyz", "/openapi.json"})
 """What needs no token: it tells nothing of the library."""
@@ -29,6 +32,9 @@ REALM = 'Bearer realm="clipsearch"'
 
 _TIMES_TO_FETCH = 10
 """Times its limit that an answer may take to be fetched, over a slow line."""
+
+_MOST_CLIENTS = 10_000
+"""Clients that are remembered; of more, the one that was quiet for longest is forgotten, which lets it ask anew."""
 
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -80,17 +86,17 @@ class Access:
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        given = _bearer(Headers(scope=scope))
-        token = self._tokens.find(given) if given else None
+        secret = _bearer(Headers(scope=scope))
+        token = self._tokens.find(secret) if secret else None
         client = scope.get("client")
         who = f"token {token.name}" if token is not None else f"address {client[0] if client else ''}"
         wait_s = self._rates.wait_s(who)
         if wait_s > 0:
             headers = {"retry-after": str(math.ceil(wait_s))}
             return problem(429, "too many requests; wait before the next one", headers=headers)
-        if token is None and (self._tokens.required or given):
-            headers = {"www-authenticate": f'{REALM}, error="invalid_token"' if given else REALM}
-            what = "the token is not known here" if given else "a token is needed"
+        if token is None and (self._tokens.required or secret):
+            headers = {"www-authenticate": f'{REALM}, error="invalid_token"' if secret else REALM}
+            what = "the token is not known here" if secret else "a token is needed"
             return problem(401, f"{what}; send one as Authorization: Bearer …", headers=headers)
         state = scope.setdefault("state", {})
         state["token"] = token.name if token is not None else None
@@ -101,28 +107,28 @@ class Access:
 class BodyLimit:
     """Refuses requests that are too large, before and while they are read."""
 
-    def __init__(self, app: ASGIApp, *, most: dict[str, int], otherwise: int) -> None:
+    def __init__(self, app: ASGIApp, *, limits: dict[str, int], default: int) -> None:
         """Wrap an application.
 
         Args:
             app: what is wrapped.
-            most: bytes that requests to a path may have.
-            otherwise: that all others may have.
+            limits: size of the requests to a path at most, in bytes.
+            default: that of all other requests.
         """
         self._app = app
-        self._most = most
-        self._otherwise = otherwise
+        self._limits = limits
+        self._default = default
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._most.get(scope["path"], self._otherwise)
-        refused = f"the request is too large; at most {most} bytes are taken"
+        limit = self._limits.get(scope["path"], self._default)
+        refused = f"the request is too large; at most {limit} bytes are taken"
         announced = Headers(scope=scope).get("content-length", "")
         # as text first: a number of thousands of digits is none that Python reads
-        if announced.isdecimal() and (len(announced) > len(str(most)) or int(announced) > most):
+        if announced.isdecimal() and (len(announced) > len(str(limit)) or int(announced) > limit):
             await problem(413, refused, headers={"connection": "close"})(scope, receive, send)
             return
         read = 0
@@ -131,7 +137,7 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > most:
+            if read > limit:
                 raise HTTPException(413, refused, headers={"connection": "close"})
             return message
 
@@ -183,5 +189,33 @@ class TimeLimit:
 
 def _bearer(headers: Headers) -> str:
     """The token of a request; empty without one."""
-    kind, _, given = headers.get("authorization", "").partition(" ")
-    return given.strip() if kind.lower() == "bearer" else ""
+    kind, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else ""
+
+
+class RateLimiter:
+    """Counts requests by client. For one event loop: not safe in threads."""
+
+    def __init__(self, requests_per_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Bind the rate, 0 for no limit."""
+        self._rate = requests_per_s
+        self._capacity = max(1.0, requests_per_s * BURST_S)
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait_s(self, client: str) -> float:
+        """Count a request.
+
+        Returns:
+            0 if it may be answered; otherwise the seconds after which the next one may.
+        """
+        if self._rate <= 0:
+            return 0.0
+        now = self._clock()
+        left, since = self._left.pop(client, (self._capacity, now))
+        left = min(self._capacity, left + (now - since) * self._rate)
+        allowed = left >= 1.0
+        self._left[client] = (left - 1.0 if allowed else left, now)
+        if len(self._left) > _MOST_CLIENTS:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1.0 - left) / self._rate

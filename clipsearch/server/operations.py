@@ -31,8 +31,8 @@ async def health() -> Response:
 @router.get("/readyz", response_model=Readiness, responses=_NOT_READY)
 async def readiness(service: Shared) -> Response:
     """Whether searches can be answered: the catalog opens, the model is loaded, the index is current."""
-    found = await service.readiness.check()
-    return AsciiJson({"ready": found.ready, "checks": found.checks}, status_code=200 if found.ready else 503)
+    state = await service.readiness.check()
+    return AsciiJson({"ready": state.ready, "checks": state.checks}, status_code=200 if state.ready else 503)
 
 
 @router.get("/metrics", response_class=Response, responses={**PROBLEMS, **_METRICS})
@@ -59,7 +59,7 @@ async def status(service: Shared) -> Response:
 
 
 @router.get("/v1/facets", response_model=LibraryFacets, responses=PROBLEMS, dependencies=[Depends(Needs(Scope.READ))])
-async def facets(service: Shared, wanted: Annotated[FacetsRequest, Query()]) -> Response:
+async def facets(service: Shared, parameters: Annotated[FacetsRequest, Query()]) -> Response:
     """What files have in common: months, cameras, folders and more, counted."""
 
-    return await service.searches.run(lambda: AsciiJson(asdict(service.library.browse.facets(wanted.query))))
+    return await service.searches.run(lambda: AsciiJson(asdict(service.library.browse.facets(parameters.query))))

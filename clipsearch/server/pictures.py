@@ -16,9 +16,7 @@ from clipsearch.media.thumbnails import thumbnail_jpeg
 from clipsearch.query import ImageTerm
 from clipsearch.retrieval.saliency import PICTURE_SIDE
 from clipsearch.retrieval.source_files import ContentFile, read_original
-from clipsearch.server.lookup import details, not_found
-from clipsearch.server.picture_urls import cache_control
-from clipsearch.server.query_lines import without_paths
+from clipsearch.server.picture_ids import cache_control, details, not_found, without_paths
 from clipsearch.server.responses import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, picture_to_json, versions_to_json
 from clipsearch.server.schemas import ExplanationRequest, Hash, Picture, Versions
 from clipsearch.server.service import Needs, Shared
@@ -92,9 +90,9 @@ async def explanation(service: Shared, content_hash: Annotated[Hash, Path()], as
 
     def work() -> Response:
         details(service.library, content_hash)
-        found = _explanation(service.library, content_hash, asked)
-        jpeg = thumbnail_jpeg(found.overlay(), longest_side=PICTURE_SIDE)
-        headers = {PREVIEW_HEADER: "1"} if found.from_preview else {}
+        saliency = _explanation(service.library, content_hash, asked)
+        jpeg = thumbnail_jpeg(saliency.overlay(), longest_side=PICTURE_SIDE)
+        headers = {PREVIEW_HEADER: "1"} if saliency.from_preview else {}
         return Response(jpeg, media_type="image/jpeg", headers=headers)
 
     return await service.decodings.run(work)
@@ -143,13 +141,13 @@ def _rendered(
     may_change: bool,
 ) -> Response:
     try:
-        found = render(content_hash)
+        rendition = render(content_hash)
     except QueryError as error:
         raise not_found() from error
     except ImageReadError as error:  # its drive is not there, and there is no preview
         raise not_found() from error
-    headers = {"cache-control": cache_control(may_change=found.is_preview and may_change)}
-    return Response(found.jpeg, media_type="image/jpeg", headers=headers)
+    headers = {"cache-control": cache_control(may_change=rendition.is_preview and may_change)}
+    return Response(rendition.jpeg, media_type="image/jpeg", headers=headers)
 
 
 def _name(path: FilePath) -> bytes:

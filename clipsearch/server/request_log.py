@@ -105,8 +105,8 @@ class _Seen:
     """What was seen of a request so far."""
 
     def __init__(self, scope: Scope) -> None:
-        given = Headers(scope=scope).get(ID_HEADER, "")
-        self.id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = Headers(scope=scope).get(ID_HEADER, "")
+        self.id = request_id if _GIVEN_ID.fullmatch(request_id) else uuid.uuid4().hex
         self.started = time.perf_counter()
         self.status: int | None = None
         self.bytes = 0

@@ -21,8 +21,7 @@ from clipsearch.server.listening import in_url, is_loopback, listen
 from clipsearch.server.metrics import Metrics
 from clipsearch.server.request_log import JsonFormatter
 from clipsearch.server.service import Service
-from clipsearch.server.token_file import TokenFile
-from clipsearch.server.tokens import TOKENS_NAME
+from clipsearch.server.tokens import TOKENS_NAME, TokenFile
 from clipsearch.system.malloc import use_few_arenas
 
 if TYPE_CHECKING:

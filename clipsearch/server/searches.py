@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from clipsearch.errors import ConfigError
 from clipsearch.media.box import Box
-from clipsearch.server.lookup import details, not_found
-from clipsearch.server.query_lines import without_paths
+from clipsearch.server.picture_ids import details, not_found, without_paths
 from clipsearch.server.responses import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, results_to_json, saved_to_json
 from clipsearch.server.schemas import (
     Digits,
@@ -33,15 +32,15 @@ router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(Needs(Sc
 
 
 @router.get("/search", response_model=Results)
-async def search_by_address(service: Shared, wanted: Annotated[SearchRequest, Query()]) -> Response:
+async def search_by_address(service: Shared, parameters: Annotated[SearchRequest, Query()]) -> Response:
     """Find pictures by words, pictures and filters."""
-    return await service.searches.run(lambda: _found(service, wanted.query, wanted))
+    return await service.searches.run(lambda: _search(service, parameters.query, parameters))
 
 
 @router.post("/search", response_model=Results, responses=WITH_BODY)
-async def search_by_body(service: Shared, wanted: SearchRequest) -> Response:
+async def search_by_body(service: Shared, parameters: SearchRequest) -> Response:
     """Find pictures by words, pictures and filters; what is looked for is in no address, and so in no log."""
-    return await service.searches.run(lambda: _found(service, wanted.query, wanted))
+    return await service.searches.run(lambda: _search(service, parameters.query, parameters))
 
 
 @router.post("/search/pictures", response_model=Results, responses=WITH_BODY)
@@ -52,45 +51,45 @@ async def search_with_pictures(
         list[UploadFile],
         File(max_length=MAX_PICTURES, description="Pictures in any format that is indexed: ~1, ~2 and so on."),
     ],
-    wanted: Annotated[MatchingRequest, Query()],
+    parameters: Annotated[MatchingRequest, Query()],
 ) -> Response:
     """Find pictures by words, filters and pictures that are sent along, which are not kept."""
     brought = [(image.filename or "", await image.read()) for image in images]
 
     def work() -> Response:
         with query_with_uploads(service.library, service.uploads, query, brought) as line:
-            return AsciiJson(results_to_json(service.library.search(line, wanted.options())))
+            return AsciiJson(results_to_json(service.library.search(line, parameters.options())))
 
     return await service.decodings.run(work)
 
 
 @router.get("/pictures/{content_hash}/similar", response_model=Results, responses=NOT_FOUND)
 async def similar_to_picture(
-    service: Shared, content_hash: Annotated[Digits, Path()], wanted: Annotated[PictureLikenessRequest, Query()]
+    service: Shared, content_hash: Annotated[Digits, Path()], parameters: Annotated[PictureLikenessRequest, Query()]
 ) -> Response:
     """Find pictures like one of the library, or like a part of it, without itself and its copies."""
 
     def work() -> Response:
         if len(content_hash) == _HASH_LENGTH:
             details(service.library, content_hash)
-        box = Box.parse(wanted.box) if wanted.box is not None else None
-        return AsciiJson(results_to_json(service.library.similar(f"~#{content_hash}", wanted.options(), box=box)))
+        box = Box.parse(parameters.box) if parameters.box is not None else None
+        return AsciiJson(results_to_json(service.library.similar(f"~#{content_hash}", parameters.options(), box=box)))
 
-    return await (service.searches if wanted.box is None else service.decodings).run(work)
+    return await (service.searches if parameters.box is None else service.decodings).run(work)
 
 
 @router.post("/similar", response_model=Results, responses=WITH_BODY)
 async def similar_to_sent(
     service: Shared,
     image: Annotated[UploadFile, File(description="A picture in any format that is indexed.")],
-    wanted: Annotated[SearchParameters, Query()],
+    parameters: Annotated[SearchParameters, Query()],
 ) -> Response:
     """Find pictures like one that is sent along, which is not kept."""
     content, name = await image.read(), image.filename or ""
 
     def work() -> Response:
         picture = picture_of_upload(service.library, service.uploads, content, name=name)
-        return AsciiJson(results_to_json(service.library.similar(picture, wanted.options())))
+        return AsciiJson(results_to_json(service.library.similar(picture, parameters.options())))
 
     return await service.decodings.run(work)
 
@@ -105,7 +104,7 @@ async def saved_searches(service: Shared) -> Response:
 async def saved_search(
     service: Shared,
     name: Annotated[str, Path(min_length=1, max_length=100)],
-    wanted: Annotated[SearchParameters, Query()],
+    parameters: Annotated[SearchParameters, Query()],
 ) -> Response:
     """Run a search that is kept by name."""
 
@@ -114,11 +113,11 @@ async def saved_search(
             line = service.library.saved.get(name).line
         except ConfigError as error:
             raise not_found() from error
-        return _found(service, line, wanted)
+        return _search(service, line, parameters)
 
     return await service.searches.run(work)
 
 
-def _found(service: Service, line: str, wanted: SearchParameters) -> Response:
+def _search(service: Service, line: str, parameters: SearchParameters) -> Response:
     without_paths(line)
-    return AsciiJson(results_to_json(service.library.search(line, wanted.options())))
+    return AsciiJson(results_to_json(service.library.search(line, parameters.options())))

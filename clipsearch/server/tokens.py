@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import secrets
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +20,8 @@ from pathlib import Path
 
 from clipsearch.errors import ConfigError
 from clipsearch.system import atomic
+
+logger = logging.getLogger(__name__)
 
 TOKENS_NAME = "tokens.json"
 """In the library, unless another file is named."""
@@ -27,6 +32,9 @@ _PREFIX = "clipsearch_"
 _RANDOM_BYTES = 32
 _MAX_NAME = 100
 _FORMAT = 1
+
+_LOOK_EVERY_S = 1.0
+"""Seconds between two looks at whether the file has changed."""
 
 
 class Scope(StrEnum):
@@ -124,11 +132,11 @@ def remove_token(file: Path, name: str) -> None:
 def find_token(tokens: Sequence[Token], secret: str) -> Token | None:
     """The token that was given; takes as long whichever it is."""
     digest = _hash(secret)
-    found = None
+    match = None
     for token in tokens:
         if hmac.compare_digest(token.sha256, digest):
-            found = token
-    return found
+            match = token
+    return match
 
 
 def _hash(secret: str) -> str:
@@ -155,3 +163,58 @@ def _write(file: Path, tokens: Sequence[Token]) -> None:
         atomic.write_text(file, text, private=True)
     except OSError as error:
         raise ConfigError(f"cannot write the tokens to {file}: {error.strerror or error}") from error
+
+
+class TokenFile:
+    """A file of tokens. What is added to it or taken away holds a second later, without a restart.
+
+    Attributes:
+        path: the file.
+        required: whether there were any when the server started. Then nobody is let in without one, ever: a file that
+            goes away opens nothing.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read the file, there or not.
+
+        Raises:
+            ConfigError: it cannot be read, or is no file of tokens.
+        """
+        self.path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stamp = _stamp(path)
+        self._tokens = read_tokens(path)
+        self._looked_at = clock()
+        self.required = bool(self._tokens)
+
+    def find(self, secret: str) -> Token | None:
+        """The token that was given, if it is one."""
+        with self._lock:
+            self._look_again()
+            tokens = self._tokens
+        return find_token(tokens, secret)
+
+    def _look_again(self) -> None:
+        now = self._clock()
+        if now - self._looked_at < _LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        stamp = _stamp(self.path)
+        if stamp == self._stamp:
+            return
+        try:
+            self._tokens = read_tokens(self.path)
+        except ConfigError as error:  # half of a copy, say: what was known holds until it can be read
+            logger.error("%s; the tokens from before hold", error)
+            return
+        self._stamp = stamp
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file; ``None`` if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

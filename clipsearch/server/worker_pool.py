@@ -31,7 +31,7 @@ class WorkerPool:
             waiting: how much may wait besides.
         """
         self.name = name
-        self._most = threads + waiting
+        self._capacity = threads + waiting
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"serve-{name}")
         self.inside = 0
 
@@ -41,7 +41,7 @@ class WorkerPool:
         Raises:
             QueueFullError: too much is waiting.
         """
-        if self.inside >= self._most:
+        if self.inside >= self._capacity:
             raise QueueFullError(self.name)
         loop = asyncio.get_running_loop()
         future: Future[_Result] = self._threads.submit(work)

@@ -133,10 +133,11 @@ def test_piped_results_are_aligned(library: StubLibrary, tmp_path: Path, monkeyp
 def test_a_terminal_gets_a_table(
     library: StubLibrary, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from clipsearch.cli.output import ResultsFormat, write_results
+    from clipsearch.cli.output import write_results
+    from clipsearch.cli.result_format import ResultsFormat
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], wanted=2, form=ResultsFormat())
+    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], k=2, results_format=ResultsFormat())
     shown = capsys.readouterr().out
     assert "Score" in shown and "0.250" in shown and "640×480" in shown
     assert "/p/[red]x.jpg" in shown and r"/photos/caf\xe9\n.jpg" in shown
@@ -242,7 +243,7 @@ def test_model_runtime_and_device_reach_the_library(library: StubLibrary) -> Non
     run("search", "x", "--runtime", "open-clip")
     assert [options for _, options in library.opened] == [
         {"model": "mini", "runtime": "compiled", "device": "cpu", "create": True},
-        {"runtime": "open-clip", "device": "auto"},
+        {"model": None, "runtime": "open-clip", "device": "auto", "create": False},
     ]
 
 

@@ -112,7 +112,7 @@ def test_the_program_answers_and_loads_nothing_heavy(saved: Library, words: str,
 
 
 def test_presets() -> None:
-    from clipsearch.cli.suggestions import suggest_presets
+    from clipsearch.cli.arguments import suggest_presets
 
     command = cli.get_command(click.Context(cli), "index")
     context = command.make_context("index", [], resilient_parsing=True)

@@ -19,7 +19,8 @@ from click.testing import CliRunner, Result
 
 from clipsearch.cli import cli
 from clipsearch.cli.copy_results import Collected, collect
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import write_results
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.errors import ClipSearchError, ConfigError
 from clipsearch.library import Library, SearchResult
 from clipsearch.retrieval.results_json import FIELDS, result_to_json
@@ -71,7 +72,7 @@ def test_a_result_is_as_the_schema_says(result: SearchResult) -> None:
 
 
 def _written(capsysbinary: pytest.CaptureFixture[bytes], **form: bool) -> bytes:
-    write_results([FULL, BARE], wanted=None, form=ResultsFormat(**form))
+    write_results([FULL, BARE], k=None, results_format=ResultsFormat(**form))
     return capsysbinary.readouterr().out
 
 
@@ -94,7 +95,7 @@ def test_csv_is_rfc_4180(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
 
 
 def test_csv_of_nothing_is_the_header(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    write_results([], wanted=None, form=ResultsFormat(as_csv=True))
+    write_results([], k=None, results_format=ResultsFormat(as_csv=True))
     assert capsysbinary.readouterr().out == ",".join(FIELDS).encode() + b"\r\n"
 
 
@@ -248,11 +249,11 @@ def test_open_opens_the_best_or_the_sheet(
 
 def test_nothing_found_opens_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("click.launch", lambda path: pytest.fail("opened"))
-    write_results([], wanted=None, form=ResultsFormat(open_best=True))
+    write_results([], k=None, results_format=ResultsFormat(open_best=True))
     assert capsys.readouterr().err.startswith("nothing found")
 
 
 def test_what_is_offline_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("click.launch", lambda path: pytest.fail("opened"))
     with pytest.raises(ClipSearchError, match="its drive is not there"):
-        write_results([FULL], wanted=None, form=ResultsFormat(open_best=True, as_json=True))
+        write_results([FULL], k=None, results_format=ResultsFormat(open_best=True, as_json=True))

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import write_results
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.cli.terminal import Terminal, ask_for_sixel, detect_protocol, drawing_terminal
 from clipsearch.cli.terminal_images import Box, draw, kitty_image, sixel_image
 from clipsearch.library import SearchResult
@@ -241,7 +242,7 @@ def test_a_result_is_shown_with_its_preview(
 ) -> None:
     pretend_terminal(monkeypatch)
     photo = save_photo(tmp_path / ("long" * 30 + ".png"), "red")
-    write_results([result(photo)], wanted=None, form=ResultsFormat(), base=tmp_path)
+    write_results([result(photo)], k=None, results_format=ResultsFormat(), base=tmp_path)
     shown = capsys.readouterr().out
     before, picture, after = re.split(r"\x1b7|\x1b8", shown)
     _, image = decode_kitty(picture)
@@ -261,7 +262,7 @@ def test_a_small_terminal_gets_a_table(
 ) -> None:
     pretend_terminal(monkeypatch)
     monkeypatch.setenv(name, "7" if name == "LINES" else "40")
-    write_results([result(save_photo(tmp_path / "x.png", "red"))], wanted=None, form=ResultsFormat())
+    write_results([result(save_photo(tmp_path / "x.png", "red"))], k=None, results_format=ResultsFormat())
     shown = capsys.readouterr().out
     assert "\x1b_G" not in shown and "Score" in shown
 
@@ -288,14 +289,14 @@ def test_the_option_and_the_variable(arguments: list[str], variable: str | None,
     import click
     from click.testing import CliRunner
 
-    from clipsearch.cli.form_options import form_options
+    from clipsearch.cli.result_format import format_options
 
     seen: list[ResultsFormat] = []
 
     @click.command()
-    @form_options
-    def command(form: ResultsFormat) -> None:
-        seen.append(form)
+    @format_options
+    def command(results_format: ResultsFormat) -> None:
+        seen.append(results_format)
 
     done = CliRunner().invoke(command, arguments, env={"CLIPSEARCH_PREVIEW": variable})
     assert done.exit_code == 0, done.output

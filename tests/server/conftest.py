@@ -23,8 +23,7 @@ from clipsearch.server.client.library import RemoteLibrary
 from clipsearch.server.metrics import Metrics
 from clipsearch.server.service import Service
 from clipsearch.server.settings import Limits
-from clipsearch.server.token_file import TokenFile
-from clipsearch.server.tokens import Scope, add_token
+from clipsearch.server.tokens import Scope, TokenFile, add_token
 from indexer.uploads import GuardedReader
 from tests.conftest import COLOURS, ColourEncoder, save_photo
 

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from clipsearch.errors import LibraryError
 from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix
-from clipsearch.server.rate_limit import RateLimiter
+from clipsearch.server.middleware import RateLimiter
 from clipsearch.server.settings import Limits
 from clipsearch.server.tokens import remove_token
 from tests.conftest import ColourEncoder
@@ -85,7 +85,7 @@ def test_nothing_is_taken_from_who_has_no_token(serve: Callable[..., Served], to
 def test_a_token_that_is_taken_away_opens_nothing(
     serve: Callable[..., Served], tokens: dict[str, str], token_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipsearch.server.token_file._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("clipsearch.server.tokens._LOOK_EVERY_S", 0.0)
     client = serve().client(tokens["read"])
     assert client.get("/v1/saved").status_code == 200
     remove_token(token_path, "the read one")

@@ -18,8 +18,7 @@ from clipsearch.server.batching import EncoderHandle
 from clipsearch.server.metrics import Metrics
 from clipsearch.server.service import Service
 from clipsearch.server.settings import Limits
-from clipsearch.server.token_file import TokenFile
-from clipsearch.server.tokens import Scope, add_token
+from clipsearch.server.tokens import Scope, TokenFile, add_token
 from indexer.uploads import GuardedReader
 from tests.conftest import ColourEncoder
 

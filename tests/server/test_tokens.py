@@ -13,8 +13,7 @@ from click.testing import CliRunner, Result
 from clipsearch.cli import cli
 from clipsearch.errors import ConfigError
 from clipsearch.server.run import check_tokens
-from clipsearch.server.token_file import TokenFile
-from clipsearch.server.tokens import Scope, add_token, find_token, read_tokens, remove_token
+from clipsearch.server.tokens import Scope, TokenFile, add_token, find_token, read_tokens, remove_token
 
 
 class Clock:

@@ -16,13 +16,14 @@ from clipsearch.browse.embedding_map import EmbeddingMap
 from clipsearch.catalog.facets import FacetValue
 from clipsearch.library import Library
 from tests.conftest import ColourEncoder, save_photo
-from ui import explore_charts, shared
+from ui import shared
 from ui import strings_explore as strings
-from ui.explore_charts import COLOURS, drawn_rows, group_colours, map_data
-from ui.explore_sections.embedding_map import GROUP, region_line
-from ui.explore_sections.timeline import MONTHS, PERIOD, bars_of, picked_months, timeline_data
-from ui.explore_sections.world import PLACE, selected_places
 from ui.pages.explore import VIEW
+from ui.sections.explore import charts
+from ui.sections.explore.charts import COLORS, drawn_rows, group_colors, map_data
+from ui.sections.explore.embedding_map import GROUP, region_line
+from ui.sections.explore.timeline import MONTHS, PERIOD, bars_of, picked_months, timeline_data
+from ui.sections.explore.world import PLACE, selected_places
 
 LIMIT_S = 60.0
 
@@ -218,7 +219,7 @@ def test_the_map_is_sent_group_by_group(app: AppTest) -> None:
 
 
 def test_a_map_of_very_many_pictures_is_thinned_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explore_charts, "MOST_DRAWN", 100)
+    monkeypatch.setattr(charts, "MOST_DRAWN", 100)
     assert drawn_rows(99).tolist() == list(range(99))
     rows = drawn_rows(1000)
     assert len(set(rows.tolist())) == 100
@@ -226,8 +227,8 @@ def test_a_map_of_very_many_pictures_is_thinned_out(monkeypatch: pytest.MonkeyPa
 
 
 def test_neighbouring_groups_have_different_colours() -> None:
-    centres = np.array([[x, 0] for x in np.linspace(0, 1, 2 * len(COLOURS))], np.float32)
-    colours = group_colours(centres)
-    assert set(colours) == set(COLOURS)
+    centres = np.array([[x, 0] for x in np.linspace(0, 1, 2 * len(COLORS))], np.float32)
+    colours = group_colors(centres)
+    assert set(colours) == set(COLORS)
     assert all(one != other for one, other in pairwise(colours))
-    assert len(group_colours(np.array([[np.nan, np.nan], [0.5, 0.5]], np.float32))) == 2
+    assert len(group_colors(np.array([[np.nan, np.nan], [0.5, 0.5]], np.float32))) == 2

@@ -13,7 +13,7 @@ from clipsearch.library import Library
 from tests.conftest import ColourEncoder, save_photo
 from ui import shared
 from ui import strings_learn as strings
-from ui.learn_sections.training import read_progress
+from ui.sections.learn.training import read_progress
 
 LIMIT_S = 60.0
 

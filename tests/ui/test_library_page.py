@@ -17,9 +17,9 @@ from tests.conftest import ColourEncoder, save_photo
 from tests.indexer.test_migrate import OtherEncoder
 from ui import indexing, shared
 from ui import strings_library as strings
-from ui.library_sections import duplicates as duplicates_section
-from ui.library_sections.found_duplicates import DuplicatesHolder
-from ui.library_sections.work import describe
+from ui.sections.library import duplicates as duplicates_section
+from ui.sections.library.duplicate_review import DuplicatesHolder
+from ui.sections.library.work import describe
 
 LIMIT_S = 60.0
 
@@ -36,7 +36,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(
         "ui.indexing._work", indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
     )
-    monkeypatch.setattr("ui.library_sections.duplicates.duplicates_holder", DuplicatesHolder())
+    monkeypatch.setattr("ui.sections.library.duplicates.duplicates_holder", DuplicatesHolder())
     yield
     indexing.stop()
     indexing._work.wait(LIMIT_S)
@@ -110,7 +110,7 @@ def test_progress_with_a_stop_button(app: AppTest, monkeypatch: pytest.MonkeyPat
     running = indexing.WorkState(
         1, "index", running=True, done=1234, total=5000, images_per_second=45.2, remaining_s=83
     )
-    monkeypatch.setattr("ui.library_sections.work.indexing_state", lambda: running)
+    monkeypatch.setattr("ui.sections.library.work.indexing_state", lambda: running)
     well(app.run())
     assert app.button[0].label == strings.STOP
     (progress,) = app.get("progress")
@@ -149,14 +149,14 @@ def test_a_folder_is_added_and_indexed(app: AppTest, tmp_path: Path) -> None:
 
 def moving() -> None:
     """The dialog alone: `AppTest` runs the whole script for a click in it, and so would close it."""
-    from ui.library_sections.folders import _move
+    from ui.sections.library.folders import _move
     from ui.shared import library
 
     _move(library().roots.all()[0])
 
 
 def removing() -> None:
-    from ui.library_sections.folders import _remove
+    from ui.sections.library.folders import _remove
     from ui.shared import library
 
     for root in library().roots.all():
@@ -164,10 +164,10 @@ def removing() -> None:
 
 
 def trashing() -> None:
-    from ui.library_sections import duplicates
+    from ui.sections.library import duplicates
     from ui.shared import library
 
-    found = duplicates.duplicates_holder.found(library())
+    found = duplicates.duplicates_holder.latest(library())
     if found is not None and found.groups:
         duplicates._confirm([file for group in found.groups for file in group.others], 0)
 

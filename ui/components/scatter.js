@@ -77,7 +77,7 @@ const drawPoints = (root, pen) => {
   pen.globalAlpha = 0.8
   let at = 0
   for (const group of root.data.groups) {
-    pen.fillStyle = group.colour
+    pen.fillStyle = group.color
     pen.beginPath()
     for (const end = at + group.count; at < end; at += 1) {
       const [across, down] = toPixels(root, x[at], y[at])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import navigation, strings, strings_explore
-from ui.answers import facets_holder
-from ui.explore_sections.embedding_map import map_section
-from ui.explore_sections.timeline import timeline_section
-from ui.explore_sections.world import world_section
+from ui.search_results import facets_holder
+from ui.sections.explore.embedding_map import map_section
+from ui.sections.explore.timeline import timeline_section
+from ui.sections.explore.world import world_section
 
 VIEW = "explore_view"
 SECTIONS = {

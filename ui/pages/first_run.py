@@ -11,8 +11,8 @@ from clipsearch.errors import ClipSearchError, ConfigError
 from clipsearch.text import format_count
 from ui import shared, strings
 from ui.indexing import WorkState, indexing_state, start_indexing, stop
-from ui.library_sections.failures import failures_table
 from ui.plain import plain
+from ui.sections.library.failures import failures_table
 
 _WATCHING = "first_run_watching"
 """Whether this session waits for the first indexing to end."""

@@ -9,11 +9,11 @@ import streamlit as st
 from ui import navigation
 from ui import strings as app_strings
 from ui import strings_learn as strings
-from ui.learn_sections.classify import classify
-from ui.learn_sections.concepts import concepts
-from ui.learn_sections.tags import tags
-from ui.learn_sections.training import training
-from ui.library_sections.telling import show_flash
+from ui.flash import show_flash
+from ui.sections.learn.classify import classify
+from ui.sections.learn.concepts import concepts
+from ui.sections.learn.tags import tags
+from ui.sections.learn.training import training
 
 _SECTIONS: dict[str, Callable[[], None]] = {
     strings.CONCEPTS: concepts,

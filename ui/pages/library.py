@@ -10,15 +10,14 @@ from clipsearch.library import LibraryStatus
 from ui import navigation
 from ui import strings as app_strings
 from ui import strings_library as strings
-from ui.library_sections.duplicates import duplicates
-from ui.library_sections.failures import failures
-from ui.library_sections.folders import folders
-from ui.library_sections.model import model
-from ui.library_sections.overview import overview
-from ui.library_sections.saved_searches import saved_searches
-from ui.library_sections.status import library_status
-from ui.library_sections.telling import show_flash
-from ui.library_sections.work import work
+from ui.flash import show_flash
+from ui.sections.library.duplicates import duplicates
+from ui.sections.library.failures import failures
+from ui.sections.library.folders import folders
+from ui.sections.library.model import model
+from ui.sections.library.saved_searches import saved_searches
+from ui.sections.library.status import library_status, overview
+from ui.sections.library.work import work
 
 _SECTIONS: dict[str, Callable[[LibraryStatus], None]] = {
     strings.FOLDERS: folders,

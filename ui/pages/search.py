@@ -13,16 +13,16 @@ from clipsearch.text import format_count
 from ui import navigation
 from ui import strings as app_strings
 from ui import strings_search as strings
-from ui.answers import MOST_ORDERED, Answer, answer, facets_holder, filters_to_drop, line_to_save
 from ui.filter_line import PickedFilters, read_filters
 from ui.filters import filter_chips, filters, set_filters
-from ui.library_sections.telling import show_flash
+from ui.flash import show_flash
 from ui.picture_view import picture_view
 from ui.plain import plain
 from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
 from ui.result_grid import pager, result_grid
-from ui.save_form import save_form
+from ui.search_results import MOST_ORDERED, ResultPage, facets_holder, filters_to_drop, find_page, line_to_save
 from ui.search_state import SearchState, current_state, go
+from ui.sections.library.saved_searches import save_form
 from ui.shared import remote_library
 
 _FOLD_KEY = "search_fold"
@@ -65,38 +65,38 @@ def _filters_of(state: SearchState) -> PickedFilters | None:
 def _results(state: SearchState) -> None:
     try:
         with st.spinner(strings.SEARCHING):
-            given = answer(state, upload_paths())
+            result_page = find_page(state, upload_paths())
     except QueryError as error:
         show_query_error(error)
         return
     except ClipSearchError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return
-    if given.query == Query():
+    if result_page.query == Query():
         _examples()
-    if not given.results:
+    if not result_page.results:
         _no_results(state)
         return
-    _heading(state, given)
-    result_grid(given.results, state)
-    pager(state, more=given.more)
+    _heading(state, result_page)
+    result_grid(result_page.results, state)
+    pager(state, more=result_page.more)
 
 
-def _heading(state: SearchState, given: Answer) -> None:
+def _heading(state: SearchState, result_page: ResultPage) -> None:
     """How many there are, in what order, and what is to be known of them."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(strings.RESULTS if given.query != Query() else strings.NEWEST, width="content", anchor=False)
-        if given.query.filter is None:  # with one it would have to be counted every time
+        st.subheader(strings.RESULTS if result_page.query != Query() else strings.NEWEST, width="content", anchor=False)
+        if result_page.query.filter is None:  # with one it would have to be counted every time
             st.caption(strings.AMONG.format(files=format_count(facets_holder.facets().total, "file")))
-        _sort(state, is_ranked=bool(given.query.terms))
+        _sort(state, is_ranked=bool(result_page.query.terms))
         _fold(state)
-        if given.query != Query() and remote_library() is None:
+        if result_page.query != Query() and remote_library() is None:
             _save(state)
-    if given.ordered:
-        st.caption(strings.ORDERED[given.ordered].format(count=f"{MOST_ORDERED:,}"))
-    if given.best_match in ("possible", "none") and state.page == 1:
+    if result_page.ordered:
+        st.caption(strings.ORDERED[result_page.ordered].format(count=f"{MOST_ORDERED:,}"))
+    if result_page.best_match in ("possible", "none") and state.page == 1:
         st.info(strings.NO_STRONG, icon=":material/info:")
-    if not all(result.online for result in given.results):
+    if not all(result.online for result in result_page.results):
         st.warning(strings.SOME_OFFLINE, icon=":material/cloud_off:")
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clipsearch.cli.errors import EXIT_ERROR
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ def check(context: click.Context, *, repair: bool, full: bool, as_json: bool) ->
       clipsearch check --full
       clipsearch check --repair
     """
-    from clipsearch.library import Library
-
-    with Library.open(context.ensure_object(Settings).library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         report = library.maintenance.check(repair=repair, full=full)
     if as_json:
         write_json(check_to_json(report))

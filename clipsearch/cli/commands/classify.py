@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options
+from clipsearch.cli.arguments import QueryCommand, query_line
+from clipsearch.cli.options import Settings, common_options, encoder_options, open_library
 from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.query_line import QueryCommand, query_line
 
 if TYPE_CHECKING:
     from clipsearch.labeling.classification import Classification
@@ -49,7 +49,11 @@ class _Asked:
     help="Put the labels into several prompts: photo, sketch, satellite, document, or a file with one in each line.",
 )
 @click.option(
-    "--template", "own", multiple=True, metavar="TEXT", help='A prompt of your own, such as "a drawing of a {}".'
+    "--template",
+    "extra_templates",
+    multiple=True,
+    metavar="TEXT",
+    help='A prompt of your own, such as "a drawing of a {}".',
 )
 @click.option("-k", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Labels per picture.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Of a QUERY: classify the N best, not 1,000.")
@@ -72,7 +76,7 @@ def classify(
     labels: str | None,
     labels_file: Path | None,
     templates: str | None,
-    own: tuple[str, ...],
+    extra_templates: tuple[str, ...],
     k: int,
     limit: int | None,
     truth: str | None,
@@ -98,18 +102,30 @@ def classify(
     """
     if sum((as_json, as_jsonl, as_csv)) > 1:
         raise click.UsageError("--json, --jsonl and --csv do not go together", context)
-    asked = _asked(context, labels=labels, labels_file=labels_file, templates=templates, own=own, truth=truth)
+    asked = _asked(
+        context,
+        labels=labels,
+        labels_file=labels_file,
+        templates=templates,
+        extra_templates=extra_templates,
+        truth=truth,
+    )
     folder = Path(words[0]).expanduser() if len(words) == 1 else None
     if folder is not None and folder.exists():
-        found = _of_folder(context, folder, asked, spec=spec, runtime=runtime, device=device)
+        classification = _of_folder(context, folder, asked, spec=spec, runtime=runtime, device=device)
     else:
         if spec is not None:
             raise click.UsageError("--model is for a FOLDER; a library has its own", context)
-        found = _of_query(context, query_line(words), asked, limit=limit, runtime=runtime, device=device)
+        classification = _of_query(context, query_line(words), asked, limit=limit, runtime=runtime, device=device)
     from clipsearch.cli import classification_text
 
     classification_text.write(
-        found, truth=_truth(found.paths, asked), k=k, as_json=as_json, as_jsonl=as_jsonl, as_csv=as_csv
+        classification,
+        truth=_truth(classification.paths, asked),
+        k=k,
+        as_json=as_json,
+        as_jsonl=as_jsonl,
+        as_csv=as_csv,
     )
 
 
@@ -119,7 +135,7 @@ def _asked(
     labels: str | None,
     labels_file: Path | None,
     templates: str | None,
-    own: tuple[str, ...],
+    extra_templates: tuple[str, ...],
     truth: str | None,
 ) -> _Asked:
     """What the options say, checked before any time is spent."""
@@ -138,7 +154,7 @@ def _asked(
     named = check_labels(labels.split(",")) if labels is not None else None
     named = read_labels(labels_file.expanduser()) if labels_file is not None else named
     prompts = load_templates(templates) if templates is not None else ()
-    prompts += check_templates(own, "--template") if own else ()
+    prompts += check_templates(extra_templates, "--template") if extra_templates else ()
     listed = _listed(Path(truth).expanduser()) if truth is not None and truth != FOLDERS else None
     if named is None and listed is not None:
         named = check_labels(list(listed.values()))
@@ -178,13 +194,11 @@ def _of_folder(
 def _of_query(
     context: click.Context, line: str, asked: _Asked, *, limit: int | None, runtime: str, device: str
 ) -> Classification:
-    from clipsearch.library import MAX_CLASSIFIED, Library
+    from clipsearch.library import MAX_CLASSIFIED
 
     if asked.labels is None:
         raise click.UsageError("a QUERY needs --labels or --labels-file", context)
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    with open_library(runtime=runtime, device=device) as library:
         return library.classify(line, asked.labels, templates=asked.templates, limit=limit or MAX_CLASSIFIED)
 
 

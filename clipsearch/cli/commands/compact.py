@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 @common_options
-@click.pass_obj
-def compact(settings: Settings, *, as_json: bool) -> None:
+def compact(*, as_json: bool) -> None:
     """Drop what belongs to deleted pictures.
 
     That makes the library smaller. The embeddings, metadata and previews of pictures that no file holds any more
@@ -32,9 +30,7 @@ def compact(settings: Settings, *, as_json: bool) -> None:
       clipsearch compact
       clipsearch --library /media/photos/.clipsearch compact --json
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         report = library.maintenance.compact()
     if as_json:
         write_json(asdict(report))

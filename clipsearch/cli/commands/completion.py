@@ -28,8 +28,8 @@ def completion(context: click.Context, shell: str) -> None:
       eval "$(clipsearch completion zsh)"
       clipsearch completion fish > ~/.config/fish/completions/clipsearch.fish
     """
-    found = get_completion_class(shell)
-    assert found is not None
+    shell_class = get_completion_class(shell)
+    assert shell_class is not None
     root = context.find_root().command
     # not found.source(): for bash that runs whatever bash is first on the path, to look at its version
-    click.echo(ShellComplete.source(found(root, {}, "clipsearch", VARIABLE)))
+    click.echo(ShellComplete.source(shell_class(root, {}, "clipsearch", VARIABLE)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import suggest_concepts
 from clipsearch.cli.concept_text import (
     concept_line,
     concept_to_json,
@@ -14,15 +15,12 @@ from clipsearch.cli.concept_text import (
     details_to_json,
     suggestion_to_json,
 )
-from clipsearch.cli.options import Settings, common_options, encoder_options
+from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.output import NOTHING_FOUND, write_json, write_paths
-from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.suggestions import suggest_concepts
 from clipsearch.text import display_path, display_text
 
 if TYPE_CHECKING:
     from clipsearch.labeling.concepts.values import ConceptDetails
-    from clipsearch.library import Library
 
 _MANY = ("--positive", "--negative")
 
@@ -75,9 +73,7 @@ def concept() -> None:
 @click.option("--text", metavar="TEXT", help="What it is in words, such as 'a brown dog'.")
 @encoder_options
 @common_options
-@click.pass_obj
 def add(
-    settings: Settings,
     *,
     name: str,
     positives: tuple[str, ...],
@@ -100,11 +96,11 @@ def add(
       clipsearch concept add rex --positive rex*.jpg --negative neighbours-dog.jpg
       clipsearch concept add garden --query "folder:Garden date:2021" -k 30
     """
-    with _opened(settings, runtime, device) as library:
-        found = [f"~#{result.content_hash}" for result in library.search(query, k=k)] if query is not None else []
-        if query is not None and not found:
+    with open_library(runtime=runtime, device=device) as library:
+        references = [f"~#{result.content_hash}" for result in library.search(query, k=k)] if query is not None else []
+        if query is not None and not references:
             click.echo(f"nothing found for {display_text(query)}", err=True)
-        _say(library.concepts.add(name, [*positives, *found], negatives=negatives, text=text))
+        _say(library.concepts.add(name, [*positives, *references], negatives=negatives, text=text))
 
 
 @concept.command()
@@ -128,13 +124,13 @@ def suggest(context: click.Context, *, name: str, k: int, as_json: bool, null: b
     """
     if as_json and null:
         raise click.UsageError("--json does not go with -0", context)
-    with _opened(context.ensure_object(Settings), runtime, device) as library:
-        found = library.concepts.suggest(name, k=k)
+    with open_library(runtime=runtime, device=device) as library:
+        suggestions = library.concepts.suggest(name, k=k)
     if as_json:
-        write_json([suggestion_to_json(item) for item in found])
+        write_json([suggestion_to_json(item) for item in suggestions])
     else:
-        write_paths([item.path for item in found], end=b"\0" if null else b"\n")
-    if not found:
+        write_paths([item.path for item in suggestions], end=b"\0" if null else b"\n")
+    if not suggestions:
         click.echo("nothing to suggest: the library has no other picture", err=True)
         context.exit(NOTHING_FOUND)
 
@@ -144,8 +140,7 @@ def suggest(context: click.Context, *, name: str, k: int, as_json: bool, null: b
 @click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=click.Path())
 @encoder_options
 @common_options
-@click.pass_obj
-def confirm(settings: Settings, *, name: str, pictures: tuple[str, ...], runtime: str, device: str) -> None:
+def confirm(*, name: str, pictures: tuple[str, ...], runtime: str, device: str) -> None:
     """Say that pictures show the concept NAME; it is fitted again.
 
     A picture that was rejected before is confirmed from now on.
@@ -154,7 +149,7 @@ def confirm(settings: Settings, *, name: str, pictures: tuple[str, ...], runtime
     Examples:
       clipsearch concept confirm rex park.jpg '~#a1b2c3d4'
     """
-    with _opened(settings, runtime, device) as library:
+    with open_library(runtime=runtime, device=device) as library:
         _say(library.concepts.confirm(name, *pictures))
 
 
@@ -163,30 +158,28 @@ def confirm(settings: Settings, *, name: str, pictures: tuple[str, ...], runtime
 @click.argument("pictures", metavar="PICTURE...", nargs=-1, required=True, type=click.Path())
 @encoder_options
 @common_options
-@click.pass_obj
-def reject(settings: Settings, *, name: str, pictures: tuple[str, ...], runtime: str, device: str) -> None:
+def reject(*, name: str, pictures: tuple[str, ...], runtime: str, device: str) -> None:
     """Say that pictures do not show the concept NAME; it is fitted again.
 
     \b
     Examples:
       clipsearch concept reject rex neighbours-dog.jpg
     """
-    with _opened(settings, runtime, device) as library:
+    with open_library(runtime=runtime, device=device) as library:
         _say(library.concepts.reject(name, *pictures))
 
 
 @concept.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list: name, text, positives, negatives, added_at.")
 @common_options
-@click.pass_obj
-def list_(settings: Settings, *, as_json: bool) -> None:
+def list_(*, as_json: bool) -> None:
     """List the concepts that the library knows.
 
     \b
     Examples:
       clipsearch concept list
     """
-    with _opened(settings) as library:
+    with open_library() as library:
         known = library.concepts.all()
     if as_json:
         write_json([concept_to_json(item) for item in known])
@@ -201,8 +194,7 @@ def list_(settings: Settings, *, as_json: bool) -> None:
 @click.argument("name", shell_complete=suggest_concepts)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object, with the examples and what was fitted.")
 @common_options
-@click.pass_obj
-def show(settings: Settings, *, name: str, as_json: bool) -> None:
+def show(*, name: str, as_json: bool) -> None:
     """Show the examples of the concept NAME, and what was fitted to them.
 
     \b
@@ -210,7 +202,7 @@ def show(settings: Settings, *, name: str, as_json: bool) -> None:
       clipsearch concept show rex
       clipsearch concept show rex --json
     """
-    with _opened(settings) as library:
+    with open_library() as library:
         shown = library.concepts.get(name)
     if as_json:
         write_json(details_to_json(shown))
@@ -222,15 +214,14 @@ def show(settings: Settings, *, name: str, as_json: bool) -> None:
 @concept.command()
 @click.argument("name", shell_complete=suggest_concepts)
 @common_options
-@click.pass_obj
-def remove(settings: Settings, *, name: str) -> None:
+def remove(*, name: str) -> None:
     """Forget the concept NAME; its pictures stay.
 
     \b
     Examples:
       clipsearch concept remove rex
     """
-    with _opened(settings) as library:
+    with open_library() as library:
         removed = library.concepts.remove(name)
     click.echo(f"forgot @{display_text(removed.name)}")
 
@@ -240,8 +231,7 @@ def remove(settings: Settings, *, name: str) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @encoder_options
 @common_options
-@click.pass_obj
-def export(settings: Settings, *, name: str, file: Path, runtime: str, device: str) -> None:
+def export(*, name: str, file: Path, runtime: str, device: str) -> None:
     """Write the concept NAME to a new JSON file.
 
     It has the content hashes of its examples and the direction that was fitted, and no picture.
@@ -250,15 +240,9 @@ def export(settings: Settings, *, name: str, file: Path, runtime: str, device: s
     Examples:
       clipsearch concept export rex rex.json
     """
-    with _opened(settings, runtime, device) as library:
+    with open_library(runtime=runtime, device=device) as library:
         library.concepts.export(name, file)
     click.echo(f"wrote {display_path(file)}")
-
-
-def _opened(settings: Settings, runtime: str = "auto", device: str = "auto") -> Library:
-    from clipsearch.library import Library
-
-    return Library.open(settings.library, runtime=runtime, device=device, notify=notify_on_stderr)
 
 
 def _say(shown: ConceptDetails) -> None:

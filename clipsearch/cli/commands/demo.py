@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.options import debug_option
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import write_results
 from clipsearch.cli.progress import progress_reporter
 from clipsearch.cli.report import format_report
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.demo import copy_photographs, find_photographs
 from clipsearch.errors import ConfigError
 from clipsearch.text import display_path, format_count, format_seconds
@@ -108,12 +109,12 @@ def _workplace(keep: Path | None) -> Iterator[Path]:
 def _run_searches(library: Library, folder: Path) -> None:
     for query in QUERIES:
         _say_command(f'clipsearch search "{query}" -k {_K}')
-        write_results(library.search(query, k=_K), wanted=_K, form=ResultsFormat(), base=folder)
+        write_results(library.search(query, k=_K), k=_K, results_format=ResultsFormat(), base=folder)
         click.echo()
     photo = folder / "photos" / SIMILAR_TO
     if photo.exists():
         _say_command(f"clipsearch similar photos/{SIMILAR_TO} -k {_K}")
-        write_results(library.similar(photo, k=_K), wanted=_K, form=ResultsFormat(), base=folder)
+        write_results(library.similar(photo, k=_K), k=_K, results_format=ResultsFormat(), base=folder)
         click.echo()
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json, write_paths
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import display_path, display_text, format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -39,10 +38,7 @@ _KINDS = ("identical", "same", "near")
 )
 @click.option("-0", "--null", is_flag=True, help="Like --paths, each ended by a NUL byte, for xargs -0.")
 @common_options
-@click.pass_obj
-def duplicates(
-    settings: Settings, *, folder: Path | None, kinds: tuple[str, ...], as_json: bool, as_paths: bool, null: bool
-) -> None:
+def duplicates(*, folder: Path | None, kinds: tuple[str, ...], as_json: bool, as_paths: bool, null: bool) -> None:
     """Find pictures that the library holds more than once; nothing is ever deleted.
 
     With FOLDER, only among the files in it. A group is "identical" (the same bytes), "same" (the same picture,
@@ -55,13 +51,11 @@ def duplicates(
       clipsearch duplicates ~/Pictures/phone --kind identical --kind same
       clipsearch duplicates --kind identical -0 | xargs -0 ls -l
     """
-    from clipsearch.library import Library
-
     if as_json and (as_paths or null):
         raise click.UsageError("--json does not go with --paths or -0")
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
-        wanted = cast("tuple[DuplicateKind, ...]", kinds or _KINDS)
-        groups = library.duplicates.find(kinds=wanted, within=folder)
+    with open_library() as library:
+        chosen_kinds = cast("tuple[DuplicateKind, ...]", kinds or _KINDS)
+        groups = library.duplicates.find(kinds=chosen_kinds, within=folder)
     if as_json:
         write_json([group_to_json(number, group) for number, group in enumerate(groups, start=1)])
     elif as_paths or null:

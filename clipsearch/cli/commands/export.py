@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import display_text, format_count
 
 
@@ -25,8 +24,7 @@ from clipsearch.text import display_text, format_count
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 @common_options
-@click.pass_obj
-def export(settings: Settings, *, directory: Path, form: str, as_json: bool) -> None:
+def export(*, directory: Path, form: str, as_json: bool) -> None:
     """Write paths, metadata, embeddings, tags and concepts to a new directory.
 
     DIR then holds every picture of the library that a file holds, with its files, its metadata, its tags and the
@@ -39,9 +37,7 @@ def export(settings: Settings, *, directory: Path, form: str, as_json: bool) -> 
       clipsearch export ~/clipsearch-backup
       clipsearch export photos-2026 --format parquet
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         report = library.maintenance.export(directory, format=form)
     if as_json:
         write_json(asdict(report))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json, write_paths
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import display_path, display_text
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 @click.option("--paths", "as_paths", is_flag=True, help="Print the paths only, one per line.")
 @click.option("-0", "--null", is_flag=True, help="Like --paths, each ended by a NUL byte, for xargs -0.")
 @common_options
-@click.pass_obj
-def failures(settings: Settings, *, as_json: bool, as_paths: bool, null: bool) -> None:
+def failures(*, as_json: bool, as_paths: bool, null: bool) -> None:
     """List the files that could not be read, with reason and time.
 
     Such a file is not read again until it changes. To try all of them again, for instance after an update:
@@ -33,25 +31,23 @@ def failures(settings: Settings, *, as_json: bool, as_paths: bool, null: bool) -
       clipsearch failures
       clipsearch failures -0 | xargs -0 ls -l
     """
-    from clipsearch.library import Library
-
     if as_json and (as_paths or null):
         raise click.UsageError("--json does not go with --paths or -0")
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
-        found = library.maintenance.failures()
+    with open_library() as library:
+        unreadable = library.maintenance.failures()
     if as_json:
-        write_json([failure_to_json(failure) for failure in found])
+        write_json([failure_to_json(failure) for failure in unreadable])
     elif as_paths or null:
-        write_paths([failure.path for failure in found], end=b"\0" if null else b"\n")
+        write_paths([failure.path for failure in unreadable], end=b"\0" if null else b"\n")
     else:
-        click.echo(format_failures(found))
+        click.echo(format_failures(unreadable))
 
 
-def format_failures(found: Sequence[FileFailure]) -> str:
+def format_failures(unreadable: Sequence[FileFailure]) -> str:
     """One line for each file, for people."""
-    if not found:
+    if not unreadable:
         return "every file could be read"
-    return "\n".join(_line(failure) for failure in found)
+    return "\n".join(_line(failure) for failure in unreadable)
 
 
 def failure_to_json(failure: FileFailure) -> dict[str, str | None]:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import format_count
 
 
@@ -17,8 +16,7 @@ from clipsearch.text import format_count
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 @common_options
-@click.pass_obj
-def import_(settings: Settings, *, directory: Path, as_json: bool) -> None:
+def import_(*, directory: Path, as_json: bool) -> None:
     """Take an exported directory into the library.
 
     DIR is what clipsearch export wrote. No picture is read and nothing is embedded. The library is made if there
@@ -31,9 +29,7 @@ def import_(settings: Settings, *, directory: Path, as_json: bool) -> None:
       clipsearch import ~/clipsearch-backup
       clipsearch --library /media/photos/.clipsearch import photos-2026
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, create=True, notify=notify_on_stderr) as library:
+    with open_library(create=True) as library:
         report = library.maintenance.import_from(directory)
     if as_json:
         write_json(asdict(report))

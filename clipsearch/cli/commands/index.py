@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options, wait_option
+from clipsearch.cli.arguments import suggest_presets
+from clipsearch.cli.options import common_options, encoder_options, open_library, wait_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import progress_reporter
 from clipsearch.cli.ray_options import ray_options
 from clipsearch.cli.report import format_preview, format_report, format_stages, preview_to_json, report_to_json
-from clipsearch.cli.suggestions import suggest_presets
 from clipsearch.system.ray_settings import RaySettings
 
 
@@ -35,9 +35,7 @@ from clipsearch.system.ray_settings import RaySettings
 @click.option("--profile", is_flag=True, help="Show where the time went, stage by stage.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 @common_options
-@click.pass_obj
 def index(
-    settings: Settings,
     *,
     folders: tuple[Path, ...],
     model: str | None,
@@ -71,12 +69,11 @@ def index(
       clipsearch --library /media/photos/.clipsearch index /media/photos
     """
     from clipsearch.cli.commands.saved import format_new_match
-    from clipsearch.library import Library
 
     with (
         progress_reporter() as reporter,
-        Library.open(
-            settings.library, model=model, runtime=runtime, device=device, create=not dry_run, notify=reporter.notify
+        open_library(
+            model=model, runtime=runtime, device=device, create=not dry_run, notify=reporter.notify
         ) as library,
     ):
         if dry_run:

@@ -6,9 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import Settings, common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.config import DatabaseUrl
 from clipsearch.text import display_text, format_count
 
@@ -38,10 +37,8 @@ def index_copy(settings: Settings, *, target: str, as_json: bool) -> None:
       clipsearch index-copy --to milvus
       clipsearch index-copy --to faiss
     """
-    from clipsearch.library import Library
-
     is_database = isinstance(settings.library, DatabaseUrl)  # which may be told where its vectors go before it has any
-    with Library.open(settings.library, create=is_database, notify=notify_on_stderr) as library:
+    with open_library(create=is_database) as library:
         report = library.maintenance.copy_index(target)
     if as_json:
         write_json(asdict(report))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options
-from clipsearch.cli.preload import limit_blas_threads
-from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.options import common_options, encoder_options, open_library
+from clipsearch.cli.startup import limit_blas_threads
 from clipsearch.system.optional_packages import require_extra
 
 MODULES = ("mcp",)
@@ -16,8 +15,7 @@ MODULES = ("mcp",)
 @click.command()
 @encoder_options
 @common_options
-@click.pass_obj
-def mcp(settings: Settings, *, runtime: str, device: str) -> None:
+def mcp(*, runtime: str, device: str) -> None:
     """Offer the library to an assistant, over the Model Context Protocol.
 
     The assistant's program starts this command, and talks with it over stdin and stdout. It can search, look at
@@ -31,8 +29,7 @@ def mcp(settings: Settings, *, runtime: str, device: str) -> None:
     """
     require_extra("scale", *MODULES, what="clipsearch mcp")
     limit_blas_threads()
-    from clipsearch.library import Library
     from clipsearch.server.mcp import build_server
 
-    with Library.open(settings.library, runtime=runtime, device=device, notify=notify_on_stderr) as library:
+    with open_library(runtime=runtime, device=device) as library:
         build_server(library).run("stdio")

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options, wait_option
+from clipsearch.cli.arguments import suggest_presets
+from clipsearch.cli.options import common_options, encoder_options, open_library, wait_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import progress_reporter
-from clipsearch.cli.suggestions import suggest_presets
 from clipsearch.text import format_count, format_seconds
 
 
@@ -51,13 +51,9 @@ def migrate(
       clipsearch migrate --model base
       clipsearch migrate --model ViT-L-14/openai --drop-old
     """
-    from clipsearch.library import Library
-
     with (
         progress_reporter() as reporter,
-        Library.open(
-            context.ensure_object(Settings).library, runtime=runtime, device=device, notify=reporter.notify
-        ) as library,
+        open_library(runtime=runtime, device=device, notify=reporter.notify) as library,
     ):
         report = library.migrate(model, drop_old=drop_old, partial=partial, wait_s=wait_s, progress=reporter.update)
     if as_json:

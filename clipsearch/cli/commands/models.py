@@ -153,16 +153,16 @@ def _candidates_table(candidates: Sequence[Candidate]) -> list[str]:
         return []
     rows = [
         (
-            found.tower,
-            found.precision,
-            f"{found.speed:.1f}/s",
-            f"{found.load_ms:.0f} ms",
-            format_bytes(found.bytes),
-            f"{found.cosine:.4f}",
-            f"{found.overlap:.1%}",
-            "kept" if found.kept else "",
+            candidate.tower,
+            candidate.precision,
+            f"{candidate.speed:.1f}/s",
+            f"{candidate.load_ms:.0f} ms",
+            format_bytes(candidate.bytes),
+            f"{candidate.cosine:.4f}",
+            f"{candidate.overlap:.1%}",
+            "kept" if candidate.kept else "",
         )
-        for found in candidates
+        for candidate in candidates
     ]
     return ["", *_aligned([("Tower", "Precision", "Speed", "Opening", "Size", "Cosine", "First ten", ""), *rows])]
 
@@ -176,7 +176,7 @@ def _compiled_to_json(manifest: ModelManifest, directory: Path, size: int) -> di
         "precision": manifest.precision,
         "rounding": asdict(manifest.rounding) if manifest.rounding is not None else None,
         "compared_on": manifest.compared_on,
-        "candidates": [asdict(found) for found in manifest.candidates],
+        "candidates": [asdict(candidate) for candidate in manifest.candidates],
         "bytes": size,
         "path": str(directory),
     }

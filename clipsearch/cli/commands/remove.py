@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import format_count
 
 
@@ -16,8 +15,7 @@ from clipsearch.text import format_count
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object: removed (how many files).")
 @common_options
-@click.pass_obj
-def remove(settings: Settings, *, paths: tuple[Path, ...], as_json: bool) -> None:
+def remove(*, paths: tuple[Path, ...], as_json: bool) -> None:
     """Forget files or folders, which stay on the disk.
 
     They are looked up in the library, so that they may be deleted or on a drive that is unplugged. What is
@@ -29,9 +27,7 @@ def remove(settings: Settings, *, paths: tuple[Path, ...], as_json: bool) -> Non
       clipsearch remove ~/Pictures/receipt.jpg
       clipsearch remove ~/Pictures/screenshots /media/usb/2019
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         count = library.maintenance.forget(*paths)
     if as_json:
         write_json({"removed": count})

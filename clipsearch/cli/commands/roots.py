@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.arguments import suggest_roots
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.suggestions import suggest_roots
 from clipsearch.text import display_text, format_count
 
 
@@ -32,9 +31,7 @@ def roots(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from clipsearch.library import Library
-
-    with Library.open(context.ensure_object(Settings).library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         known = library.roots.all()
     if as_json:
         write_json([{"path": str(root.path), "files": root.files, "online": root.online} for root in known])
@@ -49,16 +46,13 @@ def roots(context: click.Context, as_json: bool) -> None:
 @click.argument("old", type=click.Path(path_type=Path), shell_complete=suggest_roots)
 @click.argument("new", type=click.Path(path_type=Path))
 @common_options
-@click.pass_obj
-def move(settings: Settings, *, old: Path, new: Path) -> None:
+def move(*, old: Path, new: Path) -> None:
     """Say that the indexed folder OLD is at NEW now.
 
     One row of the library changes; no picture is read. With the same path twice, the drive that is there now
     is taken for the folder's own, for instance after its pictures were copied to a new one.
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         moved = library.roots.move(old, new)
     click.echo(f"{display_text(str(moved.path))} now holds {format_count(moved.files, 'indexed picture')}")
 
@@ -66,14 +60,11 @@ def move(settings: Settings, *, old: Path, new: Path) -> None:
 @roots.command()
 @click.argument("folder", type=click.Path(path_type=Path), shell_complete=suggest_roots)
 @common_options
-@click.pass_obj
-def remove(settings: Settings, *, folder: Path) -> None:
+def remove(*, folder: Path) -> None:
     """Forget the indexed FOLDER; the files in it are not touched.
 
     Its embeddings stay in the library until ``clipsearch compact``, so that adding the folder again is quick.
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         count = library.roots.remove(folder)
     click.echo(f"forgot {format_count(count, 'file')} of {display_text(str(folder))}")

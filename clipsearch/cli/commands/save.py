@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
-from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.query_line import QueryCommand, query_line
-from clipsearch.cli.suggestions import suggest_saved
+from clipsearch.cli.arguments import QueryCommand, query_line, suggest_saved
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.text import display_text
 
 
@@ -16,8 +14,7 @@ from clipsearch.text import display_text
 @click.argument("words", metavar="QUERY...", nargs=-1, required=True)
 @click.option("--replace", is_flag=True, help="Take the place of a search saved as NAME before.")
 @common_options
-@click.pass_obj
-def save(settings: Settings, *, name: str, words: tuple[str, ...], replace: bool) -> None:
+def save(*, name: str, words: tuple[str, ...], replace: bool) -> None:
     """Keep a search by name, to run it again and to be told of new matches.
 
     QUERY is as for ``clipsearch search``. It is checked and kept in its canonical form, which is printed; the paths
@@ -29,8 +26,6 @@ def save(settings: Settings, *, name: str, words: tuple[str, ...], replace: bool
       clipsearch save crete 'folder:Crete rating:>=4'
       clipsearch save beach --replace "a beach at night"
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         saved = library.saved.add(name, query_line(words), replace=replace)
     click.echo(f"saved {display_text(saved.name)}: {display_text(saved.line)}")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options, k_asked_for, results_options
-from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_json, write_results
-from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.suggestions import suggest_saved
+from clipsearch.cli.arguments import suggest_saved
+from clipsearch.cli.options import common_options, encoder_options, k_asked_for, open_library, results_options
+from clipsearch.cli.output import NOTHING_FOUND, write_json, write_results
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def saved(
     only_new: bool,
     remove: bool,
     options: SearchOptions,
-    form: ResultsFormat,
+    results_format: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
@@ -56,15 +56,12 @@ def saved(
       clipsearch saved beach --new --open
       clipsearch saved beach --remove
     """
-    from clipsearch.library import Library
     from clipsearch.retrieval.saved_searches import NEW_AMONG
 
-    _check(context, name, only_new=only_new, remove=remove, form=form)
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    _check(context, name, only_new=only_new, remove=remove, results_format=results_format)
+    with open_library(runtime=runtime, device=device) as library:
         if name is None:
-            _write_list(library.saved.all(), as_json=form.as_json)
+            _write_list(library.saved.all(), as_json=results_format.as_json)
             return
         if remove:
             record = library.saved.remove(name)
@@ -76,7 +73,9 @@ def saved(
             results = library.saved.new_results(name, replace(options, k=k))
         else:
             results = library.search(record.line, options)
-    _write(results, record, wanted=None if only_new else k_asked_for(options), form=form, only_new=only_new)
+    _write(
+        results, record, k=None if only_new else k_asked_for(options), results_format=results_format, only_new=only_new
+    )
     if not results:
         context.exit(NOTHING_FOUND)
 
@@ -84,14 +83,16 @@ def saved(
 def format_new_match(match: NewMatches) -> str:
     """A line for people, after indexing: how many new pictures a saved search finds, and how to see them."""
     quoted = shlex.quote(match.name) if os.name == "posix" else f'"{match.name}"'
-    found = format_count(match.count, "new picture")
-    return f"new        {found} for {display_text(match.name)} (see: clipsearch saved {display_text(quoted)} --new)"
+    pictures = format_count(match.count, "new picture")
+    return f"new        {pictures} for {display_text(match.name)} (see: clipsearch saved {display_text(quoted)} --new)"
 
 
-def _check(context: click.Context, name: str | None, *, only_new: bool, remove: bool, form: ResultsFormat) -> None:
+def _check(
+    context: click.Context, name: str | None, *, only_new: bool, remove: bool, results_format: ResultsFormat
+) -> None:
     if name is None and (only_new or remove):
         raise click.UsageError(f"{'--new' if only_new else '--remove'} needs the NAME of a saved search", context)
-    if name is None and form != ResultsFormat(as_json=form.as_json, preview=form.preview):
+    if name is None and results_format != ResultsFormat(as_json=results_format.as_json, preview=results_format.preview):
         raise click.UsageError("the list of saved searches is text or --json; other forms need a NAME", context)
     if only_new and remove:
         raise click.UsageError("--new does not go with --remove", context)
@@ -101,16 +102,16 @@ def _write(
     results: Sequence[SearchResult],
     record: SavedSearchRecord,
     *,
-    wanted: int | None,
-    form: ResultsFormat,
+    k: int | None,
+    results_format: ResultsFormat,
     only_new: bool,
 ) -> None:
     title = f"{record.name}: {record.line}"
     if only_new:
         nothing = f"nothing new: no picture that {record.name} finds has come since it was last looked at"
-        write_results(results, wanted=wanted, form=form, title=title, nothing=display_text(nothing))
+        write_results(results, k=k, results_format=results_format, title=title, nothing=display_text(nothing))
     else:
-        write_results(results, wanted=wanted, form=form, title=title)
+        write_results(results, k=k, results_format=results_format, title=title)
 
 
 def _write_list(records: Sequence[SavedSearchRecord], *, as_json: bool) -> None:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clipsearch.cli.arguments import QueryCommand, query_line
 from clipsearch.cli.options import (
-    Settings,
     common_options,
     encoder_options,
     explain_option,
     k_asked_for,
+    open_library,
     results_options,
 )
-from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
-from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.query_line import QueryCommand, query_line
+from clipsearch.cli.output import NOTHING_FOUND, write_results
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.query import explainable_query
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def search(
     options: SearchOptions,
     min_match: MinMatch,
     explain_to: Path | None,
-    form: ResultsFormat,
+    results_format: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
@@ -70,14 +70,10 @@ def search(
       clipsearch search a dog -k 5 --explain ~/why-dogs
       clipsearch search sunset -0 | xargs -0 ls -l
     """
-    from clipsearch.library import Library
-
     line = query_line(words)
     if explain_to is not None:
         explainable_query(line)  # before any time is spent on searching
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    with open_library(runtime=runtime, device=device) as library:
         results = library.search(line, options, min_match=min_match)
         if (
             not options.offset
@@ -86,7 +82,7 @@ def search(
             and all(item.match != "strong" for item in results)
         ):
             click.echo("no strong match; the nearest are:", err=True)
-        write_results(results, wanted=k_asked_for(options), form=form, title=line)
+        write_results(results, k=k_asked_for(options), results_format=results_format, title=line)
         if explain_to is not None:
             from clipsearch.cli.explanations import write_explanations
 

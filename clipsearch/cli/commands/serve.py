@@ -8,7 +8,7 @@ import click
 
 from clipsearch.cli.options import Settings, common_options, encoder_options
 from clipsearch.cli.output import write_json
-from clipsearch.cli.preload import limit_blas_threads
+from clipsearch.cli.startup import limit_blas_threads
 from clipsearch.config import library_place
 from clipsearch.errors import ConfigError
 from clipsearch.server.settings import DEFAULT_ADDRESS, DEFAULT_PORT, Limits, ServeSettings

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.options import (
-    Settings,
     common_options,
     encoder_options,
     explain_option,
     k_asked_for,
+    open_library,
     results_options,
 )
-from clipsearch.cli.output import NOTHING_FOUND, ResultsFormat, write_results
-from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.cli.output import NOTHING_FOUND, write_results
+from clipsearch.cli.result_format import ResultsFormat
 
 if TYPE_CHECKING:
     from clipsearch.retrieval.results import SearchOptions
@@ -48,7 +48,7 @@ def similar(
     where: str,
     options: SearchOptions,
     explain_to: Path | None,
-    form: ResultsFormat,
+    results_format: ResultsFormat,
     runtime: str,
     device: str,
 ) -> None:
@@ -69,18 +69,15 @@ def similar(
       clipsearch similar holiday.jpg --where 'date:2021.. camera:fuji'
       clipsearch similar holiday.jpg --link-to ~/like-holiday
     """
-    from clipsearch.library import Library
     from clipsearch.media.box import Box
 
     part = Box.parse(box) if box is not None else None
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    with open_library(runtime=runtime, device=device) as library:
         results = library.similar(photos, options, box=part, where=where)
         title = " ".join(
             [f"like {', '.join(Path(photo).name for photo in photos)}", *([f"at {part}"] if part else []), where]
         ).strip()
-        write_results(results, wanted=k_asked_for(options), form=form, title=title)
+        write_results(results, k=k_asked_for(options), results_format=results_format, title=title)
         if explain_to is not None:
             from clipsearch.cli.explanations import write_explanations
 

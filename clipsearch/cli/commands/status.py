@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipsearch.cli.options import Settings, common_options
+from clipsearch.cli.options import common_options, open_library
 from clipsearch.cli.output import write_json
-from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import display_text, format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @common_options
-@click.pass_obj
-def status(settings: Settings, as_json: bool) -> None:
+def status(as_json: bool) -> None:
     """Show what the library holds.
 
     Where it is, its model, its folders (and whether their drive is there), how many files and distinct
@@ -31,9 +29,7 @@ def status(settings: Settings, as_json: bool) -> None:
       clipsearch status
       clipsearch --library /media/photos/.clipsearch status --json
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         state = library.status()
     if as_json:
         write_json(_to_json(state))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options
+from clipsearch.cli.arguments import QueryCommand, query_line
+from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.output import NOTHING_FOUND, write_json
-from clipsearch.cli.progress import notify_on_stderr
-from clipsearch.cli.query_line import QueryCommand, query_line
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
@@ -48,11 +47,7 @@ def tag(context: click.Context, *, vocabulary: Path | None, runtime: str, device
         if vocabulary is not None:
             raise click.UsageError("--vocabulary goes with clipsearch tag alone", context)
         return
-    from clipsearch.library import Library
-
-    with Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    ) as library:
+    with open_library(runtime=runtime, device=device) as library:
         report = library.tags.assign(vocabulary=vocabulary)
     click.echo(
         f"{format_count(report.tagged, 'picture')} of {report.pictures:,} got {format_count(report.tags, 'tag')}, "
@@ -67,9 +62,7 @@ def tag(context: click.Context, *, vocabulary: Path | None, runtime: str, device
 @click.pass_context
 def list_(context: click.Context, *, words: tuple[str, ...], as_json: bool) -> None:
     """List the tags of the library's pictures, or of those that pass a query's filters, the most frequent first."""
-    from clipsearch.library import Library
-
-    with Library.open(context.ensure_object(Settings).library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         counts = library.tags.counts(query_line(words) if words else "")
     if as_json:
         write_json([vars(count) for count in counts])
@@ -86,24 +79,21 @@ def list_(context: click.Context, *, words: tuple[str, ...], as_json: bool) -> N
 @click.argument("pictures", metavar="FILE...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects: picture, tags.")
 @common_options
-@click.pass_obj
-def show(settings: Settings, *, pictures: tuple[str, ...], as_json: bool) -> None:
+def show(*, pictures: tuple[str, ...], as_json: bool) -> None:
     """Show the tags of pictures, and who gave them.
 
     A FILE is one of the library, or ~# and the first digits of a content hash, as --json of a search gives it.
     """
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
-        found = [(name, library.tags.of(library.browse.content_of(_picture(name)))) for name in pictures]
+    with open_library() as library:
+        tags_by_picture = [(name, library.tags.of(library.browse.content_of(_picture(name)))) for name in pictures]
     if as_json:
-        write_json([{"picture": name, "tags": [vars(item) for item in tags]} for name, tags in found])
+        write_json([{"picture": name, "tags": [vars(item) for item in tags]} for name, tags in tags_by_picture])
         return
-    for name, tags in found:
-        said = [
+    for name, tags in tags_by_picture:
+        descriptions = [
             f"{display_text(item.tag)} ({'by hand' if item.score is None else f'{item.score:.0%}'})" for item in tags
         ]
-        click.echo(f"{display_text(name)}: {', '.join(said) or 'no tags'}")
+        click.echo(f"{display_text(name)}: {', '.join(descriptions) or 'no tags'}")
 
 
 _NAME = click.argument("name")
@@ -127,7 +117,7 @@ def add(context: click.Context, *, name: str, words: tuple[str, ...], k: int | N
       clipsearch tag add holiday folder:Crete date:2021
       clipsearch tag add sunset a red sunset -k 20
     """
-    with _open(context, runtime, device) as library:
+    with open_library(runtime=runtime, device=device) as library:
         pictures = _pictures(context, library, words, k)
         used = library.tags.set(name, *pictures)
     click.echo(f"{format_count(len(pictures), 'picture')} tagged {display_text(used)}")
@@ -150,7 +140,7 @@ def remove(
       clipsearch tag remove dog wolf.jpg
       clipsearch tag remove snow folder:Beach
     """
-    with _open(context, runtime, device) as library:
+    with open_library(runtime=runtime, device=device) as library:
         pictures = _pictures(context, library, words, k)
         used = library.tags.unset(name, *pictures)
     click.echo(f"{format_count(len(pictures), 'picture')} not tagged {display_text(used)} any more")
@@ -167,7 +157,7 @@ def forget(
     context: click.Context, *, name: str, words: tuple[str, ...], k: int | None, runtime: str, device: str
 ) -> None:
     """Take back what was said of the tag NAME by hand: the model's word counts again."""
-    with _open(context, runtime, device) as library:
+    with open_library(runtime=runtime, device=device) as library:
         pictures = _pictures(context, library, words, k)
         used = library.tags.reset(name, *pictures)
     click.echo(f"{format_count(len(pictures), 'picture')}: the model's word on {display_text(used)} counts again")
@@ -175,22 +165,11 @@ def forget(
 
 @tag.command()
 @common_options
-@click.pass_obj
-def drop(settings: Settings) -> None:
+def drop() -> None:
     """Take back all tags but those given by hand, and give none to pictures that are indexed from now on."""
-    from clipsearch.library import Library
-
-    with Library.open(settings.library, notify=notify_on_stderr) as library:
+    with open_library() as library:
         dropped = library.tags.drop()
     click.echo(f"took the model's tags from {format_count(dropped, 'picture')}")
-
-
-def _open(context: click.Context, runtime: str, device: str) -> Library:
-    from clipsearch.library import Library
-
-    return Library.open(
-        context.ensure_object(Settings).library, runtime=runtime, device=device, notify=notify_on_stderr
-    )
 
 
 def _is_file(path: Path) -> bool:
@@ -214,8 +193,8 @@ def _pictures(context: click.Context, library: Library, words: tuple[str, ...], 
     line = query_line(words)
     if parse_query(line).terms and k is None:
         raise click.UsageError(_WITH_WORDS, context)
-    found = library.search(line, k=k or max(1, library.status().files))
-    if not found:
+    results = library.search(line, k=k or max(1, library.status().files))
+    if not results:
         click.echo("nothing found: no picture of the library passes", err=True)
         context.exit(NOTHING_FOUND)
-    return [f"~#{content_hash}" for content_hash in dict.fromkeys(result.content_hash for result in found)]
+    return [f"~#{content_hash}" for content_hash in dict.fromkeys(result.content_hash for result in results)]

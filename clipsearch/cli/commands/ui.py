@@ -80,7 +80,7 @@ def ui(
     if server is None and server_token_file is not None:
         raise click.UsageError("--server-token-file goes with --server")
     token = _token(token_file, TOKEN_VARIABLE)
-    wanted = ServerSettings(
+    server_settings = ServerSettings(
         settings.library,
         remote=server,
         remote_token=_token(server_token_file, SERVER_TOKEN_VARIABLE) if server is not None else None,
@@ -89,7 +89,7 @@ def ui(
         token=token,
         open_browser=not no_browser,
     )
-    serve(wanted, announce=lambda url: _announce(url, asks_for_token=token is not None))
+    serve(server_settings, announce=lambda url: _announce(url, asks_for_token=token is not None))
     click.echo("stopped", err=True)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options
+from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import format_count
 
@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 @click.option("--polling", is_flag=True, help="Look for changes instead of being told of them, for network drives.")
 @encoder_options
 @common_options
-@click.pass_obj
-def watch(
-    settings: Settings, *, folders: tuple[Path, ...], quiet_s: float, polling: bool, runtime: str, device: str
-) -> None:
+def watch(*, folders: tuple[Path, ...], quiet_s: float, polling: bool, runtime: str, device: str) -> None:
     """Keep the library current: index what changes in its folders, as it changes.
 
     FOLDERs are indexed first where they are new. Runs in the foreground until it is stopped (Ctrl-C or a
@@ -50,16 +47,13 @@ def watch(
       clipsearch watch ~/Pictures --quiet 5
     """
     from clipsearch.errors import ConfigError
-    from clipsearch.library import Library
     from indexer.watch import WatchOptions, watch_roots
 
     # what systemd and launchd send is to end it as Ctrl-C does: at once, with all that was committed kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         contextlib.suppress(KeyboardInterrupt),
-        Library.open(
-            settings.library, runtime=runtime, device=device, create=bool(folders), notify=notify_on_stderr
-        ) as library,
+        open_library(runtime=runtime, device=device, create=bool(folders)) as library,
     ):
         if folders:
             _tell(library.index(*folders))
@@ -85,7 +79,7 @@ def _tell(report: IndexReport) -> None:
         (report.removed, "removed"),
         (report.missing, "missing"),
     ]
-    said = ", ".join(f"{count:,} {what}" for count, what in done if count)
-    if said:
-        click.echo(f"{datetime.now().strftime('%H:%M:%S')} {said}")
+    summary = ", ".join(f"{count:,} {what}" for count, what in done if count)
+    if summary:
+        click.echo(f"{datetime.now().strftime('%H:%M:%S')} {summary}")
         sys.stdout.flush()

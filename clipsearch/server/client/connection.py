@@ -169,22 +169,22 @@ def _checked(url: str) -> str:
     Raises:
         ConfigError: it is none of a server, or has more than one needs.
     """
-    wanted = "a server is named by an address such as http://photos.example:8600"
+    usage = "a server is named by an address such as http://photos.example:8600"
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise ConfigError(f"the server's address cannot be read: {error}; {wanted}") from error
+        raise ConfigError(f"the server's address cannot be read: {error}; {usage}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"the server's address does not begin with http:// or https:// and a name; {wanted}")
+        raise ConfigError(f"the server's address does not begin with http:// or https:// and a name; {usage}")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(f"the server's address has no user, password, question or mark; {wanted}")
+        raise ConfigError(f"the server's address has no user, password, question or mark; {usage}")
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def _encoded(parameters: Mapping[str, object] | None) -> str:
-    given = {name: value for name, value in (parameters or {}).items() if value is not None}
-    return f"?{urlencode(given)}" if given else ""
+    values = {name: value for name, value in (parameters or {}).items() if value is not None}
+    return f"?{urlencode(values)}" if values else ""
 
 
 def _wait_s(response: BaseHTTPResponse) -> float | None:
@@ -200,17 +200,17 @@ def _problem(response: BaseHTTPResponse) -> dict[str, Any] | None:
     if not response.headers.get("content-type", "").startswith(_PROBLEM):
         return None
     try:
-        found = json.loads(response.data)
+        details = json.loads(response.data)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return details if isinstance(details, dict) else None
 
 
 def _reason(error: Exception) -> str:
     """The first cause in a few words."""
-    found: BaseException = error
-    while found.__cause__ is not None:
-        found = found.__cause__
-    if isinstance(found, OSError) and found.strerror:
-        return found.strerror
-    return type(found).__name__
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(cause).__name__

@@ -79,7 +79,7 @@ class RemoteLibrary:
         with self._lock:
             if self._revision is None or time.monotonic() - self._revision[1] > _REVISION_AGE_S:
                 reply = self._connection.get("/v1/status")
-                self._revision = read_reply(reply.content, lambda found: int(found["revision"])), time.monotonic()
+                self._revision = read_reply(reply.content, lambda status: int(status["revision"])), time.monotonic()
             return self._revision[0]
 
     def search(self, query: str, options: SearchOptions = DEFAULT_OPTIONS, **overrides: Any) -> list[SearchResult]:
@@ -89,14 +89,14 @@ class RemoteLibrary:
             QueryError: the query is empty or wrong, or asks for more than the server gives.
             ImageReadError: a picture of the query cannot be read.
         """
-        wanted = asdict(replace(options, **overrides))
+        parameters = asdict(replace(options, **overrides))
         line, files = _to_send(parse_query(query))
         if files:
             reply = self._connection.send(
-                "/v1/search/pictures", wanted, fields={"query": line}, files=[("images", file) for file in files]
+                "/v1/search/pictures", parameters, fields={"query": line}, files=[("images", file) for file in files]
             )
         else:
-            reply = self._connection.post("/v1/search", {"query": query, **wanted})
+            reply = self._connection.post("/v1/search", {"query": query, **parameters})
         return read_reply(reply.content, results_of)
 
     def similar(
@@ -114,18 +114,18 @@ class RemoteLibrary:
             ImageReadError: a picture cannot be read.
         """
         picture = _only_one(picture)
-        wanted = asdict(replace(options, **overrides))
-        if wanted.pop("min_match") != "any":
+        parameters = asdict(replace(options, **overrides))
+        if parameters.pop("min_match") != "any":
             raise QueryError("--min-match works only with text queries")
         digest = picture_term(picture).content_hash if isinstance(picture, str) else None
         if digest is not None:
-            wanted |= {"box": str(box) if box is not None else None}
-            reply = self._connection.get(f"/v1/pictures/{_digits(digest)}/similar", wanted)
+            parameters |= {"box": str(box) if box is not None else None}
+            reply = self._connection.get(f"/v1/pictures/{_digits(digest)}/similar", parameters)
         elif box is not None:
             raise QueryError("a server takes --box only for a picture of its library; name one by ~#")
         else:
             files = [("image", _file_to_send(picture))]
-            reply = self._connection.send("/v1/similar", wanted, fields={}, files=files)
+            reply = self._connection.send("/v1/similar", parameters, fields={}, files=files)
         return read_reply(reply.content, results_of)
 
     def explain(
@@ -212,7 +212,7 @@ class RemoteDuplicates:
             QueryError: the library holds no such picture.
         """
         reply = self._connection.get(f"/v1/pictures/{_digits(content_hash)}/versions")
-        return read_reply(reply.content, lambda found: [Path(path) for path in found["paths"]])
+        return read_reply(reply.content, lambda versions: [Path(path) for path in versions["paths"]])
 
 
 def _is_of_preview(reply: Reply) -> bool:

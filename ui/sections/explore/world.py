@@ -1,0 +1,108 @@
+"""Where the pictures were taken: a map of the world, and places on it to search around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from clipsearch.browse.places import PicturePlaces, circle_around
+from clipsearch.query import Condition
+from ui import strings_explore as strings
+from ui.sections.explore.charts import chart_config, world_figure
+from ui.sections.explore.selected import current_theme, selected
+from ui.shared import library
+
+CHART, PLACE, SELECTED = "explore_world", "explore_place", "explore_near"
+
+_STEP = 0.01
+"""Side of a spot, in degrees: about a kilometer."""
+
+_MOST_PLACES = 100
+
+
+def world_section() -> None:
+    """Show it, and what is selected on it."""
+    places = library().browse.places()
+    if not len(places):
+        st.info(strings.NO_PLACES, icon=":material/info:")
+        return
+    spots, counts = places.spots(step=_STEP)
+    st.caption(strings.WORLD_HELP)
+    _choose_place(places, spots, counts)
+    st.plotly_chart(
+        world_figure(spots, counts, current_theme()),
+        key=CHART,
+        on_select=lambda: _select(selected_places(st.session_state[CHART].selection, places)),
+        selection_mode=("points", "box", "lasso"),
+        config=chart_config(),
+        alt=world_alt(spots, counts),
+    )
+    line = st.session_state.get(SELECTED)
+    if line:
+        selected(line, key="explore_world_selected")
+
+
+def selected_places(selection: Mapping[str, Any], places: PicturePlaces) -> str:
+    """The filter for a circle around what is selected on the chart; empty for nothing.
+
+    Args:
+        selection: as Streamlit gives it, with the spots as points.
+        places: of the pictures.
+    """
+    points = [(float(point["y"]), float(point["x"])) for point in selection["points"]]
+    return near_line(np.array(points), places) if points else ""
+
+
+def near_line(spots: NDArray[np.float64], places: PicturePlaces) -> str:
+    """The filter for a circle around all pictures of spots, degrees north and east, float64 [n, 2]."""
+    (south, west), (north, east) = spots.min(axis=0) - _STEP, spots.max(axis=0) + _STEP
+    around = places.within(south, west, north, east).places
+    return str(Condition("near", "in", circle_around(around if len(around) else spots)))
+
+
+def place_name(latitude: float, longitude: float) -> tuple[str, str]:
+    """A latitude and a longitude as people write them.
+
+    >>> place_name(35.333, -25.1)
+    ('35.33° N', '25.1° W')
+    """
+    north = strings.NORTH if latitude >= 0 else strings.SOUTH
+    east = strings.EAST if longitude >= 0 else strings.WEST
+    return north.format(degrees=round(abs(latitude), 2)), east.format(degrees=round(abs(longitude), 2))
+
+
+def world_alt(spots: NDArray[np.float64], counts: NDArray[np.int64]) -> str:
+    """The map in words."""
+    place = ", ".join(place_name(*spots[int(counts.argmax())].tolist()))
+    return strings.WORLD_ALT.format(count=f"{int(counts.sum()):,}", spots=f"{len(spots):,}", most=place)
+
+
+def _select(line: str) -> None:
+    st.session_state[SELECTED] = line
+    if line:
+        st.session_state[PLACE] = None
+
+
+def _choose_place(places: PicturePlaces, spots: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+    def name(spot: int) -> str:
+        latitude, longitude = place_name(*spots[spot].tolist())
+        return strings.PLACE_OPTION.format(latitude=latitude, longitude=longitude, count=f"{counts[spot]:,}")
+
+    def chosen() -> None:
+        spot = st.session_state[PLACE]
+        st.session_state[SELECTED] = near_line(spots[[spot]], places) if spot is not None else ""
+
+    st.selectbox(
+        strings.PLACE,
+        np.argsort(-counts, kind="stable")[:_MOST_PLACES].tolist(),
+        index=None,
+        format_func=name,
+        key=PLACE,
+        placeholder=strings.ANY_PLACE,
+        on_change=chosen,
+        width=360,
+    )

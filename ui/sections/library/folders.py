@@ -1,0 +1,99 @@
+"""The library's folders: whether they are there, and adding, moving and forgetting them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from clipsearch.errors import ClipSearchError
+from clipsearch.library import LibraryStatus, RootStatus
+from clipsearch.text import display_text, format_count
+from ui import strings_library as strings
+from ui.flash import flash, show_error
+from ui.indexing import indexing_state
+from ui.plain import plain
+from ui.sections.library.status import forget_status
+from ui.sections.library.work import begin_indexing
+from ui.shared import library
+
+
+def folders(status: LibraryStatus) -> None:
+    """All of them, and a form for another one."""
+    if not status.roots:
+        st.info(strings.NO_FOLDERS)
+    for number, root in enumerate(status.roots):
+        _folder(number, root)
+    _add()
+
+
+def _folder(number: int, root: RootStatus) -> None:
+    busy = indexing_state().running
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        with st.container(gap="xsmall"):
+            st.text(display_text(str(root.path)))
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.caption(format_count(root.files, "file"), width="content")
+                if root.online:
+                    st.badge(strings.ONLINE, icon=":material/check:", color="green")
+                else:
+                    st.badge(strings.OFFLINE, icon=":material/eject:", color="gray", help=strings.OFFLINE_HELP)
+        with st.container(horizontal=True, width="content"):
+            if st.button(strings.MOVED, key=f"library_move_{number}", disabled=busy):
+                _move(root)
+            if st.button(strings.REMOVE, key=f"library_remove_{number}", disabled=busy):
+                _remove(root)
+
+
+@st.dialog(strings.MOVED_TITLE)
+def _move(root: RootStatus) -> None:
+    st.text(display_text(str(root.path)))
+    st.caption(strings.MOVED_TEXT)
+    where = st.text_input(strings.MOVED_WHERE, key="library_move_to", autocomplete="off")
+    if st.button(strings.MOVED_BUTTON, key="library_move_confirm", type="primary", disabled=not where):
+        try:
+            library().roots.move(root.path, (where or "").strip())
+        except ClipSearchError as error:
+            show_error(error)
+            return
+        _done(strings.MOVED_DONE)
+
+
+@st.dialog(strings.REMOVE_TITLE)
+def _remove(root: RootStatus) -> None:
+    st.text(display_text(str(root.path)))
+    st.write(strings.REMOVE_TEXT.format(count=format_count(root.files, "file")))
+    with st.container(horizontal=True):
+        confirmed = st.button(strings.REMOVE_BUTTON, key="library_remove_confirm", type="primary")
+        if st.button(strings.CANCEL, key="library_remove_cancel"):
+            st.rerun()
+    if confirmed:
+        try:
+            files = library().roots.remove(root.path)
+        except ClipSearchError as error:
+            show_error(error)
+            return
+        _done(strings.REMOVE_DONE.format(count=format_count(files, "file")))
+
+
+def _done(message: str) -> None:
+    forget_status()
+    flash(message)
+    st.rerun()
+
+
+def _add() -> None:
+    with st.form("library_add_folder", clear_on_submit=False, border=False):
+        named = st.text_input(
+            strings.ADD_FOLDER, key="library_add_path", help=strings.ADD_FOLDER_HELP, autocomplete="off"
+        )
+        submitted = st.form_submit_button(
+            strings.ADD_FOLDER_BUTTON, icon=":material/create_new_folder:", disabled=indexing_state().running
+        )
+    if not submitted or not (named or "").strip():
+        return
+    folder = Path((named or "").strip()).expanduser()
+    if folder.is_dir():
+        begin_indexing(folder.absolute())
+    else:
+        st.error(strings.NO_SUCH_FOLDER.format(path=plain(str(folder))))

@@ -1,0 +1,132 @@
+"""Indexing from the library page: begin, see how it goes, stop, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from clipsearch.library import IndexReport, LibraryStatus, MigrationReport
+from clipsearch.text import display_text, format_count, format_seconds
+from ui import indexing
+from ui import strings_library as strings
+from ui.flash import show_error
+from ui.indexing import WorkState, indexing_state
+from ui.navigation import open_search
+from ui.plain import plain
+
+_REFRESH_S = 1.0
+
+
+def work(status: LibraryStatus) -> None:
+    """The button and the progress; drawn every second while something runs, and by no clock otherwise."""
+    running = indexing_state().running
+    part = st.fragment(_work, run_every=_REFRESH_S if running else None)
+    part(drawn_as_running=running, has_folders=bool(status.roots))
+
+
+def begin_indexing(*folders: Path, retry_failed: bool = False) -> None:
+    """Begin, and draw the page anew; or say that other work is not done yet."""
+    if indexing.start_indexing(folders, retry_failed=retry_failed):
+        st.rerun()
+    st.warning(strings.BUSY)
+
+
+def _work(*, drawn_as_running: bool, has_folders: bool) -> None:
+    state = indexing_state()
+    if state.running != drawn_as_running:
+        st.rerun()
+    if state.running:
+        _running(state)
+    else:
+        _ended(state)
+        if st.button(
+            strings.INDEX_NOW,
+            key="library_index_now",
+            type="primary",
+            icon=":material/sync:",
+            help=strings.INDEX_NOW_HELP,
+            disabled=not has_folders,
+        ):
+            begin_indexing()
+
+
+def _running(state: WorkState) -> None:
+    share = min(state.done / state.total, 1.0) if state.total else 0.0
+    st.progress(share, text=describe(state))
+    label = strings.STOPPING if state.stopping else strings.STOP
+    st.button(label, key="library_stop", icon=":material/stop_circle:", on_click=indexing.stop, disabled=state.stopping)
+    _messages(state)
+
+
+def describe(state: WorkState) -> str:
+    """How the work goes on, in a line."""
+    kind = state.kind or "index"
+    if state.stopping:
+        return strings.STOPPING_NOTE
+    if state.total is None:
+        return strings.PREPARING[kind]
+    if state.done >= state.total:
+        return strings.FINISHING
+    working = strings.FITTING if state.of == "concept" else strings.WORKING[kind]
+    parts = [working.format(done=f"{state.done:,}", total=f"{state.total:,}")]
+    if state.images_per_second:
+        parts.append(strings.RATE.format(rate=f"{state.images_per_second:,.1f}"))
+    if state.remaining_s is not None:
+        parts.append(strings.TIME_LEFT.format(time=format_seconds(round(state.remaining_s))))
+    return " · ".join(parts)
+
+
+def _ended(state: WorkState) -> None:
+    if state.stopped and state.kind is not None:
+        st.info(strings.STOPPED[state.kind], icon=":material/stop_circle:")
+    if isinstance(state.report, IndexReport):
+        st.success(_index_summary(state.report))
+    elif isinstance(state.report, MigrationReport):
+        _migration_summary(state.report)
+    if state.error is not None:
+        show_error(state.error)
+    _new_matches(state)
+    _messages(state)
+
+
+def _index_summary(report: IndexReport) -> str:
+    counts = {
+        "unchanged": report.unchanged,
+        "moved": report.moved,
+        "removed": report.removed,
+        "missing": report.missing,
+        "failures": len(report.failures),
+    }
+    details = [strings.INDEXED_DETAILS[name].format(count=f"{count:,}") for name, count in counts.items() if count]
+    if report.offline:
+        folders = format_count(len(report.offline), "folder")
+        details.append(strings.INDEXED_DETAILS["offline"].format(count=folders))
+    pictures = format_count(report.indexed, "picture")
+    changed = report.indexed or report.removed or report.moved
+    head = (
+        strings.INDEXED.format(count=pictures, time=format_seconds(report.seconds)) if changed else strings.NOTHING_NEW
+    )
+    return f"{head} {', '.join(details)}".strip() + ("." if details else "")
+
+
+def _migration_summary(report: MigrationReport) -> None:
+    if report.switched:
+        pictures = format_count(report.embedded + report.from_preview, "picture")
+        st.success(strings.MIGRATED.format(count=pictures, time=format_seconds(report.seconds)))
+    else:
+        st.warning(strings.NOT_SWITCHED.format(count=format_count(report.missing, "picture")))
+
+
+def _new_matches(state: WorkState) -> None:
+    for number, match in enumerate(state.new_matches):
+        pictures = format_count(match.count, "picture")
+        label = strings.NEW_SINCE.format(count=pictures, name=plain(match.name))
+        if st.button(label, key=f"library_new_match_{number}", icon=":material/notifications:"):
+            open_search(match.line)
+
+
+def _messages(state: WorkState) -> None:
+    if state.messages:
+        with st.expander(strings.MESSAGES):
+            st.text("\n".join(display_text(message) for message in state.messages))
