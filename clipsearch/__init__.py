@@ -24,8 +24,9 @@ if TYPE_CHECKING:
         QueryError,
         SchemaVersionError,
     )
-    from clipsearch.library import Library, SearchResult
+    from clipsearch.library import Library
     from clipsearch.media.box import Box
+    from clipsearch.retrieval.results import SearchOptions, SearchResult
     from clipsearch.retrieval.saliency import Explanation
 
 __all__ = [
@@ -44,15 +45,17 @@ __all__ = [
     "NoLibraryError",
     "QueryError",
     "SchemaVersionError",
+    "SearchOptions",
     "SearchResult",
 ]
 
 _ELSEWHERE = {
-    "Box": "clipsearch.media.cropping",
+    "Box": "clipsearch.media.box",
     "Explanation": "clipsearch.retrieval.saliency",
     "IndexReport": "clipsearch.catalog.reports",
     "Library": "clipsearch.library",
     "LibraryStatus": "clipsearch.catalog.reports",
+    "SearchOptions": "clipsearch.retrieval.results",
     "SearchResult": "clipsearch.retrieval.results",
 }
 
