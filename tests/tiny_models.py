@@ -115,18 +115,20 @@ def compiled_model(base: Path, name: str) -> Path:
     """The cache of compiled models with one in it, made once; see `clipsearch.models.specs.compiled_dir`."""
     from unittest import mock
 
-    from clipsearch.models.compile import compile as export
+    import torch
+
+    from clipsearch.models.compile.compile import export_model
 
     cache_folder = base / "compiled"
     (exported := base / f"exported-{name}").mkdir()
-    export_tower = export._export_tower
+    export = torch.onnx.export
 
-    def keep(tower: export._Tower, directory: Path, spec: str) -> None:
-        export_tower(tower, directory, spec)
-        shutil.copy(directory / tower.file, exported)
+    def keep(module: Any, arguments: Any, file: Path, **options: Any) -> None:
+        export(module, arguments, file, **options)
+        shutil.copy(file, exported)
 
-    with mock.patch.object(export, "_export_tower", keep):
-        export.export_model(f"local-dir:{tiny_model(base, name)}", cache=cache_folder)
+    with mock.patch("torch.onnx.export", keep):
+        export_model(f"local-dir:{tiny_model(base, name)}", cache=cache_folder)
     return cache_folder
 
 
@@ -163,17 +165,18 @@ def unigram_tokenizer() -> Any:
 
 def word_piece_tokenizer() -> Any:
     """A small BERT-like tokenizer."""
-    from tokenizers import BertWordPieceTokenizer
+    from tokenizers import BertWordPieceTokenizer, Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = BertWordPieceTokenizer(lowercase=True)
-    tokenizer.train_from_iterator(CORPUS * 3, vocab_size=250, special_tokens=special, show_progress=False)
+    trained = BertWordPieceTokenizer(lowercase=True)
+    trained.train_from_iterator(CORPUS * 3, vocab_size=250, special_tokens=special, show_progress=False)
     from tokenizers.processors import BertProcessing
 
-    tokenizer._tokenizer.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer = Tokenizer.from_str(trained.to_str())
+    tokenizer.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer._tokenizer,
+        tokenizer_object=tokenizer,
         pad_token="[PAD]",
         unk_token="[UNK]",
         cls_token="[CLS]",
@@ -183,17 +186,18 @@ def word_piece_tokenizer() -> Any:
 
 def byte_level_tokenizer() -> Any:
     """A small RoBERTa-like tokenizer, padded on the left."""
-    from tokenizers import ByteLevelBPETokenizer
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer
     from tokenizers.processors import RobertaProcessing
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = ByteLevelBPETokenizer()
-    tokenizer.train_from_iterator(
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(
         CORPUS * 3, vocab_size=400, special_tokens=["<s>", "<pad>", "</s>"], show_progress=False
     )
-    tokenizer._tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer = Tokenizer.from_str(trained.to_str())
+    tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer._tokenizer,
+        tokenizer_object=tokenizer,
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",

@@ -385,9 +385,10 @@ def test_hostile_names_show_themselves_as_text(app: AppTest, place: Path) -> Non
 def test_pictures_of_a_drive_that_is_not_there(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "library", tmp_path / "library")
     with Library.open(tmp_path / "library", encoder=ColourEncoder()) as library:
-        (root,) = library._context.store.roots.all()
-        gone = tmp_path / "gone"
-        library._context.store.roots.move(root.id, gone, volume_id=root.volume_id, volume_path=root.volume_path)
+        (root,) = library.roots.all()
+        (gone := tmp_path / "gone").mkdir()
+        library.roots.move(root.path, gone)
+        gone.rmdir()
     app = at(over(tmp_path / "library"), q="red")
     assert strings.SOME_OFFLINE in [warning.value for warning in app.warning]
     assert {"kind": "offline", "text": strings.OFFLINE} in data_of(app, "grid")["items"][0]["badges"]
