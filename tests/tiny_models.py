@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -136,6 +137,16 @@ def exported_tower(base: Path, name: str, file: str) -> Path:
     """A tower as it was exported, before anything was done to it: what takes the exporter seconds to make."""
     compiled_model(base, name)
     return base / f"exported-{name}" / file
+
+
+def copied_export(base: Path, name: str) -> Callable[..., None]:
+    """Takes the place of `torch.onnx.export`, which takes seconds: copies what that once made of a small model."""
+    exported = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
+
+    def copy(module: Any, arguments: Any, file: Path, **options: Any) -> None:
+        shutil.copy(exported[file.name], file)
+
+    return copy
 
 
 CORPUS = (

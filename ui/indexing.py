@@ -177,6 +177,8 @@ class BackgroundWork:
 
 
 background_work = BackgroundWork(lambda notify: open_library(notify=notify, create=True))
+"""That of this process."""
+
 atexit.register(background_work.end)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
 
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.lazy_catalog import LazyCatalog

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog

@@ -34,7 +34,8 @@ def script() -> None:
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a process shares between its sessions begins anew."""
     monkeypatch.setattr(
-        "ui.indexing.background_work", indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
+        "ui.indexing.background_work",
+        indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True)),
     )
     monkeypatch.setattr("ui.library_sections.duplicates.duplicates_holder", DuplicatesHolder())
     yield
