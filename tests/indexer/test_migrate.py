@@ -78,10 +78,10 @@ def test_searches_go_on_with_the_old_model_meanwhile(
 
 def test_going_back_and_dropping_the_old(library: Library, encoder: ColourEncoder, other: OtherEncoder) -> None:
     library.migrate("other colours")
-    report = library.migrate("colours")
-    assert (report.embedded, report.switched, encoder.embedded) == (0, True, 6)
     model = library.active_model()
     assert model is not None
+    report = library.migrate("colours")
+    assert (report.embedded, report.switched, encoder.embedded) == (0, True, 6)
     cache = index_path(library.path, model)
     assert cache.exists()
     library.migrate("colours", drop_old=True)

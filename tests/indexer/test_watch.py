@@ -43,7 +43,7 @@ class Watched:
         options = WatchOptions(quiet_s=0.2, check_s=0.2)
         self._thread = threading.Thread(
             target=watch_roots,
-            args=(library.roots, lambda folders, wait_s: library.index(*folders, wait_s=wait_s)),
+            args=(library.roots.all, lambda folders, wait_s: library.index(*folders, wait_s=wait_s)),
             kwargs={"options": options, "stop": self.stop, "notify": notes, "indexed": self.reports.append},
         )
         self._thread.start()

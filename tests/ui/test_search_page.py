@@ -7,6 +7,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from clipsearch.library import Library
+from clipsearch.library_parts.protocol import DEFAULT_OPTIONS
 from clipsearch.media.decoding import content_hash
-from clipsearch.retrieval.results import SearchResult, Sort
+from clipsearch.retrieval.results import SearchOptions, SearchResult, Sort
 from clipsearch.text import display_text
 from tests.conftest import ColourEncoder, save_photo
 from tests.retrieval.test_duplicates import scene
@@ -510,8 +512,11 @@ def test_of_words_only_what_matches_is_put_in_order(app: AppTest, place: Path) -
 def test_where_nothing_matches_the_nearest_are_put_in_order(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     searched = Library.search
 
-    def none_matching(self: Library, query: str, **options: Any) -> list[SearchResult]:
-        return [] if options.get("min_match") == "possible" else searched(self, query, **options)
+    def none_matching(
+        self: Library, query: str, options: SearchOptions = DEFAULT_OPTIONS, **overrides: Any
+    ) -> list[SearchResult]:
+        options = replace(options, **overrides)
+        return [] if options.min_match == "possible" else searched(self, query, options)
 
     monkeypatch.setattr(Library, "search", none_matching)
     at(app, q="red", sort="path")
