@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -14,8 +16,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
+from sqlalchemy import Pool, event
 
 from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.library import Library
 from clipsearch.media.decoding import content_hash, load_image
@@ -213,6 +217,39 @@ def open_library(
 @pytest.fixture
 def library(open_library: Callable[..., Library]) -> Library:
     return open_library()
+
+
+OpenCatalog: TypeAlias = "Callable[[Library], Catalog]"
+
+
+@pytest.fixture
+def open_catalog() -> Iterator[OpenCatalog]:
+    """Opens the catalog of a library once more, as another process does, and closes it at the end."""
+    opened: list[Catalog] = []
+
+    def open_(library: Library) -> Catalog:
+        opened.append(Catalog(library.path))
+        return opened[-1]
+
+    yield open_
+    for catalog in opened:
+        catalog.close()
+
+
+@contextmanager
+def nearly_full_disk(library: Path, *, pages: int) -> Iterator[None]:
+    """The catalog of a library opened here can grow by so many pages; SQLite then fails as on a full disk."""
+    with closing(sqlite3.connect(library / CATALOG_NAME)) as connection:
+        limit = f"PRAGMA max_page_count={connection.execute('PRAGMA page_count').fetchone()[0] + pages}"
+
+    def on_connect(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute(limit)
+
+    event.listen(Pool, "connect", on_connect)
+    try:
+        yield
+    finally:
+        event.remove(Pool, "connect", on_connect)
 
 
 @pytest.fixture(scope="session")

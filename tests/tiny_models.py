@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -115,18 +116,20 @@ def compiled_model(base: Path, name: str) -> Path:
     """The cache of compiled models with one in it, made once; see `clipsearch.models.specs.compiled_dir`."""
     from unittest import mock
 
-    from clipsearch.models.compile import compile as export
+    import torch
+
+    from clipsearch.models.compile.compile import export_model
 
     cache_folder = base / "compiled"
     (exported := base / f"exported-{name}").mkdir()
-    export_tower = export._export_tower
+    export = torch.onnx.export
 
-    def keep(tower: export._Tower, directory: Path, spec: str) -> None:
-        export_tower(tower, directory, spec)
-        shutil.copy(directory / tower.file, exported)
+    def keep(module: Any, arguments: Any, file: Path, **options: Any) -> None:
+        export(module, arguments, file, **options)
+        shutil.copy(file, exported)
 
-    with mock.patch.object(export, "_export_tower", keep):
-        export.export_model(f"local-dir:{tiny_model(base, name)}", cache=cache_folder)
+    with mock.patch("torch.onnx.export", keep):
+        export_model(f"local-dir:{tiny_model(base, name)}", cache=cache_folder)
     return cache_folder
 
 
@@ -134,6 +137,16 @@ def exported_tower(base: Path, name: str, file: str) -> Path:
     """A tower as it was exported, before anything was done to it: what takes the exporter seconds to make."""
     compiled_model(base, name)
     return base / f"exported-{name}" / file
+
+
+def copied_export(base: Path, name: str) -> Callable[..., None]:
+    """Takes the place of `torch.onnx.export`, which takes seconds: copies what that once made of a small model."""
+    exported = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
+
+    def copy(module: Any, arguments: Any, file: Path, **options: Any) -> None:
+        shutil.copy(exported[file.name], file)
+
+    return copy
 
 
 CORPUS = (
@@ -163,17 +176,18 @@ def unigram_tokenizer() -> Any:
 
 def word_piece_tokenizer() -> Any:
     """A small BERT-like tokenizer."""
-    from tokenizers import BertWordPieceTokenizer
+    from tokenizers import BertWordPieceTokenizer, Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = BertWordPieceTokenizer(lowercase=True)
-    tokenizer.train_from_iterator(CORPUS * 3, vocab_size=250, special_tokens=special, show_progress=False)
+    trained = BertWordPieceTokenizer(lowercase=True)
+    trained.train_from_iterator(CORPUS * 3, vocab_size=250, special_tokens=special, show_progress=False)
     from tokenizers.processors import BertProcessing
 
-    tokenizer._tokenizer.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer = Tokenizer.from_str(trained.to_str())
+    tokenizer.post_processor = BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer._tokenizer,
+        tokenizer_object=tokenizer,
         pad_token="[PAD]",
         unk_token="[UNK]",
         cls_token="[CLS]",
@@ -183,17 +197,18 @@ def word_piece_tokenizer() -> Any:
 
 def byte_level_tokenizer() -> Any:
     """A small RoBERTa-like tokenizer, padded on the left."""
-    from tokenizers import ByteLevelBPETokenizer
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer
     from tokenizers.processors import RobertaProcessing
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = ByteLevelBPETokenizer()
-    tokenizer.train_from_iterator(
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(
         CORPUS * 3, vocab_size=400, special_tokens=["<s>", "<pad>", "</s>"], show_progress=False
     )
-    tokenizer._tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer = Tokenizer.from_str(trained.to_str())
+    tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer._tokenizer,
+        tokenizer_object=tokenizer,
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",

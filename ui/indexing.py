@@ -176,25 +176,27 @@ class BackgroundWork:
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]
 
 
-_work = BackgroundWork(lambda notify: open_library(notify=notify, create=True))
-atexit.register(_work.end)
+background_work = BackgroundWork(lambda notify: open_library(notify=notify, create=True))
+"""That of this process."""
+
+atexit.register(background_work.end)
 
 
 def start_indexing(folders: Sequence[Path], *, retry_failed: bool = False) -> bool:
     """See `BackgroundWork.start_indexing`."""
-    return _work.start_indexing(folders, retry_failed=retry_failed)
+    return background_work.start_indexing(folders, retry_failed=retry_failed)
 
 
 def start_migration(model: str, *, partial: bool = False) -> bool:
     """See `BackgroundWork.start_migration`."""
-    return _work.start_migration(model, partial=partial)
+    return background_work.start_migration(model, partial=partial)
 
 
 def stop() -> None:
     """See `BackgroundWork.stop`."""
-    _work.stop()
+    background_work.stop()
 
 
 def indexing_state() -> WorkState:
     """See `BackgroundWork.state`."""
-    return _work.state()
+    return background_work.state()

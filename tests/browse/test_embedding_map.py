@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,7 +73,12 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 @pytest.fixture
 def by_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Maps are laid out by PCA and then treated as those of UMAP, which takes ten seconds to be compiled."""
-    monkeypatch.setattr("clipsearch.browse.embedding_map.layout._run_umap", lambda reduced, start, **_: start)
+
+    class StayingWhereItStarts:
+        def __init__(self, *, init: np.ndarray, **_: object) -> None:
+            self.fit_transform = lambda reduced: init
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=StayingWhereItStarts))
 
 
 def numbers_of(drawn: DrawnMap | EmbeddingMap) -> list[int]:

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import text
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.records import FailureRecord, FileRecord, ModelRecord, NewEmbedding, NewImage
+from clipsearch.catalog.records import (
+    METADATA_VERSION,
+    FailureRecord,
+    FileRecord,
+    ModelRecord,
+    NewEmbedding,
+    NewImage,
+)
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.errors import LibraryError, SchemaVersionError
@@ -206,12 +212,15 @@ def test_metadata_and_keywords_are_kept_per_content_and_replaced_when_read_again
     assert store.is_known("aa", model.id)
 
 
-def test_contents_whose_metadata_is_old_are_read_again_but_not_embedded(store: Catalog, model: ModelRecord) -> None:
+def test_contents_whose_metadata_is_old_are_read_again_but_not_embedded(
+    store: Catalog, model: ModelRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = store.roots.add(Path("/photos"))
-    add_file(store, model, root, "a.jpg", "aa")
-    assert store.is_known("aa", model.id)
-    with store._database.writing() as connection:
-        connection.execute(text("UPDATE contents SET metadata_version = 0"))
+    add_file(store, model, root, "b.jpg", "bb")
+    assert store.is_known("bb", model.id)
+    with monkeypatch.context() as before:
+        before.setattr("clipsearch.catalog.batch.METADATA_VERSION", METADATA_VERSION - 1)
+        add_file(store, model, root, "a.jpg", "aa")
     assert not store.is_known("aa", model.id)
     assert store.incomplete_files(root, model.id) == {"a.jpg"}
     assert store.embedding_of("aa", model.id) is not None

@@ -1,152 +1,114 @@
-"""What index, search, similar and status write, over a stand-in for the library."""
+"""What index, search, similar, status and failures write: of real libraries, and of reports with given numbers."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import sys
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from clipsearch.catalog.reports import StageTime
 from clipsearch.cli import cli
-from clipsearch.errors import QueryError
-from clipsearch.library import (
-    FileFailure,
-    IndexPreview,
-    IndexProgress,
-    IndexReport,
-    LibraryStatus,
-    RootStatus,
-    SearchResult,
-)
-from clipsearch.retrieval.results import SearchOptions
-from clipsearch.retrieval.saved_searches import NewMatches
+from clipsearch.cli.commands.failures import failure_to_json, format_failures
+from clipsearch.cli.commands.status import format_status
+from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.report import format_preview, format_report, format_stages, preview_to_json, report_to_json
+from clipsearch.config import LIBRARY_VARIABLE, library_place
+from clipsearch.library import FileFailure, IndexPreview, IndexReport, Library, LibraryStatus, RootStatus, SearchResult
+from clipsearch.system.file_lock import writer_lock
+from tests.conftest import ColourEncoder, save_photo
 
 ODD = Path(os.fsdecode(b"/photos/caf\xe9\n.jpg"))
+
+Run = Callable[..., Result]
 
 
 def result(rank: int, path: Path, score: float = 0.25) -> SearchResult:
     return SearchResult(path, score, rank, width=640, height=480, format="JPEG", content_hash=f"{rank:032x}")
 
 
-@dataclass
-class StubLibrary:
-    """Answers as told, and remembers what it was asked."""
+def run_cli(*arguments: str | Path, **options: Any) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], prog_name="clipsearch", **options)
 
-    results: list[SearchResult] = field(default_factory=list)
-    report: IndexReport = field(default_factory=IndexReport)
-    preview: IndexPreview = field(default_factory=IndexPreview)
-    state: LibraryStatus | None = None
-    failed: list[FileFailure] = field(default_factory=list)
-    matches: list[NewMatches] = field(default_factory=list)
-    opened: list[tuple[Path | None, dict[str, Any]]] = field(default_factory=list)
-    asked: list[Any] = field(default_factory=list)
 
-    def open(self, path: Path | None = None, *, notify: Any = None, **options: Any) -> Self:
-        self.opened.append((path, options))
-        self.notify = notify
-        return self
-
-    @property
-    def saved(self) -> Self:
-        return self
-
-    @property
-    def maintenance(self) -> Self:
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def index(self, *folders: Path, progress: Any, **options: Any) -> IndexReport:
-        self.asked.append((folders, {name: value for name, value in options.items() if value}))
-        progress(IndexProgress(1, 2, 3.0, 4.0))
-        for failure in self.report.failures:
-            self.notify(f"skipping {failure.path}: {failure.reason}")
-        return self.report
-
-    def preview_index(self, *folders: Path, **options: bool) -> IndexPreview:
-        self.asked.append((folders, options))
-        return self.preview
-
-    def new_matches(self) -> list[NewMatches]:
-        return self.matches
-
-    def search(self, query: str, options: SearchOptions, **overrides: Any) -> list[SearchResult]:
-        self.asked.append((query, options.k))
-        if not query.strip():
-            raise QueryError("the query is empty")
-        return self.results[: options.k]
-
-    def similar(self, pictures: Sequence[str], options: SearchOptions, **overrides: Any) -> list[SearchResult]:
-        return self.search(", ".join(pictures), options)
-
-    def status(self) -> LibraryStatus:
-        assert self.state is not None
-        return self.state
-
-    def failures(self) -> list[FileFailure]:
-        return self.failed
+@pytest.fixture(autouse=True)
+def no_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(LIBRARY_VARIABLE, raising=False)
 
 
 @pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> StubLibrary:
-    stub = StubLibrary()
-    monkeypatch.setattr("clipsearch.library.Library", stub)
-    monkeypatch.delenv("CLIPSEARCH_LIBRARY", raising=False)
-    return stub
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """Commands load the colour encoder; which specs they asked for, and how they were to run."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def load(spec: str, *, notify: object, **options: Any) -> ColourEncoder:
+        asked.append((spec, options))
+        return ColourEncoder()
+
+    monkeypatch.setattr("clipsearch.models.loading.load_encoder", load)
+    return asked
 
 
-def run(*arguments: str, **options: Any) -> Result:
-    return CliRunner().invoke(cli, list(arguments), prog_name="clipsearch", **options)
+@pytest.fixture
+def run(indexed: Library, loaded: object) -> Run:
+    """Runs a command on a library of six photos."""
+    return lambda *arguments, **options: run_cli("--library", indexed.path, *arguments, **options)
 
 
 # ── search and similar ────────────────────────────────────────────────────────
 
 
-def test_words_are_one_query(library: StubLibrary) -> None:
-    run("search", "two", "dogs", "-k", "7")
-    run("similar", "a photo.jpg")
-    run("similar", "a.jpg", "~#00ff00")
-    assert library.asked == [("two dogs", 7), ("a photo.jpg", 10), ("a.jpg, ~#00ff00", 10)]
+def paths(done: Result) -> list[Path]:
+    assert done.exit_code == 0, done.output
+    return [Path(line) for line in done.stdout.splitlines()]
 
 
-def test_piped_results_are_aligned(library: StubLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    library.results = [result(rank, tmp_path / f"{rank}.jpg", score=1 / rank - 0.2) for rank in range(1, 11)]
-    done = run("search", "dogs")
-    assert done.exit_code == 0
-    assert done.stdout.splitlines()[:2] == [" 1   0.800  640×480  1.jpg", " 2   0.300  640×480  2.jpg"]
-    assert done.stdout.splitlines()[-1] == "10  -0.100  640×480  10.jpg"
-    assert done.stderr == ""
+def test_words_are_one_query(run: Run, indexed: Library, photos: Path) -> None:
+    found = paths(run("search", "blue", "ext:png", "-k", "3", "--paths"))
+    assert found == [item.path for item in indexed.search("blue ext:png", k=3)]
+    assert found[0].name == "blue.png" and len(found) == 3
 
 
-def test_a_terminal_gets_a_table(
-    library: StubLibrary, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_pictures_are_compared_with_together(run: Run, indexed: Library, photos: Path) -> None:
+    blue = f"~#{indexed.search('blue', k=1)[0].content_hash[:8]}"
+    found = paths(run("similar", photos / "red.png", blue, "--paths", "-k", "4"))
+    assert found == [item.path for item in indexed.similar([str(photos / "red.png"), blue], k=4)]
+    assert not {"red.png", "blue.png"} & {path.name for path in found}
+
+
+def test_piped_results_are_aligned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from clipsearch.cli.output import write_results
-    from clipsearch.cli.result_format import ResultsFormat
+    monkeypatch.chdir(tmp_path)
+    found = [result(rank, tmp_path / f"{rank}.jpg", score=1 / rank - 0.2) for rank in range(1, 11)]
+    write_results(found, wanted=10, form=ResultsFormat())
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[:2] == [" 1   0.800  640×480  1.jpg", " 2   0.300  640×480  2.jpg"]
+    assert shown.out.splitlines()[-1] == "10  -0.100  640×480  10.jpg"
+    assert shown.err == ""
 
+
+def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], k=2, results_format=ResultsFormat())
+    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], wanted=2, form=ResultsFormat())
     shown = capsys.readouterr().out
     assert "Score" in shown and "0.250" in shown and "640×480" in shown
     assert "/p/[red]x.jpg" in shown and r"/photos/caf\xe9\n.jpg" in shown
 
 
-def test_json_is_a_list_of_objects(library: StubLibrary) -> None:
-    library.results = [result(1, ODD, score=0.1234567)]
-    done = run("search", "dogs", "--json", "-k", "1")
-    assert json.loads(done.stdout) == [
+def test_json_is_a_list_of_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    write_results([result(1, ODD, score=0.1234567)], wanted=1, form=ResultsFormat(as_json=True))
+    written = json.loads(capsys.readouterr().out)
+    assert written == [
         {
             "rank": 1,
             "score": 0.123457,
@@ -165,49 +127,66 @@ def test_json_is_a_list_of_objects(library: StubLibrary) -> None:
             "part": None,
         }
     ]
-    assert os.fsencode(json.loads(done.stdout)[0]["path"]) == os.fsencode(ODD)
-    assert json.loads(run("search", "--json", "-k", "1", "dogs").stdout)
+    assert os.fsencode(written[0]["path"]) == os.fsencode(ODD)
 
 
-@pytest.mark.parametrize("command", ["search", "similar"])
-def test_paths_are_the_bytes_on_the_disk(library: StubLibrary, command: str) -> None:
-    library.results = [result(1, ODD), result(2, Path("/photos/b c.jpg"))]
-    odd, plain = os.fsencode(ODD), os.fsencode(Path("/photos/b c.jpg"))
-    assert run(command, "x", "--paths").stdout_bytes == odd + b"\n" + plain + b"\n"
-    assert run(command, "x", "-0").stdout_bytes == odd + b"\0" + plain + b"\0"
-    assert run(command, "x", "--paths", "--null").stdout_bytes == odd + b"\0" + plain + b"\0"
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_paths_are_the_bytes_on_the_disk(run: Run, indexed: Library, photos: Path) -> None:
+    odd = photos / ODD.name
+    Image.open(photos / "red.png").save(photos / "copy.jpg")
+    (photos / "copy.jpg").rename(odd)
+    indexed.index(photos)
+    for command, what in (("search", "red ext:jpg"), ("similar", photos / "red.png")):
+        found = run(command, what, "--json", "-k", "2")
+        names = [os.fsencode(item["path"]) for item in json.loads(found.stdout)]
+        assert os.fsencode(odd) in names and len(names) == 2
+        assert run(command, what, "-k", "2", "--paths").stdout_bytes == b"".join(name + b"\n" for name in names)
+        for null in (["-0"], ["--paths", "--null"]):
+            assert run(command, what, "-k", "2", *null).stdout_bytes == b"".join(name + b"\0" for name in names)
 
 
-def test_fewer_results_than_wanted_is_said(library: StubLibrary) -> None:
-    library.results = [result(1, Path("/a.jpg"))]
-    done = run("search", "dogs", "-k", "50")
+def test_fewer_results_than_wanted_is_said(run: Run) -> None:
+    done = run("search", "ext:webp", "-k", "50")
     assert done.exit_code == 0
     assert done.stderr == "1 result, not 50: no other picture passes\n"
 
 
-def test_no_results_is_said(library: StubLibrary) -> None:
-    done = run("similar", "x.jpg", "--json")
+def test_no_results_is_said(run: Run, photos: Path) -> None:
+    done = run("similar", photos / "red.png", "--where", "ext:gif", "--json")
     assert (done.exit_code, json.loads(done.stdout)) == (3, [])
     assert done.stderr.startswith("nothing found: ")
 
 
+def test_no_strong_match_is_said(run: Run) -> None:
+    done = run("search", "nothing that is there")
+    assert done.stderr.splitlines()[0] == "no strong match; the nearest are:"
+    assert len(done.stdout.splitlines()) == 6
+    assert "no strong match" not in run("search", "ext:png").stderr
+
+
+def test_an_empty_query_is_one_line(run: Run) -> None:
+    done = run("search", "")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "the query is empty" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
-    ("arguments", "status", "part"),
+    ("arguments", "part"),
     [
-        (("search",), 2, "Missing argument 'QUERY...'"),
-        (("similar",), 2, "Missing argument 'PHOTO...'"),
-        (("search", "x", "-k", "0"), 2, "'-k': must be at least 1, not 0"),
-        (("similar", "x", "-k", "-3"), 2, "'-k': must be at least 1, not -3"),
-        (("search", "x", "-k", "many"), 2, "'many' is not a valid integer"),
-        (("search", "x", "--json", "--paths"), 2, "--json does not go with --paths or -0"),
-        (("search", "x", "--runtime", "abacus"), 2, "'abacus' is not one of"),
-        (("search", ""), 1, "the query is empty"),
-        (("index", "--wait", "-1"), 2, "-1.0 is not in the range"),
+        (("search",), "Missing argument 'QUERY...'"),
+        (("similar",), "Missing argument 'PHOTO...'"),
+        (("search", "x", "-k", "0"), "'-k': must be at least 1, not 0"),
+        (("similar", "x", "-k", "-3"), "'-k': must be at least 1, not -3"),
+        (("search", "x", "-k", "many"), "'many' is not a valid integer"),
+        (("search", "x", "--json", "--paths"), "--json does not go with --paths or -0"),
+        (("failures", "--json", "-0"), "--json does not go with --paths or -0"),
+        (("search", "x", "--runtime", "abacus"), "'abacus' is not one of"),
+        (("index", "--wait", "-1"), "-1.0 is not in the range"),
     ],
 )
-def test_bad_input_is_one_line(library: StubLibrary, arguments: tuple[str, ...], status: int, part: str) -> None:
-    done = run(*arguments)
-    assert done.exit_code == status
+def test_bad_input_is_one_line(arguments: tuple[str, ...], part: str) -> None:
+    done = run_cli(*arguments)
+    assert done.exit_code == 2
     assert part in done.stderr and len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
 
@@ -219,47 +198,55 @@ def test_bad_input_is_one_line(library: StubLibrary, arguments: tuple[str, ...],
     ("arguments", "variable", "directory"),
     [
         (("search", "x"), None, None),
-        (("search", "x"), "/env", "/env"),
-        (("--library", "/lib", "search", "x"), None, "/lib"),
-        (("--library", "/lib", "search", "x"), "/env", "/lib"),
-        (("search", "x", "--library", "/lib"), "/env", "/lib"),
-        (("--library", "/one", "search", "x", "--library", "/two"), None, "/two"),
+        (("search", "x"), "{}/env", "{}/env"),
+        (("search", "x"), "~/env", "{}/env"),
+        (("--library", "{}/lib", "search", "x"), None, "{}/lib"),
+        (("--library", "{}/lib", "search", "x"), "{}/env", "{}/lib"),
+        (("search", "x", "--library", "{}/lib"), "{}/env", "{}/lib"),
+        (("--library", "{}/one", "search", "x", "--library", "{}/two"), None, "{}/two"),
     ],
 )
 def test_where_the_library_is(
-    library: StubLibrary, arguments: tuple[str, ...], variable: str | None, directory: str | None
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    variable: str | None,
+    directory: str | None,
 ) -> None:
-    run(*arguments, env={"CLIPSEARCH_LIBRARY": variable})
-    assert library.opened[0][0] == (Path(directory) if directory else None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    place = directory.format(tmp_path) if directory else library_place()
+    done = run_cli(
+        *(word.format(tmp_path) for word in arguments),
+        env={LIBRARY_VARIABLE: variable.format(tmp_path) if variable else None},
+    )
+    assert done.exit_code == 1
+    assert f"no library in {place};" in done.stderr
 
 
-def test_a_tilde_in_the_variable_is_the_home_directory(library: StubLibrary) -> None:
-    run("search", "x", env={"CLIPSEARCH_LIBRARY": "~/lib"})
-    assert library.opened[0][0] == Path.home() / "lib"
-
-
-def test_model_runtime_and_device_reach_the_library(library: StubLibrary) -> None:
-    run("index", "a", "--model", "mini", "--runtime", "compiled", "--device", "cpu")
-    run("search", "x", "--runtime", "open-clip")
-    assert [options for _, options in library.opened] == [
-        {"model": "mini", "runtime": "compiled", "device": "cpu", "create": True},
-        {"model": None, "runtime": "open-clip", "device": "auto", "create": False},
+def test_model_runtime_and_device_reach_what_loads_the_model(
+    loaded: list[tuple[str, dict[str, Any]]], photos: Path, tmp_path: Path
+) -> None:
+    library = ("--library", tmp_path / "library")
+    run_cli(*library, "index", photos, "--model", "mini", "--runtime", "compiled", "--device", "cpu")
+    run_cli(*library, "search", "red", "--runtime", "open-clip")
+    assert loaded == [
+        ("mini", {"runtime": "compiled", "device": "cpu"}),
+        (ColourEncoder.spec, {"runtime": "open-clip", "device": "auto"}),
     ]
 
 
 # ── index ─────────────────────────────────────────────────────────────────────
 
 
-def test_index_sums_up(library: StubLibrary) -> None:
+def test_a_report_for_people() -> None:
     empty = [FileFailure(Path(f"/p/{name}.jpg"), "the file is empty") for name in "ab"]
     failures = [FileFailure(Path("/p/c\n.jpg"), "damaged"), *empty]
-    library.report = IndexReport(
+    report = IndexReport(
         8, 2, 1234, moved=5, removed=3, missing=7, failures=failures, offline=[Path("/usb")], seconds=4.0
     )
-    done = run("index", "a", "b", "--verify", "--wait", "2.5")
-    assert library.asked == [((Path("a"), Path("b")), {"verify": True, "wait_s": 2.5})]
-    assert done.exit_code == 0
-    assert done.stdout.splitlines() == [
+    assert format_report(report).splitlines() == [
         "indexed    10 pictures in 4.0 s, 2.0 images/s (2 of them moved, copied or restored: no inference needed)",
         "unchanged  1,234",
         "removed    3 (and 5 under their old names)",
@@ -269,11 +256,11 @@ def test_index_sums_up(library: StubLibrary) -> None:
         "  2 × the file is empty",
         "  1 × damaged",
     ]
-    assert done.stderr.splitlines()[0] == r"skipping /p/c\n.jpg: damaged"
+    assert format_report(IndexReport()).startswith("indexed    0 pictures in 0.0 s\n")
 
 
-def test_index_json(library: StubLibrary) -> None:
-    library.report = IndexReport(
+def test_a_report_as_json() -> None:
+    report = IndexReport(
         1,
         2,
         3,
@@ -284,8 +271,7 @@ def test_index_json(library: StubLibrary) -> None:
         seconds=1.23456,
         stages=(StageTime("decode", 0.12345, 2),),
     )
-    library.matches = [NewMatches("beach", "beach -people", 2)]
-    assert json.loads(run("index", "a", "--json").stdout) == {
+    assert report_to_json(report) == {
         "indexed": 3,
         "embedded": 1,
         "reused": 2,
@@ -297,14 +283,12 @@ def test_index_json(library: StubLibrary) -> None:
         "skipped": [{"path": str(ODD), "reason": "damaged"}],
         "seconds": 1.235,
         "stages": [{"stage": "decode", "seconds": 0.123, "processes": 2}],
-        "new_matches": [{"name": "beach", "line": "beach -people", "count": 2}],
     }
 
 
-def test_a_profile_shows_where_the_time_went(library: StubLibrary) -> None:
+def test_a_profile_shows_where_the_time_went() -> None:
     stages = (StageTime("decode", 3.0, 2), StageTime("embed", 1.0, 0), StageTime("commit", 0.0, 0))
-    library.report = IndexReport(30, 0, 0, seconds=4.0, stages=stages)
-    assert run("index", "a", "--profile").stdout.splitlines()[-5:] == [
+    assert format_stages(IndexReport(30, 0, 0, seconds=4.0, stages=stages)).splitlines() == [
         "stage                 seconds  of the run  images/s",
         "decode *                 3.00         38%        20",
         "embed                    1.00         25%        30",
@@ -313,17 +297,60 @@ def test_a_profile_shows_where_the_time_went(library: StubLibrary) -> None:
     ]
 
 
-def test_a_dry_run_names_what_is_gone(library: StubLibrary) -> None:
-    library.preview = IndexPreview([Path("/p/new.jpg")], 5, [ODD], [FileFailure(Path("/p/bad.jpg"), "damaged")])
-    done = run("index", "-n")
-    assert library.opened[-1][1]["create"] is False
-    assert done.stdout.splitlines() == [
+def test_index_sums_up(run: Run, indexed: Library, photos: Path, tmp_path: Path) -> None:
+    indexed.saved.add("beach", "red")
+    save_photo(tmp_path / "more" / "dark red.png", (230, 5, 5))
+    (photos / "bad\n.jpg").write_bytes(b"")
+    done = run("index", tmp_path / "more", photos, "--profile")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("indexed    1 picture in ")
+    assert lines[1:5] == ["unchanged  6", "removed    0", "skipped    1", "  1 × the file is empty"]
+    assert "beach" in lines[5]
+    assert "stage                 seconds  of the run  images/s" in lines
+    assert rf"skipping {photos}/bad\n.jpg: the file is empty" in done.stderr.splitlines()
+    save_photo(tmp_path / "more" / "darker red.png", (220, 5, 5))
+    written = json.loads(run("index", "--json").stdout)
+    assert (written["indexed"], written["unchanged"]) == (1, 7)
+    assert [(match["name"], match["line"]) for match in written["new_matches"]] == [("beach", "red")]
+    assert run("index").stdout.startswith("indexed    0 pictures in ")
+
+
+def test_what_changed_under_the_same_size_and_time_is_found_by_reading(run: Run, photos: Path) -> None:
+    picture = save_photo(photos / "x.bmp", "red")
+    assert run("index").exit_code == 0
+    before = picture.stat()
+    save_photo(picture, "green")
+    os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert picture.stat().st_size == before.st_size
+    assert json.loads(run("index", "--json").stdout)["embedded"] == 0
+    assert json.loads(run("index", "--verify", "--json").stdout)["embedded"] == 1
+
+
+def test_another_writer_is_waited_for(run: Run, indexed: Library) -> None:
+    locked = threading.Event()
+
+    def write() -> None:
+        with writer_lock(indexed.path):
+            locked.set()
+            time.sleep(2)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert locked.wait(30)
+    assert run("index", "--wait", "60").exit_code == 0
+    writer.join()
+
+
+def test_a_preview_for_people_and_programs() -> None:
+    preview = IndexPreview([Path("/p/new.jpg")], 5, [ODD], [FileFailure(Path("/p/bad.jpg"), "damaged")])
+    assert format_preview(preview).splitlines() == [
         r"gone       /photos/caf\xe9\n.jpg",
         "would read      1 new or changed file",
         "would remove    1 old name of files gone, renamed or moved",
         "would pass over 5 unchanged, 1 unreadable",
     ]
-    assert json.loads(run("index", "--dry-run", "--json").stdout) == {
+    assert preview_to_json(preview) == {
         "to_read": ["/p/new.jpg"],
         "gone": [str(ODD)],
         "unchanged": 5,
@@ -332,45 +359,37 @@ def test_a_dry_run_names_what_is_gone(library: StubLibrary) -> None:
     }
 
 
-def test_nothing_to_do_is_a_summary_of_zeros(library: StubLibrary) -> None:
-    done = run("index", "nothing-here")
-    assert done.exit_code == 0
-    assert done.stdout.startswith("indexed    0 pictures in 0.0 s\n")
+def test_a_dry_run_changes_nothing(
+    run: Run, indexed: Library, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    (photos / "red.png").rename(photos / "new.png")
+    revision = indexed.revision()
+    assert run("index", "-n").stdout.splitlines()[0] == "gone       red.png"
+    written = json.loads(run("index", "--dry-run", "--json").stdout)
+    assert (written["to_read"], written["gone"]) == ([str(photos / "new.png")], [str(photos / "red.png")])
+    assert indexed.revision() == revision
+    nowhere = run_cli("--library", tmp_path / "nowhere", "index", "-n", photos)
+    assert nowhere.exit_code == 1 and not (tmp_path / "nowhere").exists()
 
 
-def test_no_strong_match_is_said(library: StubLibrary) -> None:
-    weak = [replace(result(rank, Path(f"/p/{rank}.jpg")), match="possible", probability=0.5) for rank in (1, 2)]
-    library.results = weak
-    done = run("search", "dogs")
-    assert done.stderr == "no strong match; the nearest are:\n"
-    assert done.stdout.splitlines()[0].endswith("/p/1.jpg  (possible)")
-    library.results = [replace(weak[0], match="strong", probability=0.95), weak[1]]
-    assert run("search", "dogs", "--min-match", "possible").stderr == ""
-    assert library.asked[-1] == ("dogs", 10)
+# ── status and failures ───────────────────────────────────────────────────────
 
 
-# ── status ────────────────────────────────────────────────────────────────────
-
-
-def state(**changes: Any) -> LibraryStatus:
-    values: dict[str, Any] = {
-        "path": Path("/data/library"),
-        "model": "mini",
-        "precision": "fp32/int8",
-        "dim": 384,
-        "files": 1200,
-        "images": 1100,
-        "failures": 1,
-        "interrupted": None,
-        "bytes_on_disk": 2_000_000,
-        "roots": [RootStatus(Path("/photos"), 1199, True), RootStatus(Path("/usb"), 1, False)],
-    }
-    return LibraryStatus(**{**values, **changes})
-
-
-def test_status_for_people(library: StubLibrary) -> None:
-    library.state = state()
-    assert run("status").stdout.splitlines() == [
+def test_a_status_for_people() -> None:
+    state = LibraryStatus(
+        path=Path("/data/library"),
+        model="mini",
+        precision="fp32/int8",
+        dim=384,
+        files=1200,
+        images=1100,
+        failures=1,
+        interrupted=None,
+        bytes_on_disk=2_000_000,
+        roots=[RootStatus(Path("/photos"), 1199, True), RootStatus(Path("/usb"), 1, False)],
+    )
+    assert format_status(state).splitlines() == [
         "library    /data/library",
         "model      mini (fp32/int8, 384 dimensions)",
         "files      1,200 (1,100 distinct pictures)",
@@ -381,26 +400,34 @@ def test_status_for_people(library: StubLibrary) -> None:
     ]
 
 
-def test_status_of_a_new_library(library: StubLibrary) -> None:
-    library.state = state(model=None, precision=None, dim=None, files=0, images=0, failures=0, roots=[])
-    shown = run("status").stdout
+def test_status_of_a_new_library(library: Library) -> None:
+    shown = run_cli("--library", library.path, "status").stdout
     assert "model      none yet\n" in shown
     assert "add one with: clipsearch index FOLDER" in shown
 
 
-def test_failures_for_people_and_programs(library: StubLibrary) -> None:
-    library.failed = [FileFailure(ODD, "damaged", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))]
-    assert run("failures").stdout.splitlines()[-1].endswith(r"/photos/caf\xe9\n.jpg: damaged")
-    listed = json.loads(run("failures", "--json").stdout)
-    assert listed == [{"path": str(ODD), "reason": "damaged", "time": "2026-01-02T03:04:05+00:00"}]
-    assert run("failures", "-0").stdout_bytes == b"/photos/caf\xe9\n.jpg\0"
-    assert run("failures", "--json", "-0").exit_code == 2
-    library.failed = []
-    assert run("failures").stdout == "every file could be read\n"
-
-
-def test_status_json(library: StubLibrary) -> None:
-    library.state, library.failed = state(), [FileFailure(ODD, "damaged")]
+def test_status_for_people_and_programs(run: Run, indexed: Library, photos: Path) -> None:
+    (photos / "bad.jpg").write_bytes(b"")
+    indexed.index(photos)
+    photos.rename(photos.parent / "away")
+    assert run("status").stdout == format_status(indexed.status()) + "\n"
     plain = json.loads(run("status", "--json").stdout)
-    assert plain["model"] == "mini" and plain["failures"] == 1
-    assert plain["folders"][1] == {"path": "/usb", "files": 1, "online": False}
+    assert (plain["library"], plain["model"], plain["failures"]) == (str(indexed.path), "colours", 1)
+    assert plain["folders"] == [{"path": str(photos), "files": 6, "online": False}]
+
+
+def test_failures_for_people_and_programs(
+    run: Run, indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("failures").stdout == "every file could be read\n"
+    failed = FileFailure(ODD, "damaged", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert format_failures([failed]).endswith(r"/photos/caf\xe9\n.jpg: damaged")
+    assert failure_to_json(failed) == {"path": str(ODD), "reason": "damaged", "time": "2026-01-02T03:04:05+00:00"}
+    bad = photos / "bad\n.jpg"
+    bad.write_bytes(b"")
+    indexed.index(photos)
+    monkeypatch.chdir(photos)
+    assert run("failures").stdout.endswith(r"  bad\n.jpg: the file is empty" + "\n")
+    (listed,) = json.loads(run("failures", "--json").stdout)
+    assert (listed["path"], listed["reason"]) == (str(bad), "the file is empty")
+    assert run("failures", "-0").stdout_bytes == os.fsencode(bad) + b"\0"

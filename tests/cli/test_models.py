@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +12,11 @@ from click.testing import CliRunner, Result
 
 from clipsearch.cli import cli
 from clipsearch.config import CACHE_VARIABLE
-from clipsearch.models.compile import compile as export
 from clipsearch.models.compile.check_set import check_images
 from clipsearch.models.hub import hub_reachable
 from clipsearch.models.presets import PRESETS
 from clipsearch.models.specs import compiled_dir, parse_spec
-from tests.tiny_models import compiled_model, exported_tower, tiny_model
+from tests.tiny_models import compiled_model, copied_export, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -104,8 +102,7 @@ def test_the_bundled_model_has_its_parity_and_no_table() -> None:
 
 @pytest.mark.long
 def test_own_pictures_choose_the_precision(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    exported = {file: exported_tower(base, "clip", file) for file in ("image.onnx", "text.onnx")}
-    monkeypatch.setattr(export, "_export_tower", lambda tower, to, spec: shutil.copy(exported[tower.file], to))
+    monkeypatch.setattr("torch.onnx.export", copied_export(base, "clip"))
     (folder := tmp_path / "pictures" / "deep").mkdir(parents=True)
     for number, image in enumerate(check_images()[:21]):
         image.resize((48, 48)).save(folder / f"{number}.png")

@@ -6,10 +6,12 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.library import Library
 from clipsearch.vectors.faiss.flat_index import FlatIndex
@@ -195,8 +197,7 @@ def check_nothing_was_embedded_twice(log: Path, photos: Path) -> None:
 
 def check_cache_agrees(library: Path) -> None:
     """The saved vectors are those of the catalog, and no temporary file is left to be taken for one."""
-    with Library.open(library, encoder=ColourEncoder()) as opened:
-        store = opened._context.store
+    with Library.open(library, encoder=ColourEncoder()) as opened, closing(Catalog(library)) as store:
         model = store.models.active()
         assert model is not None
         saved, stamp = FlatIndex.load(index_path(library, model))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import LibraryError, LibraryLockedError
 from clipsearch.library import IndexProgress, Library
 from clipsearch.media.thumbnails import thumbnail_path
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.sync import index_path
-from tests.conftest import ROOT, ColourEncoder, Encoders, Notes, OtherEncoder, mostly_long, save_photo
+from tests.conftest import ROOT, ColourEncoder, Encoders, Notes, OtherEncoder, mostly_long, nearly_full_disk, save_photo
 
 
 @pytest.fixture(autouse=True)
@@ -162,29 +160,14 @@ def test_a_file_that_changed_since_it_was_indexed_is_not_taken_for_its_old_conte
     assert library.search("blue", k=2)[1].path.name in ("red.png", "blue.png")
 
 
-def test_a_second_writer_and_a_full_disk(library: Library, photos: Path) -> None:
+def test_a_second_writer_and_a_full_disk(library: Library, photos: Path, open_library: Callable[..., Library]) -> None:
     with writer_lock(library.path), pytest.raises(LibraryLockedError):
         library.migrate("other colours")
     for number in range(200):
         save_photo(photos / f"{number}.png", (number, 1, 2))
     library.index(photos)
-    with sqlite3.connect(library.path / CATALOG_NAME) as connection:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    connection.close()
-    from sqlalchemy import event
-
-    limit = f"PRAGMA max_page_count={pages + 1}"  # SQLite then fails exactly as on a full disk
-    engine = library._context.store._database._engine
-
-    def on_connect(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute(limit)
-
-    event.listen(engine, "connect", on_connect)
-    engine.dispose()
-    with pytest.raises(LibraryError, match="is full"):
-        library.migrate("other colours")
-    event.remove(engine, "connect", on_connect)
-    engine.dispose()
+    with nearly_full_disk(library.path, pages=1), pytest.raises(LibraryError, match="is full"):
+        open_library().migrate("other colours")
     assert len(library.search("red", k=1000)) == 206
     assert library.migrate("other colours").switched
 

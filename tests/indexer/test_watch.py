@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.reports import IndexReport
 from clipsearch.library import Library
 from indexer.watch import WatchOptions, changed_folders, watch_roots
@@ -35,6 +36,7 @@ class Watched:
 
     def __init__(self, library: Library, notes: Notes) -> None:
         self.library = library
+        self.catalog = Catalog(library.path)
         self.notes = notes
         self.reports: list[IndexReport] = []
         self.stop = threading.Event()
@@ -48,13 +50,13 @@ class Watched:
         wait_until(lambda: bool(self.reports), "everything was indexed once")
 
     def names(self) -> set[str]:
-        model = self.library._context.store.models.active()
-        return {item.relative_path for item in self.library._context.store.files_in(1)} if model else set()
+        return {item.relative_path for item in self.catalog.files_in(1)}
 
     def end(self) -> None:
         self.stop.set()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
+        self.catalog.close()
 
 
 @pytest.fixture

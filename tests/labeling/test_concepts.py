@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clipsearch.catalog.concepts import ConceptTable
 from clipsearch.catalog.models import ModelTable
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.errors import ConfigError, ImageReadError, LibraryError, QueryError
@@ -21,7 +22,7 @@ from clipsearch.labeling.concepts.negatives import draw_negatives, drop_nearest
 from clipsearch.library import IndexProgress, Library
 from clipsearch.models.encoder import FloatMatrix, l2_normalize
 from clipsearch.system.file_lock import writer_lock
-from tests.conftest import ColourEncoder, Notes, save_photo
+from tests.conftest import ColourEncoder, Notes, OpenCatalog, save_photo
 
 NONE = np.empty((0, 16), np.float32)
 SHADES = {"red": (230, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 220), "grey": (128, 128, 128)}
@@ -143,8 +144,10 @@ def test_examples_that_contradict_the_text_win_where_there_are_enough() -> None:
     assert (shown @ enough.direction).min() > (drawn @ enough.direction).max()
 
 
-def test_negatives_are_drawn_from_the_library_but_not_near_to_a_positive(library: Library) -> None:
-    store, model = library._context.store, library._context.catalog.active_model()
+def test_negatives_are_drawn_from_the_library_but_not_near_to_a_positive(
+    library: Library, open_catalog: OpenCatalog
+) -> None:
+    store, model = open_catalog(library), library.active_model()
     assert model is not None
     reds = library.search("red", k=6)
     found = [store.embedding_of(result.content_hash, model.id) for result in reds]
@@ -267,8 +270,8 @@ def test_pictures_are_taught_while_another_process_writes(red: Library, photos: 
         assert red.concepts.confirm("red", photos / "red/red2.png").positives == 3
 
 
-def test_a_fit_of_older_examples_is_not_kept(red: Library, photos: Path) -> None:
-    concepts, model = red._context.store.concepts, red._context.catalog.active_model()
+def test_a_fit_of_older_examples_is_not_kept(red: Library, photos: Path, open_catalog: OpenCatalog) -> None:
+    concepts, model = open_catalog(red).concepts, red.active_model()
     (old,) = concepts.all()
     fit = red.concepts.get("red").fit
     assert model is not None and fit is not None
@@ -402,8 +405,8 @@ def test_a_library_that_cannot_be_written_to_is_searched_all_the_same(
     def refuse(*_: object) -> None:
         raise LibraryError("read-only")
 
-    monkeypatch.setattr(red._context.store.concepts, "put_fit", refuse)
-    monkeypatch.setattr(red._context.store.concepts, "put_vectors", refuse)
+    monkeypatch.setattr(ConceptTable, "put_fit", refuse)
+    monkeypatch.setattr(ConceptTable, "put_vectors", refuse)
     red.migrate("other colours")
     assert red.concepts.get("red").fit is None
     assert names(red, "@red", k=1)[0].startswith("red")

@@ -17,7 +17,7 @@ from clipsearch.labeling.tag_scores import TagScorer, load_tag_calibration, tag_
 from clipsearch.library import Library
 from clipsearch.retrieval.relevance.calibration import Logistic
 from clipsearch.system.file_lock import writer_lock
-from tests.conftest import COLOURS, ColourEncoder, Notes, save_photo
+from tests.conftest import COLOURS, ColourEncoder, Notes, OpenCatalog, save_photo
 
 VOCABULARY = "name\tsynonyms\tgroup\nred\tscarlet\tcolours\ngreen\nblue\nyellow\nwhite\nblack\n"
 
@@ -143,15 +143,15 @@ def test_only_new_pictures_are_looked_at(tagged: Library, photos: Path, monkeypa
 
 
 def test_another_vocabulary_or_method_tags_everything_anew(
-    tagged: Library, photos: Path, words: Path, monkeypatch: pytest.MonkeyPatch
+    tagged: Library, photos: Path, words: Path, open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words.write_text("crimson\nred\n", encoding="utf-8")
     tagged.index(photos)
     assert names(tagged, "tag:blue") == {"blue"}, "the catalog keeps the vocabulary that it was tagged by"
     monkeypatch.setattr(tagging, "_digest", lambda *_: "another method")
-    model = tagged._context.store.models.active()
+    model = tagged.active_model()
     assert model is not None
-    report = tagging.keep_tags_current(tagged._context.store, model, encoder=ColourEncoder)
+    report = tagging.keep_tags_current(open_catalog(tagged), model, encoder=ColourEncoder)
     assert report is not None and report.everything and report.pictures == 6
 
 
@@ -168,13 +168,13 @@ def test_the_shipped_vocabulary_works_too(indexed: Library, photos: Path) -> Non
     assert all(count.images <= 6 for count in indexed.tags.counts())
 
 
-def test_indexing_goes_on_where_another_process_holds_the_lock(tagged: Library, photos: Path, notes: Notes) -> None:
+def test_indexing_goes_on_where_another_process_holds_the_lock(
+    tagged: Library, photos: Path, notes: Notes, open_catalog: OpenCatalog
+) -> None:
     save_photo(photos / "second.png", "red")
     tagged.index(photos)
-    store, model = tagged._context.store, tagged._context.store.models.active()
-    assert model is not None
-    held = store.tags.progress(model.id)
-    assert held is not None
+    store, model, held = open_catalog(tagged), tagged.active_model(), tagged.tags.progress()
+    assert model is not None and held is not None
     store.tags.set_progress(model.id, type(held)(held.vocabulary, "old", held.embedding_id, held.pictures))
     with writer_lock(store.directory):
         tagged.tags.keep_current()
@@ -192,7 +192,7 @@ def test_tags_follow_the_vocabulary_to_another_model(
     library.migrate("RN50/openai", drop_old=True)
     assert names(library, "tag:blue") == {"blue"}
     assert tags_at(library, photos / "red.png") == ["mine", "red"]
-    assert [model.spec for model in library._context.store.upkeep.models()] == ["RN50/openai"]
+    assert [space.model for space in library.status().spaces] == ["RN50/openai"]
 
 
 @pytest.mark.parametrize("form", ["npz", "parquet"])

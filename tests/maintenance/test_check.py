@@ -24,7 +24,7 @@ from clipsearch.media.thumbnails import thumbnail_path
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.faiss.files import IndexStamp
 from clipsearch.vectors.faiss.flat_index import FlatIndex
-from tests.conftest import save_photo
+from tests.conftest import OpenCatalog, save_photo
 
 
 def digest_of(path: Path) -> str:
@@ -211,10 +211,12 @@ def test_vectors_rounded_to_half_precision_pass() -> None:
     assert not unit_vectors((vectors * 1.01).astype(np.float16)).any()
 
 
-def test_damage_outside_the_sample_is_mended_once_the_sample_holds_some(sound: Library) -> None:
+def test_damage_outside_the_sample_is_mended_once_the_sample_holds_some(
+    sound: Library, open_catalog: OpenCatalog
+) -> None:
     with tampering(sound) as connection:
         connection.execute("UPDATE embeddings SET vector = ?", [bytes(32)])
-    assert codes(check_library(sound._context.store, sample=2, notify=print))["embedding-value"] == 2
+    assert codes(check_library(open_catalog(sound), sample=2, notify=print))["embedding-value"] == 2
     report = sound.maintenance.check(repair=True)
     assert report.is_sound and codes(report)["unembedded"] == 6
 

@@ -30,7 +30,7 @@ DIM = 256
 COMPACT = """
 import os, signal, sys
 from pathlib import Path
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from clipsearch.maintenance.compact import compact_library
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
@@ -42,13 +42,13 @@ def reached(point):
     if point == kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-@event.listens_for(store._database._engine, "before_cursor_execute")
+@event.listens_for(Engine, "before_cursor_execute")
 def statement(connection, cursor, sql, *rest):
     if sql.startswith(("DELETE", "UPDATE")):
         seen.append(sql)
         reached(f"statement {len(seen)}")
 
-@event.listens_for(store._database._engine, "commit")
+@event.listens_for(Engine, "commit")
 def commit(connection):
     reached("commit")
 

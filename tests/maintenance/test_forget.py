@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from clipsearch.catalog.catalog import Catalog
 from clipsearch.errors import ConfigError, LibraryLockedError
 from clipsearch.library import Library
 from clipsearch.system.file_lock import writer_lock
@@ -15,8 +17,9 @@ from tests.conftest import ColourEncoder, save_photo
 
 
 def known(library: Library) -> set[str]:
-    (root,) = library._context.store.roots.all()
-    return {file.relative_path for file in library._context.store.files_in(root.id)}
+    with closing(Catalog(library.path)) as store:
+        (root,) = store.roots.all()
+        return {file.relative_path for file in store.files_in(root.id)}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from clipsearch.models.onnx.encoder import CompiledEncoder
 from clipsearch.models.specs import compiled_dir, is_compiled, parse_spec
 from clipsearch.models.torch.encoder import OpenClipEncoder
 from tests.conftest import mostly_long
-from tests.tiny_models import TINY, compiled_model, exported_tower, save_tiny_model, tiny_model
+from tests.tiny_models import TINY, compiled_model, copied_export, exported_tower, save_tiny_model, tiny_model
 
 
 @pytest.fixture(scope="session")
@@ -100,13 +101,8 @@ def test_the_check_set_is_the_same_every_time_and_varied() -> None:
 
 @pytest.fixture
 def copying(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes the ONNX files of the small CLIP model instead of running the exporter, which takes seconds."""
-
-    def copy(tower: export._Tower, directory: Path, spec: str) -> None:
-        shutil.copy(exported_tower(base, "clip", tower.file), directory)
-
-    compiled(base, "clip")
-    monkeypatch.setattr(export, "_export_tower", copy)
+    """Takes the ONNX files of the small CLIP model instead of running the exporter."""
+    monkeypatch.setattr(torch.onnx, "export", copied_export(base, "clip"))
 
 
 @pytest.mark.usefixtures("copying")
@@ -123,11 +119,11 @@ def test_an_export_that_differs_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_behind(clip_spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(tower: export._Tower, directory: Path, spec: str) -> None:
-        (directory / tower.file).write_bytes(b"half")
+    def full(module: Any, arguments: Any, file: Path, **options: Any) -> None:
+        file.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(export, "_export_tower", full)
+    monkeypatch.setattr(torch.onnx, "export", full)
     with pytest.raises(ModelError, match=r"cannot be written to .*: No space left on device"):
         export_model(clip_spec, cache=tmp_path)
     target = compiled_dir(parse_spec(clip_spec), cache=tmp_path)
@@ -155,21 +151,30 @@ def test_a_compiled_model_is_not_compiled_again_unless_forced(base: Path, clip_s
 
 @pytest.mark.long
 def test_large_towers_keep_their_weights_in_a_file_of_their_own(
-    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Path, clip_spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "_SINGLE_FILE_BYTES", 1_000_000)
     source = OpenClipEncoder(f"local-dir:{tiny_model(base, 'clip')}", device="cpu")
-    moved = Path(shutil.copytree(compiled(base, "clip"), tmp_path / "moved"))
-    (made := tmp_path / "made").mkdir()
-    (text,) = [tower for tower in export._towers(source) if tower.file == "text.onnx"]
-    export._export_tower(text, made, source.spec)
-    for path in made.iterdir():
-        path.replace(moved / path.name)
-    expected = ["image.onnx", "image.onnx.data", "text.onnx", "text.onnx.data", "tokenizer.json"]
-    assert sorted(file_digests(moved)) == expected
-    assert (moved / "text.onnx").stat().st_size < 1_000_000
+    really_export, copy = torch.onnx.export, copied_export(base, "clip")
+    (kept := tmp_path / "kept").mkdir()
+
+    def export_text(module: Any, arguments: Any, file: Path, **options: Any) -> None:
+        if file.name == "image.onnx":
+            copy(module, arguments, file)
+            return
+        really_export(module, arguments, file, **options)
+        for made in file.parent.glob("text.onnx*"):
+            shutil.copy(made, kept)
+
+    monkeypatch.setattr(torch.onnx, "export", export_text)
+    made = export_model(clip_spec, cache=tmp_path)
+    assert sorted(path.name for path in kept.iterdir()) == ["text.onnx", "text.onnx.data"]
+    assert (kept / "text.onnx").stat().st_size < 1_000_000
     texts = ["a cat", "two dogs"]
-    assert CompiledEncoder(moved).encode_texts(texts) == pytest.approx(source.encode_texts(texts), abs=1e-5)
+    compiled = CompiledEncoder(made, towers={"text.onnx": kept / "text.onnx"})  # before anything was rounded
+    assert compiled.encode_texts(texts) == pytest.approx(source.encode_texts(texts), abs=1e-5)
+    expected = ["image.onnx", "image.onnx.data", "text.onnx", "text.onnx.data", "tokenizer.json"]
+    assert sorted(file_digests(made)) == expected
 
 
 def test_settings_of_torch_are_put_back(base: Path) -> None:

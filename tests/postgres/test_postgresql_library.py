@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
 
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.lazy_catalog import LazyCatalog
@@ -69,11 +68,12 @@ def test_what_is_computed_is_kept_in_a_folder_of_this_machine(filled: Library, p
     catalog.close()
 
 
-def test_another_catalog_at_the_same_address_gets_another_folder(place: DatabaseUrl) -> None:
+def test_another_catalog_at_the_same_address_gets_another_folder(
+    postgres_server: PostgresServer, place: DatabaseUrl
+) -> None:
     store = Catalog(place)
     before = store.directory
-    with store._database.writing() as connection:
-        connection.execute(text("UPDATE catalog_state SET library_id = 'another'"))
+    postgres_server.execute("UPDATE catalog_state SET library_id = 'another'", str(place).rpartition("/")[2])
     store.close()
     store = Catalog(place)
     assert store.directory != before
@@ -167,9 +167,10 @@ def test_connections_that_were_cut_are_made_again(postgres_server: PostgresServe
     store = Catalog(place)
     name = str(place).rpartition("/")[2]
     cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-    with pytest.raises(LibraryError, match="cannot reach"), store._database.reading() as connection:
+    model = store.models.activate(spec="colours", fingerprint="ff", dim=4, precision="fp32")
+    with pytest.raises(LibraryError, match="cannot reach"), store.exchange.snapshot() as snapshot:
         postgres_server.execute(cut)
-        connection.execute(text("SELECT 1"))
+        next(snapshot.images(model))
     assert store.counts().files == 0
     with store.writer_lock():  # a lock that is lost with its connection keeps nobody out afterwards
         postgres_server.execute(cut)

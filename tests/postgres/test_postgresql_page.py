@@ -42,7 +42,7 @@ def library_script() -> None:
 @pytest.fixture(autouse=True)
 def shared_afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     work = indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
-    monkeypatch.setattr("ui.indexing._work", work)
+    monkeypatch.setattr("ui.indexing.background_work", work)
     yield
     work.wait(LIMIT_S)
     shared.configure()
@@ -80,7 +80,7 @@ def test_the_library_page(filled: DatabaseUrl, photos: Path) -> None:
     save_photo(photos / "new.png", "purple")
     (button,) = [button for button in app.button if button.label == strings_library.INDEX_NOW]
     well(button.click().run())
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     well(app.run())
     assert app.success[0].value.startswith("Indexed 1 picture in ") and app.metric[0].value == "7"
 
@@ -101,7 +101,7 @@ def test_an_empty_database_is_no_library_until_something_is_indexed(
     with pytest.raises(NoLibraryError):
         shared.library()
     indexing.start_indexing([photos])
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     assert indexing.indexing_state().error is None
     assert shared.has_pictures() and shared.library().search("red", k=1)
 

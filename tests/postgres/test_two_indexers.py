@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
@@ -90,10 +89,10 @@ def embeddings(store: Catalog) -> int:
     return store.upkeep.count_embeddings()
 
 
-def jobs(store: Catalog) -> int:
-    """How many were begun."""
-    with store._database.reading() as connection:
-        return connection.execute(text("SELECT count(*) FROM jobs")).scalar_one()
+def rows(server: PostgresServer, place: DatabaseUrl, table: str) -> int:
+    """How many a table of the catalog has."""
+    ((count,),) = server.execute(f"SELECT count(*) FROM {table}", str(place).rpartition("/")[2])
+    return int(count)
 
 
 def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: Catalog) -> None:
@@ -106,14 +105,14 @@ def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: Cat
 
 @pytest.mark.long
 def test_what_a_killed_one_left_the_other_finishes_and_the_next_says_so(
-    place: DatabaseUrl, folder: Path, store: Catalog
+    postgres_server: PostgresServer, place: DatabaseUrl, folder: Path, store: Catalog
 ) -> None:
     killed = start(place, folder, "for ever", lease_s=3)
     assert killed.stdout is not None
     for _ in range(3):  # two steps make a batch, which is committed by the time that the next is embedded
         killed.stdout.readline()
     other = start(place, folder, lease_s=3)
-    while jobs(store) < 2:
+    while rows(postgres_server, place, "jobs") < 2:
         assert other.poll() is None
         time.sleep(0.1)
     killed.kill()
@@ -160,7 +159,9 @@ def test_a_file_is_leased_once_until_its_job_expires(store: Catalog) -> None:
     assert store.leases.claim(third, root, found("a", "b", "c"), model_id=None).granted == {"a", "b", "c"}
 
 
-def test_what_another_has_committed_is_done_and_a_commit_ends_its_leases(store: Catalog) -> None:
+def test_what_another_has_committed_is_done_and_a_commit_ends_its_leases(
+    postgres_server: PostgresServer, place: DatabaseUrl, store: Catalog
+) -> None:
     model = store.models.activate(spec="colours", fingerprint="ff", dim=4, precision="fp32")
     root = store.roots.add(Path("/photos"))
     first, second = (store.jobs.begin("index", lease_s=60) for _ in range(2))
@@ -177,5 +178,4 @@ def test_what_another_has_committed_is_done_and_a_commit_ends_its_leases(store: 
     store.jobs.finish(first)
     assert store.leases.claim(second, root, found("left"), model_id=model.id).granted == {"left"}
     store.jobs.finish(second)
-    with store._database.reading() as connection:
-        assert connection.execute(text("SELECT count(*) FROM leases")).scalar_one() == 0
+    assert rows(postgres_server, place, "leases") == 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ray.cluster_utils import Cluster
 
+from clipsearch.catalog.catalog import Catalog
 from clipsearch.library import Library
 from clipsearch.system.ray_settings import RaySettings
 from tests.conftest import save_photo
@@ -73,11 +75,11 @@ def many_photos(folder: Path, count: int) -> Path:
 
 def held(library: Library) -> dict[str, Any]:
     """All that a library holds of its files, by path: content, what is known of it, and embeddings to the bit."""
-    store, model = library._context.store, library.active_model()
+    model = library.active_model()
     found: dict[str, Any] = {str(failure.path): failure.reason for failure in library.maintenance.failures()}
     if model is None:
         return found
-    with store.exchange.snapshot() as snapshot:
+    with closing(Catalog(library.path)) as store, store.exchange.snapshot() as snapshot:
         for block in snapshot.images(model):
             for image in block:
                 for file in image.files:

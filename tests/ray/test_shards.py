@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.catalog import Catalog
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 from indexer.backends.ray.shards import Shards
 from indexer.plan import IndexOptions
 from indexer.run import index_folders
-from tests.conftest import OtherEncoder, save_photo
+from tests.conftest import ColourEncoder, OtherEncoder, save_photo
 from tests.ray.conftest import ONE_CORE, held
 
 
@@ -35,19 +37,24 @@ def test_shards_are_imported_elsewhere(
     assert {"content_hash", "width", "camera", "files", "embeddings"} <= set(table.column_names)
 
 
-def index_here(library: Library, folder: Path, shards: Path) -> None:
+def index_here(library: Library, folder: Path, shards: Path, encoder: ColourEncoder | None = None) -> None:
     """Shards without Ray, which has no part in them."""
-    kept = Shards(library._context.store, shards)
-    index_folders(
-        library._context.store,
-        [folder],
-        encoder=library._context.session.for_indexing,
-        options=IndexOptions(),
-        notify=lambda _: None,
-        progress=lambda _: None,
-        keep=kept.keep,
-    )
-    kept.finish()
+    used = encoder or ColourEncoder()
+    with closing(Catalog(library.path)) as store:
+        model = store.models.activate(
+            spec=used.spec, fingerprint=used.fingerprint, dim=used.dim, precision=used.precision
+        )
+        kept = Shards(store, shards)
+        index_folders(
+            store,
+            [folder],
+            encoder=lambda: (used, model),
+            options=IndexOptions(),
+            notify=lambda _: None,
+            progress=lambda _: None,
+            keep=kept.keep,
+        )
+        kept.finish()
 
 
 def test_shards_of_a_run_that_died_are_carried_on(
@@ -56,11 +63,11 @@ def test_shards_of_a_run_that_died_are_carried_on(
     """Killed between a shard and its commit: the content is in two shards, and in the library once."""
     library, other = open_library(tmp_path / "one"), open_library(tmp_path / "other")
 
-    def die(batch: Batch, model_id: int) -> None:
+    def die(store: Catalog, batch: Batch, model_id: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(library._context.store, "commit", die)
+        patch.setattr(Catalog, "commit", die)
         index_here(library, photos, tmp_path / "shards")
     with pytest.raises(ConfigError, match="is no export"):
         other.maintenance.import_from(tmp_path / "shards")
@@ -88,7 +95,7 @@ def test_shards_of_another_model_are_refused(
 ) -> None:
     index_here(open_library(tmp_path / "one"), photos, tmp_path / "shards")
     with pytest.raises(ConfigError, match="holds shards of colours"):
-        index_here(open_library(tmp_path / "other", encoder=OtherEncoder()), photos, tmp_path / "shards")
+        index_here(open_library(tmp_path / "other"), photos, tmp_path / "shards", OtherEncoder())
 
 
 def test_a_damaged_shard_is_told(photos: Path, tmp_path: Path, open_library: Callable[..., Library]) -> None:

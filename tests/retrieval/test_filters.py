@@ -22,7 +22,7 @@ from clipsearch.media.metadata.reading import ImageMetadata
 from clipsearch.models.encoder import l2_normalize
 from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Size, parse_query, same_extensions
 from clipsearch.retrieval.results import Sort
-from tests.conftest import mostly_long
+from tests.conftest import OpenCatalog, mostly_long
 
 COUNT = 20_000
 DIM = 16
@@ -349,9 +349,9 @@ def test_results_are_put_in_order_among_one_at_least(synthetic: Synthetic, among
         synthetic.library.search("anything", sort="date", sort_window=among)
 
 
-def test_a_tag_filter_is_exact_whoever_gave_the_tags(synthetic: Synthetic) -> None:
+def test_a_tag_filter_is_exact_whoever_gave_the_tags(synthetic: Synthetic, open_catalog: OpenCatalog) -> None:
     """Given by the model to every third picture, taken from every fifth by a person, given to every seventh."""
-    store = synthetic.library._context.store
+    store = open_catalog(synthetic.library)
     model = store.models.active()
     assert model is not None
     contents = list(dict.fromkeys(row.image.content_hash for row in synthetic.rows))

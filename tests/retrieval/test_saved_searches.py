@@ -133,16 +133,18 @@ def test_saved_in_an_empty_library_everything_is_new(library: Library, photos: P
     assert [match.count for match in library.saved.new_matches()] == [6]
 
 
-def test_a_change_of_the_model_makes_nothing_new(indexed: Library, photos: Path, notes: Notes) -> None:
+def test_a_change_of_the_model_makes_nothing_new(indexed: Library, encoder: ColourEncoder) -> None:
     """The new model's embeddings are all newer than what was seen."""
     indexed.saved.add("x", "red")
-    fill_again(indexed, drop=False)
+    fill_again(indexed, encoder, drop=False)
     assert indexed.saved.new_matches() == [] and indexed.saved.new_results("x") == []
 
 
-def test_a_change_of_the_model_that_drops_the_old_one(indexed: Library, photos: Path, notes: Notes) -> None:
+def test_a_change_of_the_model_that_drops_the_old_one(
+    indexed: Library, photos: Path, notes: Notes, encoder: ColourEncoder
+) -> None:
     indexed.saved.add("x", "red")
-    fill_again(indexed, drop=True)
+    fill_again(indexed, encoder, drop=True)
     assert indexed.saved.new_results("x") == []
     assert any("cannot be told after a change of the model" in note for note in notes)
     save_photo(photos / "new.png", "red")
@@ -150,7 +152,7 @@ def test_a_change_of_the_model_that_drops_the_old_one(indexed: Library, photos: 
     assert [result.path.name for result in indexed.saved.new_results("x")] == ["new.png"]
 
 
-def fill_again(library: Library, *, drop: bool) -> None:
+def fill_again(library: Library, encoder: ColourEncoder, *, drop: bool) -> None:
     """Embed every content once more, as for another model, and maybe drop what was there."""
     with sqlite3.connect(library.path / CATALOG_NAME) as connection:
         connection.execute(
@@ -164,7 +166,7 @@ def fill_again(library: Library, *, drop: bool) -> None:
         if drop:
             connection.execute("DELETE FROM embeddings WHERE model_id = 1")
     connection.close()
-    library._context.session.loaded = ColourEncoder(fingerprint="other")
+    encoder.fingerprint = "other"
 
 
 def test_a_search_that_cannot_be_done_any_more_stops_no_other(indexed: Library, photos: Path, notes: Notes) -> None:

@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from clipsearch.catalog.batch import Batch
+from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.cli import cli
 from clipsearch.errors import ImageReadError, QueryError
 from clipsearch.library import Library
@@ -19,7 +21,7 @@ from clipsearch.media.box import Box
 from clipsearch.media.cropping import cut, decode_crop
 from clipsearch.media.decoding import content_hash
 from clipsearch.models.encoder import l2_normalize
-from tests.conftest import COLOURS, ColourEncoder, save_photo
+from tests.conftest import COLOURS, ColourEncoder, OpenCatalog, save_photo
 
 Run = Callable[..., Result]
 
@@ -57,14 +59,23 @@ def test_an_id_means_the_picture_with_that_content(
     assert "red.png" not in names(expected)
 
 
-def test_ids_that_mean_nothing_are_refused(indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_that_mean_nothing_are_refused(indexed: Library, open_catalog: OpenCatalog) -> None:
     with pytest.raises(QueryError, match="no picture of the library has a content hash that begins with 00000000000"):
         indexed.similar("~#00000000000")
     for wrong in ("~#abc", "#xyzxyz"):
         with pytest.raises(QueryError, match="is not the id of a result, which has 6 to 32"):
             indexed.similar(wrong)
-    found = indexed._context.store.by_hash_prefix("0", 1)
-    monkeypatch.setattr(indexed._context.store, "by_hash_prefix", lambda *_: [(1, found), (2, found)])
+    store, model = open_catalog(indexed), indexed.active_model()
+    assert model is not None
+    hashes = [f"abcdef{number:026x}" for number in range(2)]
+    embedding = ColourEncoder().encode_texts(["red"])[0]
+    batch = Batch(
+        store.roots.all()[0].id,
+        [NewImage(digest, 6, 4, "PNG") for digest in hashes],
+        [NewEmbedding(digest, embedding) for digest in hashes],
+        [FileRecord(f"{digest}.png", 1, 2, digest) for digest in hashes],
+    )
+    store.commit(batch, model.id)
     with pytest.raises(QueryError, match="more than one picture of the library"):
         indexed.similar("~#abcdef")
 

@@ -51,6 +51,7 @@ def _asked_while_busy(encoder: BatchingEncoder, watched: WatchedEncoder, texts: 
         futures = [threads.submit(encoder.encode_texts, [texts[0]])]
         _wait(lambda: len(watched.calls) == 1)
         futures += [threads.submit(encoder.encode_texts, [text]) for text in texts[1:]]
+        # nothing public tells that the others wait by now, and a pause of any length would fail by chance
         _wait(lambda: len(encoder._waiting) == len(texts) - 1)
         watched.gate.set()
         return [future.result() for future in futures]

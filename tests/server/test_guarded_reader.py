@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from clipsearch.errors import ClipSearchError, ImageReadError, ModelError
 from clipsearch.media.decoding import content_hash, load_image
 from indexer.uploads import GuardedReader
+from indexer.workers import DecodingPool
 from tests.conftest import ColourEncoder, save_photo
 
 TRANSFORM = ColourEncoder().transform
@@ -57,7 +59,17 @@ def test_before_there_is_a_model_nothing_is_decoded() -> None:
     reader.close()
 
 
-def test_an_end_does_not_wait_for_what_is_at_work(reader: GuardedReader, tmp_path: Path) -> None:
+def test_an_end_does_not_wait_for_what_is_at_work(
+    reader: GuardedReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[DecodingPool] = []
+
+    class KnownPool(DecodingPool):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            pools.append(self)
+
+    monkeypatch.setattr("indexer.uploads.DecodingPool", KnownPool)
     content = save_photo(tmp_path / "red.png", "red").read_bytes()
     reader.read(content, name="", is_known=lambda _: True)
     asked, gate = threading.Event(), threading.Event()
@@ -69,7 +81,7 @@ def test_an_end_does_not_wait_for_what_is_at_work(reader: GuardedReader, tmp_pat
     with ThreadPoolExecutor(1) as threads:
         reading = threads.submit(reader.read, content, name="", is_known=is_known)
         assert asked.wait(30)
-        (pool,) = reader._pools
+        (pool,) = pools
         closing = threading.Thread(target=reader.close)
         closing.start()
         while pool.process_ids:  # the gate is opened once the process is gone, so that it cannot end what it is at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,14 +172,18 @@ def test_bombs_and_junk_that_are_sent_are_refused(client: TestClient) -> None:
     assert client.post("/v1/similar").status_code == 422
 
 
-def test_nothing_that_is_sent_is_kept(serve: Callable[..., Served], tmp_path: Path) -> None:
+def test_nothing_that_is_sent_is_kept(
+    serve: Callable[..., Served], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     served = serve()
     with served.client() as client:
         sent = save_photo(tmp_path / "sent.png", "red", size=(20, 20)).read_bytes()
         assert client.post("/v1/similar", files={"image": ("x.png", sent)}).status_code == 200
-        folder = Path(served.service.uploads._folder.name)  # type: ignore[attr-defined]
+        (folder,) = temporary.glob("clipsearch-*")
         assert folder.is_dir() and not list(folder.iterdir())
-    assert not folder.exists()
+    assert not list(temporary.glob("clipsearch-*"))
 
 
 def _send(client: TestClient, query: str, *contents: bytes, **options: object) -> Any:

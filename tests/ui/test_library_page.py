@@ -34,12 +34,13 @@ def script() -> None:
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a process shares between its sessions begins anew."""
     monkeypatch.setattr(
-        "ui.indexing._work", indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
+        "ui.indexing.background_work",
+        indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True)),
     )
     monkeypatch.setattr("ui.sections.library.duplicates.duplicates_holder", DuplicatesHolder())
     yield
     indexing.stop()
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     shared.configure()
 
 
@@ -60,7 +61,7 @@ def well(app: AppTest) -> AppTest:
 
 
 def when_done(app: AppTest) -> AppTest:
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     return well(app.run())
 
 
@@ -169,6 +170,7 @@ def trashing() -> None:
 
     found = duplicates.duplicates_holder.latest(library())
     if found is not None and found.groups:
+        # a section cannot open it here, for the reason above, and no other module calls it
         duplicates._confirm([file for group in found.groups for file in group.others], 0)
 
 

@@ -23,7 +23,7 @@ from clipsearch.retrieval.results import SearchOptions, SearchResult, Sort
 from clipsearch.text import display_text
 from tests.conftest import ColourEncoder, save_photo
 from tests.retrieval.test_duplicates import scene
-from ui import answers, query_box, shared, uploads
+from ui import query_box, search_results, shared, uploads
 from ui import strings as ui_strings
 from ui import strings_search as strings
 from ui.plain import plain
@@ -171,7 +171,7 @@ def test_words_find_pictures_and_are_in_the_address(app: AppTest) -> None:
 
 
 def test_a_link_restores_line_filters_order_and_page(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "PAGE_SIZE", 2)
+    monkeypatch.setattr(search_results, "PAGE_SIZE", 2)
     at(app, q="blue", f="camera:leica", sort="path", page="1")
     assert app.text_input(key="search_line").value == "blue"
     assert app.multiselect(key="search_filter_camera").value == ["leica"]
@@ -246,7 +246,7 @@ def test_nothing_passes_and_which_filter_to_drop(app: AppTest) -> None:
 
 
 def test_pages_follow_each_other_without_gaps(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "PAGE_SIZE", 4)
+    monkeypatch.setattr(search_results, "PAGE_SIZE", 4)
     at(app, q="red")
     first = names(app)
     press(app, "search_next_page")
@@ -288,7 +288,7 @@ def test_pictures_near_the_place_of_one(app: AppTest, place: Path) -> None:
 def test_from_picture_to_picture_over_the_edge_of_a_page(
     app: AppTest, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "PAGE_SIZE", 3)
+    monkeypatch.setattr(search_results, "PAGE_SIZE", 3)
     at(app, q="red", view=hash_of(place, "red.jpg"))
     assert app.button(key="search_previous").disabled
     for _ in range(3):
@@ -387,9 +387,10 @@ def test_hostile_names_show_themselves_as_text(app: AppTest, place: Path) -> Non
 def test_pictures_of_a_drive_that_is_not_there(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "library", tmp_path / "library")
     with Library.open(tmp_path / "library", encoder=ColourEncoder()) as library:
-        (root,) = library._context.store.roots.all()
-        gone = tmp_path / "gone"
-        library._context.store.roots.move(root.id, gone, volume_id=root.volume_id, volume_path=root.volume_path)
+        (root,) = library.roots.all()
+        (gone := tmp_path / "gone").mkdir()
+        library.roots.move(root.path, gone)
+        gone.rmdir()
     app = at(over(tmp_path / "library"), q="red")
     assert strings.SOME_OFFLINE in [warning.value for warning in app.warning]
     assert {"kind": "offline", "text": strings.OFFLINE} in data_of(app, "grid")["items"][0]["badges"]
@@ -427,7 +428,7 @@ def test_a_session_holds_no_more_after_many_searches(app: AppTest) -> None:
 def test_files_of_the_same_content_are_one_result_on_every_page(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "PAGE_SIZE", 2)
+    monkeypatch.setattr(search_results, "PAGE_SIZE", 2)
     for name in ("yellow.jpg", "white.png"):
         for copy in ("", "again ", "once more "):
             (tmp_path / "photos").mkdir(exist_ok=True)
@@ -478,7 +479,7 @@ def test_versions_are_folded_when_asked_for_and_the_address_says_so(versions: Pa
 def test_an_order_goes_on_from_page_to_page(
     app: AppTest, place: Path, monkeypatch: pytest.MonkeyPatch, sort: Sort
 ) -> None:
-    monkeypatch.setattr(answers, "PAGE_SIZE", 2)
+    monkeypatch.setattr(search_results, "PAGE_SIZE", 2)
     line = f"~#{hash_of(place, 'red.jpg')[:12]}"
     with Library.open(place / "library", encoder=ColourEncoder()) as library:
         whole = [result.path.name for result in library.search(line, k=5, sort=sort)]
@@ -491,7 +492,7 @@ def test_an_order_goes_on_from_page_to_page(
         found += names(app)
     assert [name for name in found if "script" not in name] == [name for name in whole if "script" not in name]
     assert app.button(key="search_next_page").disabled
-    monkeypatch.setattr(answers, "MOST_ORDERED", 3)
+    monkeypatch.setattr(search_results, "MOST_ORDERED", 3)
     at(app, q=line, sort=sort)
     few = names(app)
     press(app, "search_next_page")

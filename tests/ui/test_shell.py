@@ -21,7 +21,7 @@ LIMIT_S = 60.0
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a process shares between its sessions begins anew."""
     work = indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
-    monkeypatch.setattr("ui.indexing._work", work)
+    monkeypatch.setattr("ui.indexing.background_work", work)
     yield
     work.stop()
     work.wait(LIMIT_S)
@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_there_is_told(empty: AppTest, tmp_path: Path, fold
 def test_folders_are_indexed_and_then_searched(empty: AppTest, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     index(run(empty), f"{photos}\n\n  {tmp_path / 'more'}  \n")
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     run(empty)
     assert strings.WELCOME not in [title.value for title in empty.title]
     assert strings.INDEX_BUTTON not in labels(empty)
@@ -88,7 +88,7 @@ def test_folders_are_indexed_and_then_searched(empty: AppTest, photos: Path, tmp
 def test_a_folder_without_pictures_leads_back_to_the_beginning(empty: AppTest, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     index(run(empty), str(tmp_path / "nothing"))
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     run(empty)
     assert [warning.value for warning in empty.warning] == [strings.NOTHING_FOUND]
     assert strings.INDEX_BUTTON in labels(empty)
@@ -102,7 +102,7 @@ def test_files_that_could_not_be_read_are_told_with_their_reasons(
     for name in ("one.jpg", "two *bold*.png"):
         (folder / name).write_bytes(b"no picture")
     index(run(empty), str(folder))
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
 
     def told(app: AppTest) -> None:
         assert [warning.value for warning in app.warning] == [strings.NOTHING_READABLE.format(count="2 files")]
@@ -112,7 +112,7 @@ def test_files_that_could_not_be_read_are_told_with_their_reasons(
         assert strings.INDEX_BUTTON in labels(app)
 
     told(run(empty))
-    monkeypatch.setattr("ui.indexing._work", indexing.BackgroundWork(lambda _: shared.library()))
+    monkeypatch.setattr("ui.indexing.background_work", indexing.BackgroundWork(lambda _: shared.library()))
     told(run(_app(tmp_path / "library")))  # also whoever comes after the server was started again
 
 
@@ -121,12 +121,12 @@ def test_files_that_can_be_read_by_now_are_tried_again(empty: AppTest, tmp_path:
     picture = tmp_path / "photos" / "red.png"
     picture.write_bytes(b"no picture")
     index(run(empty), str(tmp_path / "photos"))
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     run(empty)
     save_photo(picture, "red")
     empty.button(key="first_run_retry").click()
     run(empty)
-    indexing._work.wait(LIMIT_S)
+    indexing.background_work.wait(LIMIT_S)
     run(empty)
     assert shared.library().browse.facets().total == 1
     assert strings.WELCOME not in [title.value for title in empty.title]

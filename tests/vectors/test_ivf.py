@@ -47,8 +47,8 @@ def test_vectors_that_are_flat_are_compared_along_few_axes(tmp_path: Path) -> No
     vectors = flat(3000)
     write_approximate(tmp_path / "flat.faiss", STAMP, [(np.arange(3000), vectors)])
     index = opened(tmp_path / "flat.faiss")
-    assert index._inverted.axes.shape == (DIM, 16)
-    assert index._inverted.lists.d == 16
+    assert index.merged().axes.shape == (DIM, 16)
+    assert index.merged().lists.d == 16
     good = 0
     for query in flat(200, seed=1):
         found = index.search(query, 10)
@@ -61,7 +61,7 @@ def test_vectors_that_are_round_are_compared_along_all(tmp_path: Path) -> None:
     vectors = l2_normalize(np.random.default_rng(3).normal(size=(3000, DIM)).astype(np.float32))
     write_approximate(tmp_path / "round.faiss", STAMP, [(np.arange(3000), vectors)])
     index = opened(tmp_path / "round.faiss")
-    assert index._inverted.axes.shape[1] > DIM - 16
+    assert index.merged().axes.shape[1] > DIM - 16
     assert all(item.recall >= TARGET_RECALL for item in index.training.probing)
 
 

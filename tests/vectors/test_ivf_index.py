@@ -93,7 +93,7 @@ def test_recall_is_what_was_promised(both: tuple[IvfIndex, FlatIndex], k: int) -
 def test_tuning_looks_into_few_lists_and_says_what_that_finds(both: tuple[IvfIndex, FlatIndex]) -> None:
     probing = both[0].training.probing
     assert [item.k for item in probing] == [10, 100]  # and no more of so few vectors
-    lists = both[0]._inverted.lists.nlist
+    lists = both[0].merged().lists.nlist
     assert lists > 50
     assert probing[0].lists < lists / 2
     assert all(item.recall >= TARGET_RECALL or item.lists == lists for item in probing)
@@ -185,7 +185,7 @@ def test_lists_that_take_in_changes_are_not_trained_again(both: tuple[IvfIndex, 
     )
     merged = opened(tmp_path / "merged.faiss")
     assert merged.ids().tolist() == exact.ids().tolist()
-    assert len(merged._inverted) == len(exact)
+    assert len(merged.merged()) == len(exact)
     assert (merged.training.vectors, merged.training.imbalance) == (index.training.vectors, index.training.imbalance)
     assert recall(merged, exact, 10) >= 0.99
     assert not merged.has_drifted()

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pymilvus
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -312,11 +314,14 @@ def test_a_search_brings_no_vectors_back(catalog: MilvusCatalog, monkeypatch: py
     catalog.add(list(range(20)))
     index = catalog.index(locked=True)
     assert isinstance(index, MilvusIndex)
-    client, given = catalog.connection._client, []
-    search = client.search
-    monkeypatch.setattr(
-        client, "search", lambda *words, **options: given.append(search(*words, **options)) or given[-1]
-    )
+    given: list[Any] = []
+    search = pymilvus.MilvusClient.search
+
+    def observed(*words: Any, **options: Any) -> Any:
+        given.append(search(*words, **options))
+        return given[-1]
+
+    monkeypatch.setattr(pymilvus.MilvusClient, "search", observed)
     assert len(index.nearest(queries(8), 5)[1].ids) == 5
     assert {name for hits in given[0] for hit in hits for name in hit["entity"]} <= {"id"}
 
