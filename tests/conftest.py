@@ -100,8 +100,11 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
 EVERYDAY = ("test_from_the_first_visit_to_a_found_photograph",)
 """The one walk through the page that is not left to `make test-all`."""
 
-TOGETHER = ("browser", "ray")
-"""Folders whose tests share something expensive, a browser or a cluster: one worker process runs all of them."""
+TOGETHER = ("browser", "models", "ray")
+"""Folders whose tests share something expensive, a browser, compiled models, a cluster: one worker process runs them."""
+
+LONG = ("browser", "ray")
+"""Folders whose tests are left to `make test-all`, but for `EVERYDAY`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,8 +112,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.parent.name
         if folder in TOGETHER:
             item.add_marker(pytest.mark.xdist_group(folder))
-            if item.name not in EVERYDAY:
-                item.add_marker(pytest.mark.long)
+        if folder in LONG and item.name not in EVERYDAY:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -28,10 +28,10 @@ IMAGE_FIELDS: dict[str, type] = {
 
 FieldValue: TypeAlias = int | float | str | bytes | datetime | None
 
-REQUIRED_FIELDS = frozenset(
+REQUIRED_FIELDS = frozenset({"width", "height"}).union(
     column.name for column in Content.__table__.columns if not column.nullable and column.name in IMAGE_FIELDS
 )
-"""Those of `IMAGE_FIELDS` that are never ``None``."""
+"""Those of `IMAGE_FIELDS` that are never ``None`` for a picture."""
 
 
 @dataclass(frozen=True)

@@ -40,5 +40,5 @@ WHOLE_IMAGE = Segment()
 
 
 def image_segments(count: int) -> tuple[Segment, ...]:
-    """The segments of a picture: its whole, and `count` - 1 tiles."""
-    return WHOLE_IMAGE, *(Segment(SegmentKind.TILE, position) for position in range(count - 1))
+    """The first `count` segments of a picture: its whole, then its tiles."""
+    return (WHOLE_IMAGE, *(Segment(SegmentKind.TILE, position) for position in range(count - 1)))[:count]

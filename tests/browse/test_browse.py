@@ -146,6 +146,7 @@ def test_near_versions_are_those_that_duplicates_finds(tmp_path: Path, library: 
 @pytest.fixture
 def trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the system's trash is while the test runs."""
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose file system has the trash
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     import send2trash.plat_other as plat
 

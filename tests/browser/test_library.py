@@ -56,6 +56,7 @@ def test_failures_are_plain_text_and_duplicates_go_to_the_trash_when_confirmed(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose file system has the trash
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import mostly_long
 from tests.e2e.conftest import Run
 
 DONE, ERROR, USAGE = 0, 1, 2
@@ -96,7 +97,9 @@ WRONG_COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "status", "expected"), WRONG_COMMANDS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("arguments", "status", "expected"), mostly_long(WRONG_COMMANDS, everyday=4), ids=lambda value: str(value)[:60]
+)
 def test_wrong_commands(
     run: Run, indexed: tuple[Path, Path], library: Path, arguments: tuple[str, ...], status: int, expected: str
 ) -> None:

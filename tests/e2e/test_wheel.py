@@ -1,4 +1,4 @@
-"""The wheel carries the model and the migrations, and runs away from the checkout."""
+"""The wheel carries the model, and runs away from the checkout."""
 
 from __future__ import annotations
 
@@ -50,14 +50,13 @@ def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_wheel_holds_the_model_and_the_migrations_and_no_tests(wheel: Path) -> None:
+def test_the_wheel_holds_the_model_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         scripts = next(name for name in names if name.endswith("entry_points.txt"))
         assert "clipsearch = clipsearch.cli:main" in archive.read(scripts).decode()
     for name in ("image.onnx", "text.onnx", "tokenizer.json", "model.json", "MODEL_CARD.md"):
         assert f"{MODEL}/{name}" in names
-    assert any(name.startswith("clipsearch/catalog/migrations/versions/") for name in names)
     page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ui").rglob("*") if path.is_file()}
     assert {name for name in page if "__pycache__" not in name} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
@@ -142,7 +143,7 @@ class ChangingFolder(RuleBasedStateMachine):
         assert self.encoder.embedded == len(self.seen)
 
 
-TestChangingFolder = ChangingFolder.TestCase
+TestChangingFolder = pytest.mark.long(ChangingFolder.TestCase)
 TestChangingFolder.settings = settings(
     max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

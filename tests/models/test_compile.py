@@ -60,7 +60,7 @@ def test_both_encoders_agree(base: Path, name: str) -> None:
     assert made.transform == source.transform
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", mostly_long(list(TINY)))
 def test_the_manifest_records_what_was_measured(base: Path, name: str) -> None:
     directory = compiled(base, name)
     manifest = read_manifest(directory)

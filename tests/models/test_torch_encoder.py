@@ -20,6 +20,7 @@ from clipsearch.errors import ModelError
 from clipsearch.media.transform import ImageSpec, ImageTransform
 from clipsearch.models.compile.check_set import check_images, check_texts
 from clipsearch.models.torch.encoder import OpenClipEncoder, image_spec, pick_device, weights_fingerprint
+from tests.conftest import mostly_long
 from tests.tiny_models import TINY, tiny_model
 
 CHECKPOINT = "open_clip_model.safetensors"
@@ -45,7 +46,7 @@ def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return (first * second).sum(axis=1)
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", mostly_long(list(TINY)))
 def test_embeds_as_open_clip_does(base: Path, name: str) -> None:
     spec = f"local-dir:{tiny_model(base, name)}"
     encoder = OpenClipEncoder(spec, device="cpu")

@@ -160,7 +160,8 @@ def fill_again(library: Library, encoder: ColourEncoder, *, drop: bool) -> None:
             " SELECT spec, 'other', dim, precision, added_at FROM models"
         )
         connection.execute(
-            "INSERT INTO embeddings (content_hash, model_id, vector) SELECT content_hash, 2, vector FROM embeddings"
+            "INSERT INTO embeddings (content_hash, model_id, kind, position, vector)"
+            " SELECT content_hash, 2, kind, position, vector FROM embeddings"
         )
         connection.execute("UPDATE catalog_state SET active_model_id = 2, revision = revision + 1")
         if drop:
