@@ -101,7 +101,7 @@ EVERYDAY = ("test_from_the_first_visit_to_a_found_photograph",)
 """The one walk through the page that is not left to `make test-all`."""
 
 TOGETHER = ("browser", "models", "ray")
-"""Folders whose tests share something expensive, a browser, compiled models, a cluster: one worker process runs them."""
+"""Folders whose tests share something expensive, like a browser or a cluster: one worker process runs all of them."""
 
 LONG = ("browser", "ray")
 """Folders whose tests are left to `make test-all`, but for `EVERYDAY`."""
@@ -149,9 +149,9 @@ def encoder() -> ColourEncoder:
 def mostly_long(values: Sequence[Any], *, everyday: int = 1) -> list[Any]:
     """Values to parametrize with: of long tests whose cases are alike, some are everyday ones, spread evenly."""
     step = max(1, len(values) // everyday)
-    return [
-        pytest.param(value, marks=() if not number % step else pytest.mark.long) for number, value in enumerate(values)
-    ]
+    marks = (() if number % step == 0 else pytest.mark.long for number in range(len(values)))
+    cases = (value if isinstance(value, tuple) else (value,) for value in values)
+    return [pytest.param(*case, marks=mark) for case, mark in zip(cases, marks, strict=True)]
 
 
 def save_photo(path: Path, colour: str | tuple[int, int, int], *, size: tuple[int, int] = (48, 32)) -> Path:

@@ -20,8 +20,9 @@ from clipsearch.catalog.reports import StageTime
 from clipsearch.cli import cli
 from clipsearch.cli.commands.failures import failure_to_json, format_failures
 from clipsearch.cli.commands.status import format_status
-from clipsearch.cli.output import ResultsFormat, write_results
+from clipsearch.cli.output import write_results
 from clipsearch.cli.report import format_preview, format_report, format_stages, preview_to_json, report_to_json
+from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.config import LIBRARY_VARIABLE, library_place
 from clipsearch.library import FileFailure, IndexPreview, IndexReport, Library, LibraryStatus, RootStatus, SearchResult
 from clipsearch.system.file_lock import writer_lock
@@ -90,7 +91,7 @@ def test_piped_results_are_aligned(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = [result(rank, tmp_path / f"{rank}.jpg", score=1 / rank - 0.2) for rank in range(1, 11)]
-    write_results(found, wanted=10, form=ResultsFormat())
+    write_results(found, k=10, results_format=ResultsFormat())
     shown = capsys.readouterr()
     assert shown.out.splitlines()[:2] == [" 1   0.800  640×480  1.jpg", " 2   0.300  640×480  2.jpg"]
     assert shown.out.splitlines()[-1] == "10  -0.100  640×480  10.jpg"
@@ -99,14 +100,14 @@ def test_piped_results_are_aligned(
 
 def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], wanted=2, form=ResultsFormat())
+    write_results([result(1, Path("/p/[red]x.jpg")), result(2, ODD)], k=2, results_format=ResultsFormat())
     shown = capsys.readouterr().out
     assert "Score" in shown and "0.250" in shown and "640×480" in shown
     assert "/p/[red]x.jpg" in shown and r"/photos/caf\xe9\n.jpg" in shown
 
 
 def test_json_is_a_list_of_objects(capsys: pytest.CaptureFixture[str]) -> None:
-    write_results([result(1, ODD, score=0.1234567)], wanted=1, form=ResultsFormat(as_json=True))
+    write_results([result(1, ODD, score=0.1234567)], k=1, results_format=ResultsFormat(as_json=True))
     written = json.loads(capsys.readouterr().out)
     assert written == [
         {
