@@ -30,23 +30,34 @@ venv: $(VENV)/.installed-dev
 # one stamp per set of extras: an install is repeated only when pyproject.toml is newer
 $(VENV)/.installed: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing clipsearch into $(VENV) (several minutes the first time)"
+	@echo "installing clipsearch into $(VENV) (a minute the first time)"
 	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-demo: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing clipsearch and the demo's photographs into $(VENV) (a minute the first time)"
+	@$(PIP) --editable '.[demo]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-lint: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) 'ruff>=0.6'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing clipsearch with its development tools into $(VENV) (several minutes the first time)"
 	@$(PIP) --editable '.[dev]'
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-demo $(VENV)/.installed-lint
 
 $(VENV)/.installed-train: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing clipsearch with what training needs into $(VENV) (several minutes the first time)"
-	@$(PIP) --editable '.[train]'
+	@$(PIP) --editable '.[train,evaluate,demo]'
 	@touch $@ $(VENV)/.installed
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed-demo
 	@$(BIN)/clipsearch demo
 
 test: $(VENV)/.installed-dev services
@@ -60,7 +71,7 @@ services:
 	@tests/browser/install_chromium.sh
 	@tests/postgres/install_postgresql.sh
 
-lint: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -79,13 +90,13 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks --output docs $(if $(wildcard $(DATA)/flickr8k),--data $(DATA)) \
 		$(if $(REFERENCE),--reference $(REFERENCE))
 
-evaluate: $(VENV)/.installed
+evaluate: $(VENV)/.installed-train
 	$(BIN)/python -m clipsearch.training.mini.evaluate --data $(DATA) $(if $(OUTPUT),--output $(OUTPUT))
 
 train-mini: $(VENV)/.installed-train
 	$(BIN)/python -m clipsearch.training.mini.mini --data $(DATA) --output data/models/mini
 
-finetune-demo: $(VENV)/.installed
+finetune-demo: $(VENV)/.installed-train
 	$(BIN)/python -m clipsearch.training.demo --data $(DATA) --output build/finetune-demo \
 		$(if $(MODEL),--model $(MODEL)) $(if $(STYLE),--style $(STYLE))
 

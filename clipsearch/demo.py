@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from clipsearch.errors import ConfigError
+from clipsearch.system.optional_packages import require_extra
 
 NOT_PHOTOGRAPHS = frozenset(
     {
@@ -32,8 +33,9 @@ def find_photographs() -> list[Path]:
     """The photographs that the installed scikit-image and scikit-learn bring along, without importing either.
 
     Raises:
-        ConfigError: neither package brings any.
+        ConfigError: the extra `demo` is not installed, or the packages bring none.
     """
+    require_extra("demo", what="the demo")
     found = []
     for package, folder, _ in _SOURCES:
         spec = importlib.util.find_spec(package)

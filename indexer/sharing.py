@@ -66,7 +66,7 @@ class SharedWork:
             store: the catalog.
             job_id: whose leases.
             root_id: the root.
-            model_id: as for `clipsearch.catalog.leases.LeaseTable.claim`.
+            model_id: as for `clipsearch.catalog.leases.LeaseRepository.claim`.
             done: told how many more files another indexer has committed.
         """
         self._store = store

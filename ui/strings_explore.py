@@ -15,6 +15,7 @@ NO_PREVIEW = "No preview"
 
 DRAWING_MAP = "Placing the pictures…"
 NAMING = "Naming the groups…"
+MAP_EXTRA = "A better map, by nearest neighbors, needs: pip install 'clipsearch[map]'"
 MAP_HELP = (
     "Every point is a picture; pictures that show similar things lie together. Draw a box or a shape around some to "
     "see them and to search among them. Zoom with the wheel, two fingers, or the buttons above the map."

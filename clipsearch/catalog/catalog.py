@@ -13,15 +13,15 @@ from sqlalchemy import ColumnElement, Select, func, select
 from clipsearch.catalog.batch import Batch, write_batch
 from clipsearch.catalog.chunks import chunks
 from clipsearch.catalog.completeness import is_complete, is_embedded
-from clipsearch.catalog.concepts import ConceptTable
+from clipsearch.catalog.concepts import ConceptRepository
 from clipsearch.catalog.embeddings import EmbeddingReader
-from clipsearch.catalog.facets import OverviewTable
-from clipsearch.catalog.filter_fields import ScalarTable
-from clipsearch.catalog.jobs import JobTable, count_done
-from clipsearch.catalog.leases import LeaseTable
-from clipsearch.catalog.maintenance import UpkeepTable
-from clipsearch.catalog.map_points import PositionTable
-from clipsearch.catalog.models import ModelTable
+from clipsearch.catalog.facets import FacetRepository
+from clipsearch.catalog.filter_fields import FilterFieldRepository
+from clipsearch.catalog.jobs import JobRepository, count_done
+from clipsearch.catalog.leases import LeaseRepository
+from clipsearch.catalog.maintenance import MaintenanceRepository
+from clipsearch.catalog.map_points import MapPointRepository
+from clipsearch.catalog.models import ModelRepository
 from clipsearch.catalog.opening import open_database
 from clipsearch.catalog.records import (
     CatalogCounts,
@@ -31,11 +31,11 @@ from clipsearch.catalog.records import (
 )
 from clipsearch.catalog.reports import FileFailure
 from clipsearch.catalog.revision import raise_revision
-from clipsearch.catalog.roots import RootTable
-from clipsearch.catalog.saved_searches import SavedSearchTable
+from clipsearch.catalog.roots import RootRepository
+from clipsearch.catalog.saved_searches import SavedSearchRepository
 from clipsearch.catalog.tables import Content, Embedding, Failure, File, Root
-from clipsearch.catalog.tags import TagTable
-from clipsearch.catalog.transfer import ExchangeTable
+from clipsearch.catalog.tags import TagRepository
+from clipsearch.catalog.transfer import TransferRepository
 from clipsearch.config import LibraryPlace
 from clipsearch.media.segments import WHOLE_KINDS
 
@@ -47,18 +47,18 @@ class Catalog(EmbeddingReader):
         """Open (or create) the catalog of a directory or in a database; see `open_database` for the errors."""
         self.place = place
         self._database = open_database(place, create=create)
-        self.models = ModelTable(self._database)
-        self.roots = RootTable(self._database)
-        self.jobs = JobTable(self._database)
-        self.leases = LeaseTable(self._database)
-        self.saved = SavedSearchTable(self._database)
-        self.upkeep = UpkeepTable(self._database)
-        self.concepts = ConceptTable(self._database)
-        self.exchange = ExchangeTable(self._database)
-        self.overview = OverviewTable(self._database)
-        self.tags = TagTable(self._database)
-        self.positions = PositionTable(self._database)
-        self.scalars = ScalarTable(self._database)
+        self.models = ModelRepository(self._database)
+        self.roots = RootRepository(self._database)
+        self.jobs = JobRepository(self._database)
+        self.leases = LeaseRepository(self._database)
+        self.saved = SavedSearchRepository(self._database)
+        self.upkeep = MaintenanceRepository(self._database)
+        self.concepts = ConceptRepository(self._database)
+        self.exchange = TransferRepository(self._database)
+        self.overview = FacetRepository(self._database)
+        self.tags = TagRepository(self._database)
+        self.positions = MapPointRepository(self._database)
+        self.scalars = FilterFieldRepository(self._database)
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ from clipsearch.media.segments import WHOLE_KINDS
 _NUMBERS = ("scale", "intercept", "text_share", "regularisation", "positives", "negatives", "drawn")
 
 
-class ConceptTable:
+class ConceptRepository:
     """The concepts of a catalog; `Catalog.concepts`.
 
     No cache depends on what is written here, so the writer's lock is not asked for: a person can confirm pictures

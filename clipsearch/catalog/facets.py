@@ -110,7 +110,7 @@ _METADATA = (
 )
 
 
-class OverviewTable:
+class FacetRepository:
     """What a catalog holds; `Catalog.overview`."""
 
     def __init__(self, database: Database) -> None:

@@ -82,7 +82,7 @@ class QuickReads:
             self._connection.close()
 
     def active_model(self) -> ModelRecord | None:
-        """See `clipsearch.catalog.models.ModelTable.active`."""
+        """See `clipsearch.catalog.models.ModelRepository.active`."""
         rows = self._rows(_ACTIVE_MODEL)
         return model_record(rows[0]) if rows else None
 
@@ -104,7 +104,7 @@ class QuickReads:
         return {row_id: (whole_id, Segment(SegmentKind(kind), position)) for row_id, whole_id, kind, position in rows}
 
     def root_places(self) -> list[RootPlace]:
-        """See `clipsearch.catalog.roots.RootTable.places`."""
+        """See `clipsearch.catalog.roots.RootRepository.places`."""
         rows = self._rows("SELECT id, path, volume_id FROM roots ORDER BY path")
         return [RootPlace(row_id, Path(text_to_path(path)), volume_id) for row_id, path, volume_id in rows]
 

@@ -26,7 +26,7 @@ class ScalarRow(NamedTuple):
     relative_path: str
 
 
-class ScalarTable:
+class FilterFieldRepository:
     """Reads scalars of embeddings' contents; `Catalog.scalars`."""
 
     def __init__(self, database: Database) -> None:

@@ -11,7 +11,7 @@ from clipsearch.catalog.records import JobRecord
 from clipsearch.catalog.tables import Job, Lease
 
 
-class JobTable:
+class JobRepository:
     """The jobs of a catalog; `Catalog.jobs`.
 
     One of a kind runs at a time: its runner holds the writer's lock. Where the catalog is shared, several may, and each

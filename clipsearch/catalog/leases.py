@@ -37,7 +37,7 @@ class Claim:
     done: frozenset[str]
 
 
-class LeaseTable:
+class LeaseRepository:
     """The leases of a shared catalog; `Catalog.leases`. A lease lasts as long as its job is alive."""
 
     def __init__(self, database: Database) -> None:

@@ -41,7 +41,7 @@ _REPLACEABLE = frozenset(
 """Tables, each with one that its rows name: without that row, theirs can go, and indexing makes them again."""
 
 
-class UpkeepTable:
+class MaintenanceRepository:
     """Upkeep of a catalog; `Catalog.upkeep`. Whoever changes something holds the writer's lock."""
 
     def __init__(self, database: Database) -> None:

@@ -15,7 +15,7 @@ HASH_TYPE = np.dtype(f"S{HASH_LENGTH}")
 """Content hashes in an array: a third of the room that Python's strings take."""
 
 
-class PositionTable:
+class MapPointRepository:
     """Contents by the whole library; `Catalog.positions`."""
 
     def __init__(self, database: Database) -> None:

@@ -23,7 +23,7 @@ MODEL_COLUMNS = (
 """What `clipsearch.catalog.records.model_record` takes."""
 
 
-class ModelTable:
+class ModelRepository:
     """The models of a catalog; `Catalog.models`."""
 
     def __init__(self, database: Database) -> None:

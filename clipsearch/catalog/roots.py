@@ -12,7 +12,7 @@ from clipsearch.catalog.revision import raise_revision
 from clipsearch.catalog.tables import Failure, File, Root
 
 
-class RootTable:
+class RootRepository:
     """The roots of a catalog; `Catalog.roots`."""
 
     def __init__(self, database: Database) -> None:

@@ -30,7 +30,7 @@ class SavedSearchRecord:
     seen_embedding_id: int
 
 
-class SavedSearchTable:
+class SavedSearchRepository:
     """The saved searches of a catalog; `Catalog.saved`.
 
     What is written here are single rows that no cache depends on, so the writer's lock is not asked for: a search

@@ -84,7 +84,7 @@ class EmbeddedContents:
     vectors: NDArray[np.float16]
 
 
-class TagTable:
+class TagRepository:
     """The tags of a catalog; `Catalog.tags`.
 
     A person's decisions are single rows that no cache depends on, so the writer's lock is not asked for; whoever

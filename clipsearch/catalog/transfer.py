@@ -175,7 +175,7 @@ class CatalogSnapshot:
         ]
 
 
-class ExchangeTable:
+class TransferRepository:
     """Export and import of a catalog; `Catalog.exchange`."""
 
     def __init__(self, database: Database) -> None:

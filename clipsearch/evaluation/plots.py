@@ -14,6 +14,7 @@ from clipsearch.evaluation.few_shot import FewShotReport
 from clipsearch.evaluation.report import EvaluationReport
 from clipsearch.evaluation.robustness import CLEAN, MEASURES, RobustnessReport
 from clipsearch.evaluation.significance import Bootstrap
+from clipsearch.system.optional_packages import require_extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,8 +32,10 @@ def check_plot_path(path: Path) -> None:
     """Make sure that a plot can be written, before anything is measured.
 
     Raises:
-        ConfigError: the name ends in something else than ``.png`` or ``.svg``, or its folder does not exist.
+        ConfigError: the name ends in something else than ``.png`` or ``.svg``, its folder does not exist, or the extra
+            `evaluate` is not installed.
     """
+    require_extra("evaluate", what="a plot")
     if path.suffix.lower() not in _SUFFIXES:
         raise ConfigError(f"a plot is written as .png or .svg, not as {path.name}")
     if not path.parent.is_dir():

@@ -15,19 +15,15 @@ from clipsearch.catalog.records import ModelRecord
 from clipsearch.catalog.vocabulary import singulars
 from clipsearch.errors import QueryError
 from clipsearch.labeling.zero_shot import Accuracy, class_embeddings, class_probabilities, zero_shot_accuracy
-from clipsearch.models.encoder import FloatMatrix
+from clipsearch.models.encoder import FloatMatrix, TextEncoder
 from clipsearch.retrieval.results import SearchResult
 
 
-class ZeroShotEncoder(Protocol):
-    """What is needed of an encoder."""
+class ZeroShotEncoder(TextEncoder, Protocol):
+    """A text encoder whose cosines become probabilities."""
 
     spec: str
     logit_scale: float
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], unit rows."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +22,13 @@ from clipsearch.errors import ConfigError, ImageReadError
 from clipsearch.labeling.tag_scores import TagCalibration, TagScorer, load_tag_calibration
 from clipsearch.labeling.zero_shot import class_embeddings
 from clipsearch.media.decoding import content_hash, read_image_bytes
-from clipsearch.models.encoder import FloatMatrix
+from clipsearch.models.encoder import FloatMatrix, TextEncoder
 from clipsearch.retrieval.picture_reference import picture_term
 from clipsearch.retrieval.relevance.calibration import background_ids
 from clipsearch.retrieval.relevance.caption_bank import bank_name, kept_bank
 
 GROWTH = 2.0
 """How many times as many pictures a library must have for all to be compared with it anew."""
-
-
-class TextEncoder(Protocol):
-    """What is needed of an encoder."""
-
-    fingerprint: str
-    dim: int
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], unit rows."""
-        ...
 
 
 @dataclass(frozen=True)

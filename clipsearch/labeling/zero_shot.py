@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from clipsearch.config import data_dir
 from clipsearch.errors import ConfigError
 from clipsearch.metrics import first_relevant_ranks, hit_rate_at_k
-from clipsearch.models.encoder import FloatMatrix, l2_normalize
+from clipsearch.models.encoder import FloatMatrix, TextEncoder, l2_normalize
 from clipsearch.retrieval.prompts import with_article
 from clipsearch.retrieval.relevance.caption_bank import read_lines
 
@@ -30,14 +29,6 @@ TEMPLATE_SETS = ("photo", "sketch", "satellite", "document")
 
 _ARTICLE = re.compile(r"\b[Aa]n? \{\}")
 _FEWEST_LABELS = 2
-
-
-class TextEncoder(Protocol):
-    """What is needed of an encoder."""
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], unit rows."""
-        ...
 
 
 @dataclass(frozen=True)

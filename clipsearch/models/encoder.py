@@ -72,6 +72,17 @@ class Encoder(Protocol):
         ...
 
 
+class TextEncoder(Protocol):
+    """The text side of an `Encoder`, with the same attributes."""
+
+    fingerprint: str
+    dim: int
+
+    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
+        """Embed texts; float32 [n, dim], rows of unit length."""
+        ...
+
+
 @runtime_checkable
 class OpensLater(Protocol):
     """An encoder that is made at once and opens its towers when they are first used."""

@@ -15,6 +15,7 @@ from clipsearch.models.downloads import require_available
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.presets import MINI, resolve_preset
 from clipsearch.models.specs import ModelSpec, compiled_dir, is_compiled, parse_spec
+from clipsearch.system.optional_packages import require_extra
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -83,6 +84,7 @@ def compile_spec(
     target = compiled_dir(parsed)
     if is_compiled(target) and not force:
         return target
+    require_extra("openclip", what=f"compiling {parsed.text}")
     require_available(parsed)
     from clipsearch.models.compile.compile import export_model
 
@@ -95,6 +97,7 @@ def _load_automatically(spec: ModelSpec, device: str, notify: Notify) -> Encoder
     target = compiled_dir(spec)
     if is_compiled(target):
         return _compiled(target, spec.text)
+    require_extra("openclip", what=f"the model {spec.text}")
     if device == "auto" and _has_gpu():
         return _open_clip(spec, "auto", notify)
     from clipsearch.models.compile.compile import refusal
@@ -133,6 +136,7 @@ def _export(spec: ModelSpec, notify: Notify) -> Encoder:
 
 
 def _open_clip(spec: ModelSpec, device: str, notify: Notify) -> Encoder:
+    require_extra("openclip", what=f"the model {spec.text}")
     require_available(spec)
     from clipsearch.models.torch.encoder import OpenClipEncoder
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from clipsearch.config import data_dir
 from clipsearch.models.hub import HUB_TIMEOUT_S, hub_reachable, is_cached
 from clipsearch.models.specs import compiled_dir, is_compiled, parse_spec
+from clipsearch.system.optional_packages import has_extra
 
 AUTO = "auto"
 MINI = "mini"
@@ -153,9 +154,16 @@ def resolve_auto() -> tuple[str, str | None]:
         line for the user in the second case.
     """
     base = PRESETS["base"]
-    if preset_cached(base) or hub_reachable():
+    if preset_cached(base):
+        return base.spec, None
+    if not has_extra("openclip"):
+        return MINI, (
+            "using the bundled model mini; for base and every other OpenCLIP model: "
+            "pip install 'clipsearch[openclip]', then: clipsearch migrate --model base"
+        )
+    if hub_reachable():
         return base.spec, None
     return MINI, (
         f"using the bundled model mini: base is not on this machine and no model hub answered within "
-        f"{HUB_TIMEOUT_S:g} s; to change later: clipsearch index FOLDER --model base --library NEW_DIR"
+        f"{HUB_TIMEOUT_S:g} s; to change later: clipsearch migrate --model base"
     )

@@ -78,7 +78,10 @@ def parse_spec(text: str, *, suggestions: Iterable[str] = ()) -> ModelSpec:
     if text.startswith(LOCAL_DIR_PREFIX):
         return _local(text.removeprefix(LOCAL_DIR_PREFIX))
     architecture, _, pretrained = text.partition("/")
-    if architecture in known_architectures():
+    known = known_architectures()
+    # without open_clip no name can be checked; one that was compiled before can be used all the same
+    is_unchecked = not known and bool(pretrained) and not Path(text).expanduser().is_dir()
+    if architecture in known or is_unchecked:
         if not pretrained:
             raise ModelError(f"{text!r} names an architecture only; name its weights too, as in ARCHITECTURE/WEIGHTS")
         if Path(pretrained).is_file():
@@ -86,7 +89,7 @@ def parse_spec(text: str, *, suggestions: Iterable[str] = ()) -> ModelSpec:
         return ModelSpec(f"{architecture}/{pretrained}", "pair", architecture, pretrained)
     if text and Path(text).expanduser().is_dir():
         return _local(text)
-    raise ModelError(unknown_model(text, architecture, [*suggestions, *known_architectures()]))
+    raise ModelError(unknown_model(text, architecture, [*suggestions, *known]))
 
 
 def unknown_model(text: str, wrong: str, valid: list[str]) -> str:

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from clipsearch.config import data_dir
-from clipsearch.models.encoder import FloatMatrix, l2_normalize
+from clipsearch.models.encoder import FloatMatrix, TextEncoder, l2_normalize
 from clipsearch.retrieval.relevance.caption_bank import read_lines
 
 TEMPLATES_FILE = Path("prompts") / "templates.txt"
@@ -41,16 +41,6 @@ DETERMINERS = frozenset(
 _SENTENCE = re.compile(r".+?(?:[.!?;:…](?=\s|$)\s*|[。！？]\s*|\n+|$)", re.DOTALL)
 _WORD = re.compile(r"\s*\S+")
 _CHARACTER = re.compile(r".", re.DOTALL)
-
-
-class TextEncoder(Protocol):
-    """What is needed of an encoder."""
-
-    dim: int
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], unit rows."""
-        ...
 
 
 @runtime_checkable

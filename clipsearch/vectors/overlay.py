@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.vectors.faiss.flat_index import FlatIndex
-from clipsearch.vectors.faiss.ivf_index import without
+from clipsearch.vectors.id_sets import setdiff_sorted
 from clipsearch.vectors.index import Neighbors, VectorIndex, best
 
 
@@ -46,7 +46,7 @@ class DeltaIndex:
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Remove the vectors with these ids, int64 [n]; unknown ids are passed over."""
         self._recent.remove(ids)
-        self._live = without(self._live, np.unique(ids))
+        self._live = setdiff_sorted(self._live, np.unique(ids))
 
     def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of some of its ids, int64 [n]: exactly as stored, float32 [n, dim]."""
@@ -61,7 +61,7 @@ class DeltaIndex:
     def search(self, query: NDArray[np.float32], k: int, *, within: NDArray[np.int64] | None = None) -> Neighbors:
         """The k vectors nearest to a query, float32 [dim]; see `VectorIndex.search`."""
         ids = self._live if within is None else np.intersect1d(within, self._live)
-        base = self._base.search(query, k, within=without(ids, self._recent.ids()))
+        base = self._base.search(query, k, within=setdiff_sorted(ids, self._recent.ids()))
         return best([base, self._recent.search(query, k, within=ids)], k)
 
     def search_batch(self, queries: NDArray[np.float32], k: int) -> list[Neighbors]:

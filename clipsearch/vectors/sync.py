@@ -27,8 +27,9 @@ from clipsearch.vectors.faiss.building import write_approximate
 from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp
 from clipsearch.vectors.faiss.flat_index import BLOCK, FlatIndex, write_exact
 from clipsearch.vectors.faiss.io import Block
-from clipsearch.vectors.faiss.ivf_index import IvfIndex, without
+from clipsearch.vectors.faiss.ivf_index import IvfIndex
 from clipsearch.vectors.faiss.saved import delete_index, open_index, recent_path, save_recent
+from clipsearch.vectors.id_sets import setdiff_sorted
 
 if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
@@ -199,8 +200,8 @@ class _Renewal:
     def _catch_up(self, index: IvfIndex) -> None:
         """Add and remove the difference, in memory."""
         held = index.ids()
-        index.remove(without(held, self.live))
-        for ids, vectors in self.store.embeddings(without(self.live, held), dim=self.model.dim):
+        index.remove(setdiff_sorted(held, self.live))
+        for ids, vectors in self.store.embeddings(setdiff_sorted(self.live, held), dim=self.model.dim):
             index.add(ids, vectors)
 
     def _blocks(self, index: FlatIndex | IvfIndex | None) -> Iterator[Block]:
@@ -208,8 +209,8 @@ class _Renewal:
         held = index.ids() if index is not None else np.empty(0, np.int64)
         for start in range(0, len(self.live), BLOCK):
             wanted = self.live[start : start + BLOCK]
-            new = without(wanted, held)
-            known = without(wanted, new)
+            new = setdiff_sorted(wanted, held)
+            known = setdiff_sorted(wanted, new)
             parts: list[Block] = [(known, index.vectors(known))] if index is not None and len(known) else []
             parts += self.store.embeddings(new, dim=self.model.dim)
             if parts:

@@ -107,6 +107,7 @@ def test_eight_readers_search_while_a_writer_indexes(tmp_path: Path) -> None:
     assert max(seen for _, seen in ends) > 0
 
 
+@pytest.mark.long
 def test_a_second_writer_waits_for_the_first(tmp_path: Path, photos: Path) -> None:
     holder = """
 import sys, time

@@ -23,15 +23,15 @@ PHOTOS = 600
 RANDOM_KILLS = 50
 
 COMMIT_POINTS = (
-    "RootTable.add",
-    "JobTable.begin",
+    "RootRepository.add",
+    "JobRepository.begin",
     "Catalog.commit",
     "raise_revision",
     "current_index",
     "write_exact",
     "os.fsync",
     "Path.replace",
-    "JobTable.finish",
+    "JobRepository.finish",
 )
 """Where a run changes something that lasts; each is killed just before and just after it, early and late."""
 
@@ -46,15 +46,15 @@ import clipsearch.catalog.catalog as image_store
 import clipsearch.vectors.sync as cache
 import indexer.run as run
 from clipsearch.library import Library
-from clipsearch.catalog.jobs import JobTable
-from clipsearch.catalog.roots import RootTable
+from clipsearch.catalog.jobs import JobRepository
+from clipsearch.catalog.roots import RootRepository
 from tests.conftest import ColourEncoder
 
 library, photos, log_path, plan = sys.argv[1], sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4])
 OWNERS = {
-    "RootTable.add": RootTable, "JobTable.begin": JobTable, "Catalog.commit": image_store.Catalog,
+    "RootRepository.add": RootRepository, "JobRepository.begin": JobRepository, "Catalog.commit": image_store.Catalog,
     "raise_revision": image_store, "current_index": run, "write_exact": cache,
-    "os.fsync": os, "Path.replace": Path, "JobTable.finish": JobTable,
+    "os.fsync": os, "Path.replace": Path, "JobRepository.finish": JobRepository,
 }
 
 class Slow(ColourEncoder):

@@ -194,12 +194,13 @@ import clipsearch.vectors.sync as cache
 import indexer.migrate as migrate
 from clipsearch.library import Library
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.concepts import ConceptTable
-from clipsearch.catalog.models import ModelTable
+from clipsearch.catalog.concepts import ConceptRepository
+from clipsearch.catalog.models import ModelRepository
 from tests.indexer.test_migrate import OtherEncoder
 
 library, owner, name, nth, after = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] == "after"
-owner = {"Catalog": Catalog, "ModelTable": ModelTable, "ConceptTable": ConceptTable, "cache": cache}[owner]
+owners = (Catalog, ModelRepository, ConceptRepository)
+owner = {"cache": cache, **{item.__name__: item for item in owners}}[owner]
 original, calls = getattr(owner, name), 0
 
 def deadly(*arguments, **options):
@@ -226,9 +227,9 @@ with Library.open(library, encoder=OtherEncoder()) as opened:
     [
         ("Catalog", "commit", 1),
         pytest.param("cache", "write_exact", 1, marks=pytest.mark.long),
-        pytest.param("ConceptTable", "put_fit", 1, marks=pytest.mark.long),
-        pytest.param("ModelTable", "activate_known", 1, marks=pytest.mark.long),
-        pytest.param("ModelTable", "drop_others", 1, marks=pytest.mark.long),
+        pytest.param("ConceptRepository", "put_fit", 1, marks=pytest.mark.long),
+        pytest.param("ModelRepository", "activate_known", 1, marks=pytest.mark.long),
+        pytest.param("ModelRepository", "drop_others", 1, marks=pytest.mark.long),
         pytest.param("cache", "write_exact", 2, marks=pytest.mark.long),
     ],
 )

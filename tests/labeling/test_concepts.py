@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipsearch.catalog.concepts import ConceptTable
-from clipsearch.catalog.models import ModelTable
+from clipsearch.catalog.concepts import ConceptRepository
+from clipsearch.catalog.models import ModelRepository
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.errors import ConfigError, ImageReadError, LibraryError, QueryError
 from clipsearch.labeling.concepts.active_learning import most_useful
@@ -361,13 +361,13 @@ def test_a_search_with_the_old_model_during_a_migration_uses_its_own_fit(
     red: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = Library.open(tmp_path / "library", encoder=ColourEncoder())
-    activate, found = ModelTable.activate_known, []
+    activate, found = ModelRepository.activate_known, []
 
-    def watching(table: ModelTable, model: ModelRecord) -> None:
+    def watching(table: ModelRepository, model: ModelRecord) -> None:
         found.append(sorted(names(reader, "@red")))
         activate(table, model)
 
-    monkeypatch.setattr(ModelTable, "activate_known", watching)
+    monkeypatch.setattr(ModelRepository, "activate_known", watching)
     red.migrate("other colours")
     assert found == [[f"red{number}" for number in range(6)]]
     reader.close()
@@ -405,8 +405,8 @@ def test_a_library_that_cannot_be_written_to_is_searched_all_the_same(
     def refuse(*_: object) -> None:
         raise LibraryError("read-only")
 
-    monkeypatch.setattr(ConceptTable, "put_fit", refuse)
-    monkeypatch.setattr(ConceptTable, "put_vectors", refuse)
+    monkeypatch.setattr(ConceptRepository, "put_fit", refuse)
+    monkeypatch.setattr(ConceptRepository, "put_vectors", refuse)
     red.migrate("other colours")
     assert red.concepts.get("red").fit is None
     assert names(red, "@red", k=1)[0].startswith("red")

@@ -264,6 +264,7 @@ def test_arrow_reads_an_export(store: Catalog, tmp_path: Path) -> None:
     assert any(file["path"] == "caf//e9///ff \n😀 %_'.jpg" for file in files)
 
 
+@pytest.mark.long
 @forms
 def test_many_contents_are_written_and_read_in_blocks(tmp_path: Path, form: str) -> None:
     store = new_store(tmp_path / "many")

@@ -32,6 +32,7 @@ def compiled(base: Path, name: str) -> Path:
     return compiled_dir(parse_spec(str(tiny_model(base, name))), cache=compiled_model(base, name))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "image_forms"),
     [

@@ -230,7 +230,7 @@ def check(synthetic: Synthetic, line: str, *, k: int) -> int:
     return len(expected)
 
 
-@pytest.mark.parametrize("condition", mostly_long(CONDITIONS, everyday=10))
+@pytest.mark.parametrize("condition", mostly_long(CONDITIONS, everyday=5))
 def test_each_condition_and_its_opposite_are_exact(synthetic: Synthetic, condition: str) -> None:
     passing = check(synthetic, condition, k=COUNT)
     assert check(synthetic, f"not {condition}", k=50) == COUNT - passing

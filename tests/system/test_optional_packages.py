@@ -1,31 +1,37 @@
-"""Commands that need more than is installed say so in one line."""
+"""Features that need more than is installed say so in one line, and are found without importing anything."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import subprocess
+import sys
+import tomllib
 
 import pytest
-from click.testing import CliRunner
 
-from clipsearch.cli import cli
-from clipsearch.cli.commands import mcp as mcp_command
-from clipsearch.cli.commands import serve as serve_command
 from clipsearch.errors import ConfigError
-from clipsearch.system.optional_packages import require_extra
+from clipsearch.system.optional_packages import EXTRAS, has_extra, require_extra
+from tests.conftest import ROOT
 
 
-def test_what_is_missing_is_told_with_how_to_get_it() -> None:
+def test_what_is_missing_is_named_with_how_to_get_it() -> None:
+    assert has_extra("scale", "json", "pathlib") and not has_extra("scale", "json", "no_such_module_anywhere")
     require_extra("scale", "json", "pathlib", what="this test")
     with pytest.raises(ConfigError, match=r"this test needs more.*pip install 'clipsearch\[scale\]'"):
         require_extra("scale", "json", "no_such_module_anywhere", what="this test")
 
 
-@pytest.mark.parametrize("command", ["serve", "mcp"])
-def test_commands_say_it_before_anything_is_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
-    for module in (serve_command, mcp_command):
-        monkeypatch.setattr(module, "MODULES", ("no_such_module_anywhere",))
-    refused = CliRunner().invoke(cli, ["--library", str(tmp_path / "library"), command])
-    (line,) = refused.stderr.splitlines()
-    assert refused.exit_code == 1 and "pip install 'clipsearch[scale]'" in line and "clipsearch index" not in line
+def test_every_extra_is_one_of_the_project_and_its_modules_exist_here() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["optional-dependencies"].keys() - EXTRAS.keys() == {"all", "dev", "lint"}
+    for extra in EXTRAS.keys() - {"train"}:  # which `dev` leaves out
+        assert has_extra(extra), extra
+
+
+def test_looking_for_an_extra_imports_nothing() -> None:
+    code = (
+        "import sys; from clipsearch.system.optional_packages import EXTRAS, has_extra; "
+        "found = [has_extra(extra) for extra in EXTRAS]; "
+        "print({name for modules in EXTRAS.values() for name in modules} & sys.modules.keys() or 'nothing')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "nothing"

@@ -39,6 +39,7 @@ def pixels(encoder: CompiledEncoder) -> np.ndarray:
     return np.stack([encoder.transform(image) for image in check_images()[:3]])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("parts", [Parts("heads"), Parts("all")])
 def test_the_towers_in_torch_are_the_shipped_ones(parts: Parts, encoder: CompiledEncoder, pixels: np.ndarray) -> None:
     trainee = CompiledTrainee(MINI, parts)

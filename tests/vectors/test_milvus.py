@@ -279,6 +279,7 @@ def test_two_libraries_share_a_server(tmp_path: Path) -> None:
             catalog.store.close()
 
 
+@pytest.mark.long
 def test_a_file_that_another_process_has_open_costs_memory_only(catalog: MilvusCatalog) -> None:
     catalog.add(list(range(20)))
     catalog.index(locked=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clipsearch.browse.embedding_map.layout import UMAP_FROM, Layout, make_layout, sample_of
 from clipsearch.browse.embedding_map.values import EmbeddingMap, Method
 from clipsearch.catalog.records import ModelRecord
+from clipsearch.system.optional_packages import has_extra
 
 if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
@@ -77,8 +78,8 @@ class DrawnMap:
 
 
 def method_for(pictures: int) -> Method:
-    """By which method so many pictures are best laid out."""
-    return "umap" if pictures >= UMAP_FROM else "pca"
+    """By which method so many pictures are best laid out, with what is installed."""
+    return "umap" if pictures >= UMAP_FROM and has_extra("map") else "pca"
 
 
 def draw_map(

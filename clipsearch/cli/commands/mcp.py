@@ -8,7 +8,6 @@ from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.startup import limit_blas_threads
 from clipsearch.system.optional_packages import require_extra
 
-MODULES = ("mcp",)
 """What it needs besides what is installed in any case."""
 
 
@@ -27,7 +26,7 @@ def mcp(*, runtime: str, device: str) -> None:
       clipsearch mcp
       clipsearch --library /media/photos/.clipsearch mcp
     """
-    require_extra("scale", *MODULES, what="clipsearch mcp")
+    require_extra("server", what="clipsearch mcp")
     limit_blas_threads()
     from clipsearch.server.mcp import build_server
 

@@ -16,9 +16,6 @@ from clipsearch.server.tokens import TOKENS_NAME, Scope, Token, add_token, read_
 from clipsearch.system.optional_packages import require_extra
 from clipsearch.text import display_path, display_text
 
-MODULES = ("fastapi", "multipart", "prometheus_client", "uvicorn")
-"""What it needs besides what is installed in any case."""
-
 _tokens_option = click.option(
     "--token-file",
     type=click.Path(path_type=Path),
@@ -101,7 +98,7 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    require_extra("scale", *MODULES, what="clipsearch serve")
+    require_extra("server", what="clipsearch serve")
     limit_blas_threads()  # searches are the parallelism: threads of NumPy's own would take two thirds of the processors
     from clipsearch.server.run import serve as run
     from indexer.uploads import GuardedReader

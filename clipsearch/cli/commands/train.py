@@ -13,6 +13,7 @@ from clipsearch.cli.options import debug_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.errors import ConfigError
+from clipsearch.system.optional_packages import require_extra
 from clipsearch.text import display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def train(**options: object) -> None:
     """
     as_json, resume = bool(options.pop("as_json")), bool(options.pop("resume"))
     settings = _settings(**options)  # type: ignore[arg-type]
+    require_extra("train", "torch", "open_clip", "onnx", what="clipsearch train")
     from clipsearch.training.run import finetune
 
     shown = _Progress()

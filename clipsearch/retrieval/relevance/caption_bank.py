@@ -6,30 +6,18 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.config import cache_dir, data_dir
-from clipsearch.models.encoder import FloatMatrix
+from clipsearch.models.encoder import FloatMatrix, TextEncoder
 from clipsearch.system import atomic
 
 logger = logging.getLogger(__name__)
 
 CAPTIONS_FILE = Path("prompts") / "generic_captions.txt"
 """Within `data_dir`."""
-
-
-class TextEncoder(Protocol):
-    """What the bank needs of an encoder."""
-
-    fingerprint: str
-    dim: int
-
-    def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], unit rows."""
-        ...
 
 
 def read_lines(path: Path) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from clipsearch.vectors.faiss.files import IndexFile, IndexFileError
 from clipsearch.vectors.faiss.flat_index import BLOCK, FlatIndex
 from clipsearch.vectors.faiss.io import Block
 from clipsearch.vectors.faiss.ivf import PcaIvf
+from clipsearch.vectors.id_sets import setdiff_sorted
 from clipsearch.vectors.index import Neighbors, best
 from clipsearch.vectors.tuning import TARGET_RECALL, ProbeSettings
 
@@ -96,7 +97,7 @@ class IvfIndex:
 
     def ids(self) -> NDArray[np.int64]:
         """The ids it holds, int64 [n], ascending."""
-        kept, recent = without(self._base.ids(), self._removed), self._recent.ids()
+        kept, recent = setdiff_sorted(self._base.ids(), self._removed), self._recent.ids()
         return np.insert(kept, np.searchsorted(kept, recent), recent) if len(recent) else kept
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.floating]) -> None:
@@ -122,7 +123,7 @@ class IvfIndex:
         if within is None and probing is not None:
             return self.search_batch(query[None], k)[0]
         if within is not None or len(self._removed):
-            kept = without(self._base.ids() if within is None else within, self._removed)
+            kept = setdiff_sorted(self._base.ids() if within is None else within, self._removed)
             found = self._base.search(query, k, within=kept)
         else:
             found = self._base.search(query, k)
@@ -202,11 +203,3 @@ def ranked(base: FlatIndex, query: NDArray[np.float32], ids: NDArray[np.int64], 
     """The k nearest to a query, float32 [dim], of some vectors, by ids, int64 [n]."""
     ids = np.sort(ids)  # which are found faster
     return best([Neighbors(ids, base.scores(ids, query))], k)
-
-
-def without(ids: NDArray[np.int64], removed: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ids, ascending, that are not among others."""
-    if not len(removed) or not len(ids):
-        return ids
-    places = np.minimum(np.searchsorted(ids, removed), len(ids) - 1)
-    return np.delete(ids, places[ids[places] == removed])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from clipsearch.catalog.records import RootPlace
 from clipsearch.errors import LibraryError
 from clipsearch.query import Filter
-from clipsearch.vectors.faiss.ivf_index import without
+from clipsearch.vectors.id_sets import intersect_sorted, setdiff_sorted
 from clipsearch.vectors.index import Neighbors, best
 from clipsearch.vectors.milvus.connection import ID, MOST_RESULTS, MilvusConnection
 from clipsearch.vectors.milvus.fields import Vocabulary, expression
@@ -91,7 +91,7 @@ class MilvusIndex:
         """Remove the vectors with these ids, int64 [n]; unknown ids are passed over."""
         gone = np.intersect1d(ids, self._ids)
         self._connection.delete(self.collection, gone)
-        self._ids = without(self._ids, gone)
+        self._ids = setdiff_sorted(self._ids, gone)
 
     def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of some of its ids, int64 [n]: exactly as stored, float32 [n, dim].
@@ -101,7 +101,7 @@ class MilvusIndex:
         """
         wanted = np.asarray(ids, np.int64)
         known, vectors = self._fetched(np.unique(wanted))
-        if len(common(wanted, known)) < len(wanted):
+        if len(intersect_sorted(wanted, known)) < len(wanted):
             raise LibraryError("the library has changed meanwhile; search again")
         found: NDArray[np.float32] = vectors[np.searchsorted(known, wanted)]
         return found
@@ -110,7 +110,7 @@ class MilvusIndex:
         """The k vectors nearest to a query, float32 [dim]; see `VectorIndex.search`."""
         if within is None:
             return self.search_batch(query[None], k)[0]
-        held = common(np.asarray(within, np.int64), self._ids)
+        held = intersect_sorted(np.asarray(within, np.int64), self._ids)
         k = min(k, len(held))
         if k <= 0:
             return _nothing()
@@ -218,7 +218,7 @@ class MilvusIndex:
 
     def _fetched(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those ids, int64 [n], ascending, that are there and known here, and their vectors, float32 [n, dim]."""
-        wanted = common(ids, self._ids)
+        wanted = intersect_sorted(ids, self._ids)
         rows, known = np.empty((len(wanted), self.dim), np.float32), np.zeros(len(wanted), bool)
         for found, vectors in self._connection.vectors(self.collection, wanted, self.dim):
             places = np.searchsorted(wanted, found)
@@ -247,15 +247,6 @@ class MilvusSelection:
         return self._index.search_where(query, k, self.where)
 
 
-def common(ids: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ids that are among others, ascending, in their order."""
-    if not len(others):
-        return ids[:0]
-    places = np.minimum(np.searchsorted(others, ids), len(others) - 1)
-    shared: NDArray[np.int64] = ids[others[places] == ids]
-    return shared
-
-
 def _contenders(
     ranked: Neighbors, k: int, asked: int, within: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64] | None:
@@ -269,7 +260,7 @@ def _contenders(
     """
     passing = np.ones(len(ranked.ids), bool)
     if within is not None:
-        passing = np.isin(ranked.ids, common(ranked.ids, within))
+        passing = np.isin(ranked.ids, intersect_sorted(ranked.ids, within))
     ids, scores = ranked.ids[passing], ranked.scores[passing]
     complete = len(ranked.ids) < asked
     if len(ids) < k:
@@ -286,7 +277,7 @@ def _scored(
 ) -> Neighbors:
     """Those ids that were fetched, with their inner products; summed up so that equal vectors have equal ones."""
     known, vectors = fetched
-    found = common(ids, known)
+    found = intersect_sorted(ids, known)
     scores = vectors[np.searchsorted(known, found)].astype(np.float64) @ query.astype(np.float64)
     return Neighbors(found, scores.astype(np.float32))
 

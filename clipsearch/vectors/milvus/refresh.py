@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.faiss.io import Block
-from clipsearch.vectors.faiss.ivf_index import without
+from clipsearch.vectors.id_sets import setdiff_sorted
 from clipsearch.vectors.index import VectorIndex
 from clipsearch.vectors.milvus.collections import CollectionManifest, CollectionStamp, ModelCollections, SavedCollection
 from clipsearch.vectors.milvus.connection import Fields, MilvusConnection
@@ -78,7 +78,7 @@ class Renewal:
             return held_in_memory(self.store, self._model, self.live)
         rows = self.collections.saved_rows(saved) or self.collections.listed_rows(saved.name)
         self._connection.load(saved.name)
-        recent = held_in_memory(self.store, self._model, without(self.live, rows.ids))
+        recent = held_in_memory(self.store, self._model, setdiff_sorted(self.live, rows.ids))
         return DeltaIndex(self.collections.opened(saved, rows.ids), self.live, recent)
 
     def _made(self, saved: SavedCollection | None, *, with_lists: bool) -> MilvusIndex:
@@ -101,7 +101,7 @@ class Renewal:
             saved.name
         )
         self.collections.note(saved.name, replace(saved.stamp, whole=False))
-        gone, new = without(held.ids, self.live), without(self.live, held.ids)
+        gone, new = setdiff_sorted(held.ids, self.live), setdiff_sorted(self.live, held.ids)
         self._connection.delete(saved.name, gone)
         digests = np.zeros(len(self.live), np.int64)
         kept = np.isin(self.live, held.ids)

@@ -11,6 +11,7 @@ import streamlit as st
 from clipsearch.browse.embedding_map import EmbeddingMap
 from clipsearch.errors import ModelError
 from clipsearch.query import Condition, Region, parse_query
+from clipsearch.system.optional_packages import has_extra
 from ui import strings_explore as strings
 from ui.components import component
 from ui.plain import plain
@@ -35,6 +36,8 @@ def map_section() -> None:
     names = _names(shown)
     _state_of(shown)
     st.caption(strings.MAP_HELP)
+    if not has_extra("map"):
+        st.caption(plain(strings.MAP_EXTRA))
     _choose_group(shown, names)
     data = map_data(shown, names) | {
         "alt": map_alt(shown, names),

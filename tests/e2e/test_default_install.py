@@ -1,0 +1,112 @@
+"""The program with the default install only: what every extra brings is out of reach of its processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clipsearch.system.optional_packages import EXTRAS
+from tests.conftest import save_photo
+
+WITHOUT_EXTRAS = f"""
+import sys
+from importlib.machinery import PathFinder
+
+class Installed(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        missing = {sorted({name for modules in EXTRAS.values() for name in modules})!r}
+        return None if name.partition(".")[0] in missing else super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Installed if finder is PathFinder else finder for finder in sys.meta_path]
+from clipsearch.cli import main
+main()
+"""
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("default-install") / "photos"
+    for color in ("red", "green", "blue", "yellow"):
+        save_photo(folder / f"{color}.jpg", color, size=(300, 200))
+    (folder.parent / "captions.tsv").write_text("image\tcaption\nphotos/red.jpg\ta red wall\n", encoding="utf-8")
+    (folder / "again.jpg").write_bytes((folder / "red.jpg").read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path) -> Run:
+    def run_(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", WITHOUT_EXTRAS, *arguments],
+            env={**os.environ, "CLIPSEARCH_LIBRARY": str(photos.parent / "library"), "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run_
+
+
+def test_a_library_is_indexed_searched_and_looked_after(run: Run, photos: Path) -> None:
+    indexed = run("index", str(photos))
+    assert indexed.returncode == 0 and "pip install 'clipsearch[openclip]'" in indexed.stderr
+    for arguments in (
+        ("search", "a red wall", "-k", "2"),
+        ("similar", str(photos / "red.jpg")),
+        ("duplicates",),
+        ("tag",),
+        ("concept", "add", "reds", "--positive", str(photos / "red.jpg"), "--text", "a red wall"),
+        ("search", "@reds"),
+        ("classify", "ext:jpg", "--labels", "red,green,blue"),
+        ("export", str(photos.parent / "export")),
+        ("check",),
+        ("models",),
+        ("status",),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments"),
+    [
+        ("openclip", ("models", "compile", "base")),
+        ("openclip", ("--library", "{folder}/other", "index", "{folder}/photos", "--model", "base")),
+        ("train", ("train", "--model", "mini", "--images", "{folder}/photos", "--output", "{folder}/model")),
+        ("server", ("serve",)),
+        ("server", ("mcp",)),
+        ("demo", ("demo",)),
+        ("scale", ("--library", "postgresql://127.0.0.1/photos", "status")),
+        ("scale", ("index-copy", "--to", "milvus")),
+        ("scale", ("--library", "{folder}/new", "index", "{folder}/photos", "--engine", "ray")),
+        (
+            "evaluate",
+            (
+                "evaluate",
+                "--model",
+                "mini",
+                "--captions",
+                "{folder}/captions.tsv",
+                "--images",
+                "{folder}",
+                "--plot",
+                "{folder}/x.png",
+            ),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value)[:30],
+)
+def test_what_needs_more_says_so_in_one_line(run: Run, photos: Path, extra: str, arguments: tuple[str, ...]) -> None:
+    run("index", str(photos))
+    done = run(*(argument.format(folder=photos.parent) for argument in arguments))
+    assert done.returncode == 1, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("clipsearch: ") and f"pip install 'clipsearch[{extra}]'" in line
