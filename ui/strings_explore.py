@@ -15,6 +15,7 @@ NO_PREVIEW = "No preview"
 
 DRAWING_MAP = "Placing the pictures…"
 NAMING = "Naming the groups…"
+WORLD_EXTRA = "A world map to select on needs: pip install 'clipsearch[map]'"
 MAP_EXTRA = "A better map, by nearest neighbors, needs: pip install 'clipsearch[map]'"
 MAP_HELP = (
     "Every point is a picture; pictures that show similar things lie together. Draw a box or a shape around some to "

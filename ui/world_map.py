@@ -9,6 +9,7 @@ from functools import cache
 import streamlit as st
 
 from clipsearch.config import data_dir
+from clipsearch.system.optional_packages import has_extra
 from ui import strings_search as strings
 
 LAND_FILE = "world/land.geojson"
@@ -54,7 +55,9 @@ def world_outline() -> WorldOutline:
 
 
 def small_map(latitude: float, longitude: float) -> None:
-    """Show where a place is, in degrees."""
+    """Show where a place is, in degrees; nothing where the extra `map` is not installed."""
+    if not has_extra("map", "plotly"):
+        return
     import plotly.graph_objects as go
 
     outline = world_outline()

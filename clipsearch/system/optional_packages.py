@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from types import MappingProxyType
@@ -12,7 +13,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "openclip": ("torch", "open_clip", "transformers", "onnx", "onnxscript", "safetensors"),
         "train": ("torch", "open_clip", "onnx", "timm"),
-        "map": ("umap",),
+        "map": ("plotly", "umap"),
         "evaluate": ("matplotlib",),
         "server": ("fastapi", "mcp", "multipart", "prometheus_client", "uvicorn"),
         "scale": ("fsspec", "milvus_lite", "psycopg", "pymilvus", "ray"),
@@ -24,7 +25,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def has_extra(extra: str, *modules: str) -> bool:
     """Whether an extra is installed, or those of its modules that are named."""
-    return all(find_spec(module) is not None for module in modules or EXTRAS[extra])
+    return all(module in sys.modules or find_spec(module) is not None for module in modules or EXTRAS[extra])
 
 
 def require_extra(extra: str, *modules: str, what: str) -> None:

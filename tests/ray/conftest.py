@@ -13,6 +13,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from clipsearch.catalog.catalog import Catalog
+from clipsearch.config import LibraryPlace
 from clipsearch.library import Library
 from clipsearch.system.ray_settings import RaySettings
 from tests.conftest import save_photo
@@ -73,13 +74,13 @@ def many_photos(folder: Path, count: int) -> Path:
     return folder
 
 
-def held(library: Library) -> dict[str, Any]:
+def held(library: Library, place: LibraryPlace | None = None) -> dict[str, Any]:
     """All that a library holds of its files, by path: content, what is known of it, and embeddings to the bit."""
     model = library.active_model()
     found: dict[str, Any] = {str(failure.path): failure.reason for failure in library.maintenance.failures()}
     if model is None:
         return found
-    with closing(Catalog(library.path)) as store, store.exchange.snapshot() as snapshot:
+    with closing(Catalog(place or library.path)) as store, store.exchange.snapshot() as snapshot:
         for block in snapshot.images(model):
             for image in block:
                 for file in image.files:

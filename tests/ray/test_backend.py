@@ -184,7 +184,7 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing_running(tmp_path: Path) -> None:
         assert len(_with_mark(mark)) > 5
         os.killpg(driver.pid, signal.SIGINT)
         _, said = driver.communicate(timeout=60)
-    assert driver.returncode == -signal.SIGINT
+    assert driver.returncode == -signal.SIGINT, said
     assert said.rstrip().endswith("KeyboardInterrupt")
     until = time.monotonic() + 60  # Ray's own processes see by and by that their parent is gone
     while left := _with_mark(mark):
@@ -303,7 +303,8 @@ def test_a_cluster_without_room_is_told(nodes: list[dict[str, float]], settings:
 def test_several_indexers_of_one_catalog_may_use_it(
     cluster: Cluster, photos: Path, open_library: Callable[..., Library], postgres_server: PostgresServer
 ) -> None:
-    library = open_library(postgres_server.catalog())
+    place = postgres_server.catalog()
+    library = open_library(place)
     assert library.index(photos, ray=ONE_CORE).embedded == 6
     assert library.index(photos, ray=ONE_CORE).unchanged == 6
-    assert len(held(library)) == 6
+    assert len(held(library, place)) == 6

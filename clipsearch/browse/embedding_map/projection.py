@@ -79,7 +79,7 @@ class DrawnMap:
 
 def method_for(pictures: int) -> Method:
     """By which method so many pictures are best laid out, with what is installed."""
-    return "umap" if pictures >= UMAP_FROM and has_extra("map") else "pca"
+    return "umap" if pictures >= UMAP_FROM and has_extra("map", "umap") else "pca"
 
 
 def draw_map(

@@ -36,7 +36,7 @@ def map_section() -> None:
     names = _names(shown)
     _state_of(shown)
     st.caption(strings.MAP_HELP)
-    if not has_extra("map"):
+    if not has_extra("map", "umap"):
         st.caption(plain(strings.MAP_EXTRA))
     _choose_group(shown, names)
     data = map_data(shown, names) | {

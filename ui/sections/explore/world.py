@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from clipsearch.browse.places import PicturePlaces, circle_around
 from clipsearch.query import Condition
+from clipsearch.system.optional_packages import has_extra
 from ui import strings_explore as strings
+from ui.plain import plain
 from ui.sections.explore.charts import chart_config, world_figure
 from ui.sections.explore.selected import current_theme, selected
 from ui.shared import library
@@ -33,14 +35,17 @@ def world_section() -> None:
     spots, counts = places.spots(step=_STEP)
     st.caption(strings.WORLD_HELP)
     _choose_place(places, spots, counts)
-    st.plotly_chart(
-        world_figure(spots, counts, current_theme()),
-        key=CHART,
-        on_select=lambda: _select(selected_places(st.session_state[CHART].selection, places)),
-        selection_mode=("points", "box", "lasso"),
-        config=chart_config(),
-        alt=world_alt(spots, counts),
-    )
+    if has_extra("map", "plotly"):
+        st.plotly_chart(
+            world_figure(spots, counts, current_theme()),
+            key=CHART,
+            on_select=lambda: _select(selected_places(st.session_state[CHART].selection, places)),
+            selection_mode=("points", "box", "lasso"),
+            config=chart_config(),
+            alt=world_alt(spots, counts),
+        )
+    else:
+        st.caption(plain(strings.WORLD_EXTRA))
     line = st.session_state.get(SELECTED)
     if line:
         selected(line, key="explore_world_selected")
