@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from clipsearch.errors import ConfigError
+
 PREVIEW_VARIABLE = "CLIPSEARCH_PREVIEW"
 """Environment variable with the value of ``--preview``; ``none`` switches previews off."""
 
@@ -104,9 +106,7 @@ def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
         chosen["preview"] = "none" if no_preview else preview
         results_format = ResultsFormat(**chosen, **paths)
         if any(paths.values()):
-            from clipsearch.cli.result_targets import check_targets
-
-            check_targets(results_format)
+            _check_targets(results_format)
         return command(*arguments, results_format=results_format, **values)
 
     decorated: Callable[..., Any] = with_format
@@ -117,3 +117,18 @@ def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _expanded(path: Path | None) -> Path | None:
     return path.expanduser() if path is not None else None
+
+
+def _check_targets(results_format: ResultsFormat) -> None:
+    """Refuse what could not be written anyway, before any time is spent on searching.
+
+    Raises:
+        ConfigError: the contact sheet would replace something else, or a file is in the way of a folder.
+    """
+    if results_format.html is not None:
+        from clipsearch.cli.contact_sheet import check_replaceable
+
+        check_replaceable(results_format.html)
+    for folder in (results_format.copy_to, results_format.link_to):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise ConfigError(f"{folder} is not a folder; name another one")

@@ -16,21 +16,6 @@ if TYPE_CHECKING:
     from clipsearch.library import SearchResult
 
 
-def check_targets(results_format: ResultsFormat) -> None:
-    """Refuse what could not be written anyway, before any time is spent on searching.
-
-    Raises:
-        ConfigError: the contact sheet would replace something else, or a file is in the way of a folder.
-    """
-    if results_format.html is not None:
-        from clipsearch.cli.contact_sheet import check_replaceable
-
-        check_replaceable(results_format.html)
-    for folder in (results_format.copy_to, results_format.link_to):
-        if folder is not None and folder.exists() and not folder.is_dir():
-            raise ConfigError(f"{folder} is not a folder; name another one")
-
-
 def deliver(results: Sequence[SearchResult], results_format: ResultsFormat, *, title: str) -> None:
     """Write the contact sheet, copy, link and open, as far as these are wanted; each is told on stderr.
 

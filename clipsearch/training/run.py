@@ -29,11 +29,12 @@ from clipsearch.system import atomic
 from clipsearch.training.checkpoint import REPORT, STATE, RunState, read_state, run_identity, write_json_file
 from clipsearch.training.ensemble import SHARES, SharePoint, choose_share, interpolate, measure_shares
 from clipsearch.training.inputs import Inputs, readable
+from clipsearch.training.loading import load_trainee
 from clipsearch.training.loop import Loop, snapshot
 from clipsearch.training.pairs import CaptionedImage, read_pairs, split_pairs
 from clipsearch.training.report import Notify, ProgressCallback, TrainingProgress, TrainingReport
 from clipsearch.training.settings import TrainSettings
-from clipsearch.training.trainee import Trainee, load_trainee
+from clipsearch.training.trainee import Trainee
 
 _MOST_RETENTION_PICTURES = 1000
 """More tell little more, and are measured once for each share of the weights."""

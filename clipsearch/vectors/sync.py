@@ -8,7 +8,6 @@ one and the difference: a file is replaced when the new one is whole.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -20,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.catalog.records import ModelRecord
-from clipsearch.errors import LibraryError
-from clipsearch.system.file_lock import writer_lock
+from clipsearch.vectors.common import is_outgrown, model_key, try_writer_lock
 from clipsearch.vectors.engine import VECTORS_NAME, library_engine
 from clipsearch.vectors.faiss.building import write_approximate
 from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp
@@ -40,9 +38,6 @@ logger = logging.getLogger(__name__)
 APPROXIMATE_FROM = 200_000
 """Vectors from which on an inverted file is worth its training: a scan of so many takes 30 ms on two cores."""
 
-_KEPT_DOWN_TO = 0.5
-"""Share of that number down to which an inverted file is kept, so that a library around it does not go to and fro."""
-
 
 def index_path(library: Path, model: ModelRecord) -> Path:
     """Where a model's vectors are saved in a library."""
@@ -52,7 +47,7 @@ def index_path(library: Path, model: ModelRecord) -> Path:
 
 def is_stamped_for(stamp: IndexStamp, model: ModelRecord) -> bool:
     """Whether a saved index is a model's."""
-    return (stamp.model, stamp.dim) == (identity(model), model.dim)
+    return (stamp.model, stamp.dim) == (model_key(model), model.dim)
 
 
 def saved_index(library: Path, model: ModelRecord, revision: int) -> FlatIndex | IvfIndex | None:
@@ -168,7 +163,7 @@ class _Renewal:
         Raises:
             OSError: it cannot be written.
         """
-        stamp = IndexStamp(identity(self.model), self.model.dim, self.revision, count=0)
+        stamp = IndexStamp(model_key(self.model), self.model.dim, self.revision, count=0)
         outgrown = may_train and (index is None or _is_of_wrong_kind(index, len(self.live), approximate_from))
         if isinstance(index, IvfIndex) and not outgrown:
             self._catch_up(index)
@@ -221,27 +216,3 @@ class _Renewal:
 
 def _is_of_wrong_kind(index: FlatIndex | IvfIndex, count: int, approximate_from: int) -> bool:
     return is_outgrown(isinstance(index, IvfIndex), count, approximate_from)
-
-
-def is_outgrown(is_approximate: bool, count: int, approximate_from: int) -> bool:
-    """Whether so many vectors call for another kind of index than they have."""
-    return count < _KEPT_DOWN_TO * approximate_from if is_approximate else count >= approximate_from
-
-
-@contextlib.contextmanager
-def try_writer_lock(store: Catalog, name: str, *, locked: bool) -> Iterator[bool]:
-    """The writer's lock, if nobody holds it and the library can be written to: that it cannot is normal."""
-    with contextlib.ExitStack() as stack:
-        if not locked:
-            try:
-                stack.enter_context(writer_lock(store.directory))
-            except LibraryError as error:
-                logger.info("the vector cache %s is not saved: %s", name, error)
-                yield False
-                return
-        yield True
-
-
-def identity(model: ModelRecord) -> str:
-    """What a stamp says of the model."""
-    return f"{model.spec}@{model.fingerprint}"

@@ -16,6 +16,7 @@ from clipsearch.browse.embedding_map.layout import Layout
 from clipsearch.browse.embedding_map.projection import DrawnMap
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.system import atomic
+from clipsearch.vectors.common import model_key
 from clipsearch.vectors.sync import index_path
 
 MAPS_NAME = "maps"
@@ -62,7 +63,7 @@ def save_map(library: Path, model: ModelRecord, drawn: DrawnMap) -> None:
         OSError: it cannot be written; the one of before is then still there.
     """
     path = map_path(library, model)
-    stamp = {"version": _VERSION, "model": _identity(model), **{name: getattr(drawn, name) for name in _NUMBERS}}
+    stamp = {"version": _VERSION, "model": model_key(model), **{name: getattr(drawn, name) for name in _NUMBERS}}
     arrays = {name: getattr(drawn, name) for name in _ARRAYS} | asdict(drawn.layout)
     with atomic.replacing(path, durable=True) as file:
         np.savez(file, stamp=np.frombuffer(json.dumps(stamp).encode(), np.uint8), **arrays)
@@ -76,14 +77,10 @@ def load_map(library: Path, model: ModelRecord) -> DrawnMap | None:
     try:
         with map_path(library, model).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             stamp: dict[str, Any] = json.loads(bytes(file["stamp"]))
-            if (stamp["version"], stamp["model"]) != (_VERSION, _identity(model)):
+            if (stamp["version"], stamp["model"]) != (_VERSION, model_key(model)):
                 return None
             layout = Layout(**{field.name: file[field.name] for field in fields(Layout)})
             arrays = {name: file[name] for name in _ARRAYS}
             return DrawnMap(**arrays, layout=layout, **{name: stamp[name] for name in _NUMBERS})
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):  # missing, damaged or not ours
         return None
-
-
-def _identity(model: ModelRecord) -> str:
-    return f"{model.spec}@{model.fingerprint}"

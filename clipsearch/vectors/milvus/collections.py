@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.system import atomic
+from clipsearch.vectors.common import model_key
 from clipsearch.vectors.engine import VECTORS_NAME, MilvusEngine
 from clipsearch.vectors.milvus.connection import ID, MilvusConnection
 from clipsearch.vectors.milvus.fields import DIGEST, Vocabulary
 from clipsearch.vectors.milvus.index import MilvusIndex
-from clipsearch.vectors.sync import identity
 from clipsearch.vectors.tuning import ProbeSettings
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class ModelCollections:
 
     def current(self) -> SavedCollection | None:
         """The collection in use; ``None`` if there is none of the model that was ever complete."""
-        made = (identity(self.model), self.model.dim)
+        made = (model_key(self.model), self.model.dim)
         found = [
             SavedCollection(name, stamp)
             for name, stamp in self._stamped()

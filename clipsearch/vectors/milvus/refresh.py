@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.catalog.records import ModelRecord
+from clipsearch.vectors.common import is_outgrown, model_key
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.faiss.io import Block
 from clipsearch.vectors.id_sets import setdiff_sorted
@@ -20,7 +21,6 @@ from clipsearch.vectors.milvus.connection import Fields, MilvusConnection
 from clipsearch.vectors.milvus.fields import ScalarFields, Vocabulary, read_fields
 from clipsearch.vectors.milvus.index import MilvusIndex
 from clipsearch.vectors.overlay import DeltaIndex
-from clipsearch.vectors.sync import identity, is_outgrown
 from clipsearch.vectors.tuning import ProbeSettings, TuningSet
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Renewal:
         if with_lists:
             self.notify(f"sorting {len(self.live):,} vectors for fast search on Milvus; searches go on meanwhile")
         of_kind = LISTS_OF_FILE if self._connection.is_local else LISTS_OF_SERVER
-        stamp = CollectionStamp(identity(self._model), self._model.dim, lists=of_kind if with_lists else 0)
+        stamp = CollectionStamp(model_key(self._model), self._model.dim, lists=of_kind if with_lists else 0)
         name = self.collections.new_name()
         self._connection.create(name, self._model.dim)
         vocabulary = Vocabulary()

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.errors import LibraryLockedError
+from clipsearch.vectors.common import try_writer_lock
 from clipsearch.vectors.engine import MilvusEngine
 from clipsearch.vectors.index import VectorIndex
 from clipsearch.vectors.milvus.collections import ModelCollections, drop_rows, space_prefix
 from clipsearch.vectors.milvus.connection import LocalFileError, connect
 from clipsearch.vectors.milvus.refresh import Renewal, held_in_memory, is_of_wrong_kind
-from clipsearch.vectors.sync import try_writer_lock
 
 if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
