@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from clipsearch.config import data_dir
 from clipsearch.errors import ModelError
+from clipsearch.models import registry
 from clipsearch.models.downloads import require_available
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.presets import MINI, resolve_preset
+from clipsearch.models.registry import Notify
 from clipsearch.models.specs import ModelSpec, compiled_dir, is_compiled, parse_spec
 from clipsearch.system.optional_packages import require_extra
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Runtime = Literal["auto", "compiled", "open-clip"]
-Notify = Callable[[str], None]
 
 
 def load_encoder(spec: str, *, runtime: str = "auto", device: str = "auto", notify: Notify | None = None) -> Encoder:
@@ -40,8 +39,7 @@ def load_encoder(spec: str, *, runtime: str = "auto", device: str = "auto", noti
     Raises:
         ModelError: the model is unknown, not to be had without a network, damaged, or cannot run as asked.
     """
-    if runtime not in ("auto", "compiled", "open-clip"):
-        raise ModelError(f"unknown runtime {runtime!r}; it is one of auto, compiled, open-clip")
+    loader = registry.loader_of(runtime) if runtime != registry.AUTO else _load_automatically
     notify = notify or (lambda line: None)
     name = resolve_preset(spec)
     ready = _ready_made(name)
@@ -50,13 +48,7 @@ def load_encoder(spec: str, *, runtime: str = "auto", device: str = "auto", noti
             raise ModelError(f"{name} is a compiled model, which torch cannot run; leave out --runtime open-clip")
         _refuse_other_device(name, device)
         return _compiled(ready, name)
-    parsed = parse_spec(name)
-    if runtime == "open-clip":
-        return _open_clip(parsed, device, notify)
-    if runtime == "compiled":
-        _refuse_other_device(name, device)
-        return _export(parsed, notify)
-    return _load_automatically(parsed, device, notify)
+    return loader(parse_spec(name), device, notify)
 
 
 def compile_spec(
@@ -131,10 +123,17 @@ def _compiled(directory: Path, spec: str) -> Encoder:
     return encoder
 
 
+@registry.runtime("compiled")
+def _load_compiled(spec: ModelSpec, device: str, notify: Notify) -> Encoder:
+    _refuse_other_device(spec.text, device)
+    return _export(spec, notify)
+
+
 def _export(spec: ModelSpec, notify: Notify) -> Encoder:
     return _compiled(compile_spec(spec.text, notify=notify), spec.text)
 
 
+@registry.runtime("open-clip")
 def _open_clip(spec: ModelSpec, device: str, notify: Notify) -> Encoder:
     require_extra("openclip", what=f"the model {spec.text}")
     require_available(spec)
