@@ -32,7 +32,7 @@ class MediaContent:
         pixels: uint8 [segments, height, width, 3], as the encoder takes them.
         cover: what previews and fingerprints are made from, mode RGB, upright.
         format: short name of the format, for example ``JPEG``.
-        width: of the full picture after EXIF rotation, in pixels; ``None`` where the medium has none.
+        width: of the full picture after EXIF rotation, in pixels.
         height: likewise.
         metadata: what the file says of itself.
     """
