@@ -94,7 +94,7 @@ evaluate: $(VENV)/.installed-train
 	$(BIN)/python -m clipsearch.training.mini.evaluate --data $(DATA) $(if $(OUTPUT),--output $(OUTPUT))
 
 train-mini: $(VENV)/.installed-train
-	$(BIN)/python -m clipsearch.training.mini.mini --data $(DATA) --output data/models/mini
+	$(BIN)/python -m clipsearch.training.mini.recipe --data $(DATA) --output data/models/mini
 
 finetune-demo: $(VENV)/.installed-train
 	$(BIN)/python -m clipsearch.training.demo --data $(DATA) --output build/finetune-demo \

@@ -274,8 +274,8 @@ class Library:
         Raises:
             ConfigError: as `index`.
         """
+        from indexer.dry_run import preview
         from indexer.plan import IndexOptions
-        from indexer.preview import preview
 
         options = IndexOptions(verify=verify, retry_failed=retry_failed)
         return preview(self._context.store, [Path(folder).expanduser() for folder in folders], options=options)

@@ -18,11 +18,11 @@ from clipsearch.models.encoder import Encoder
 from clipsearch.system.remote_files import address_of
 from clipsearch.vectors.sync import current_index
 from indexer.backends.local import BackendFactory, local_engine
-from indexer.blocks import BatchCommitter, check_still_there
+from indexer.commit import BatchCommitter, check_still_there
+from indexer.dry_run import wanted_folders
+from indexer.leasing import begun_job
 from indexer.plan import FolderPlan, IndexOptions, Place, locate, plan_folder
-from indexer.preview import wanted_folders
 from indexer.progress_meter import ProgressMeter
-from indexer.sharing import begun_job
 from indexer.tally import Tally
 
 logger = logging.getLogger(__name__)

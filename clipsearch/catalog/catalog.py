@@ -22,7 +22,7 @@ from clipsearch.catalog.leases import LeaseRepository
 from clipsearch.catalog.maintenance import MaintenanceRepository
 from clipsearch.catalog.map_points import MapPointRepository
 from clipsearch.catalog.models import ModelRepository
-from clipsearch.catalog.opening import open_database
+from clipsearch.catalog.open_database import open_database
 from clipsearch.catalog.records import (
     CatalogCounts,
     FoundFile,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, exc, inspect, text
 
-from clipsearch.catalog.create import create_tables
 from clipsearch.catalog.schema import SCHEMA_VERSION
+from clipsearch.catalog.tables import create_tables
 from clipsearch.errors import LibraryError, NoLibraryError, SchemaVersionError
 
 WRITE = "clipsearch_write"
@@ -55,7 +55,7 @@ class Database(ABC):
     _failures: tuple[type[Exception], ...] = (exc.DatabaseError,)
 
     def __init__(self, engine: Engine, name: str) -> None:
-        """Bind an engine that nothing was read with yet; use `clipsearch.catalog.opening.open_database`."""
+        """Bind an engine that nothing was read with yet; use `clipsearch.catalog.open_database.open_database`."""
         self._engine = engine
         self.name = name
 

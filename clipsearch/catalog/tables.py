@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Connection,
     DateTime,
     Dialect,
     Float,
@@ -18,11 +20,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    insert,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from clipsearch.catalog.path_text import path_to_text, text_to_path
+from clipsearch.catalog.schema import SCHEMA_VERSION
 
 HASH_LENGTH = 32
 """Hex digits of a content hash (XXH3, 128 bits)."""
@@ -340,3 +344,10 @@ class TagState(Base):
     """The newest embedding that was looked at."""
     pictures: Mapped[int] = mapped_column(BigInteger)
     """How many the library had when all of it was tagged."""
+
+
+def create_tables(connection: Connection) -> None:
+    """Make the tables in an empty database."""
+    Base.metadata.create_all(connection)
+    state = {"id": 1, "revision": 0, "library_id": uuid4().hex, "schema_version": SCHEMA_VERSION}
+    connection.execute(insert(CatalogState).values(state))

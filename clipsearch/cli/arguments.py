@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from clipsearch.catalog.completion_reads import Glanced, glance
+from clipsearch.catalog.shell_completion import Glanced, glance
 from clipsearch.cli.options import Settings
 from clipsearch.config import library_place
 

@@ -7,7 +7,7 @@ Run::
 
 Half of the Tux Paint stamps are trained on, the other half is measured, among themselves. The bundled model has seen
 them in training, and finds practically every one: they show nothing. So either a model is fine-tuned that has not seen
-them, `--model` (`python -m clipsearch.training.mini.mini --without-stamps` trains one), or they are drawn in a style
+them, `--model` (`python -m clipsearch.training.mini.recipe --without-stamps` trains one), or they are drawn in a style
 that the bundled one has never seen, `--style`; their captions it does know then: a style is learned, not words.
 What it could do before is measured on Flickr8k `dev`; how much of the trained weights is taken is chosen on pictures
 held out of the first half, and on Flickr8k `train`. Then the same run is killed (`kill -9`) and resumed.

@@ -14,7 +14,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from clipsearch.catalog.completion_reads import glance
+from clipsearch.catalog.shell_completion import glance
 from clipsearch.cli import COMMANDS, cli
 from clipsearch.cli.commands.completion import VARIABLE
 from clipsearch.cli.options import Settings

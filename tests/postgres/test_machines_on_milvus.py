@@ -18,6 +18,7 @@ from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.cli import cli
 from clipsearch.config import DatabaseUrl
 from clipsearch.errors import LibraryLockedError
+from clipsearch.vectors.delta_index import DeltaIndex
 from clipsearch.vectors.engine import choose_engine, engine_named, new_space
 from clipsearch.vectors.faiss.io import Block
 from clipsearch.vectors.index import VectorIndex
@@ -25,7 +26,6 @@ from clipsearch.vectors.milvus.collections import ModelCollections
 from clipsearch.vectors.milvus.connection import Fields, MilvusConnection, connect
 from clipsearch.vectors.milvus.index import MilvusIndex
 from clipsearch.vectors.move import copy_index
-from clipsearch.vectors.overlay import DeltaIndex
 from clipsearch.vectors.sync import current_index
 from tests.conftest import Notes
 from tests.postgres.server import PostgresServer

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from clipsearch.errors import LibraryError
 from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix
-from indexer import sharing
+from indexer import leasing as sharing
 from indexer.batches import CPU_BATCH_SIZE
 from tests.conftest import ColourEncoder, save_photo
 from tests.postgres.server import PostgresServer

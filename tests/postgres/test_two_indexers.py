@@ -26,12 +26,12 @@ PHOTOS = 160
 INDEXER = """
 import json, sys, time
 
-import indexer.sharing
+import indexer.leasing
 from clipsearch.library import Library
 from indexer.batches import CPU_BATCH_SIZE
 from tests.conftest import ColourEncoder
 
-indexer.sharing.LEASE_S = float(sys.argv[4])
+indexer.leasing.LEASE_S = float(sys.argv[4])
 
 class Waiting(ColourEncoder):
     def encode_pixels(self, pixels):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clipsearch.vectors.delta_index import DeltaIndex
 from clipsearch.vectors.faiss.building import write_approximate
 from clipsearch.vectors.faiss.files import IndexStamp
 from clipsearch.vectors.faiss.flat_index import FlatIndex
@@ -18,7 +19,6 @@ from clipsearch.vectors.faiss.saved import open_index
 from clipsearch.vectors.index import VectorIndex
 from clipsearch.vectors.milvus.connection import MilvusConnection, connect
 from clipsearch.vectors.milvus.index import MilvusIndex
-from clipsearch.vectors.overlay import DeltaIndex
 from clipsearch.vectors.tuning import ProbeSettings
 
 DIM = 16

@@ -17,6 +17,7 @@ import clipsearch.vectors.milvus.index as milvus
 import clipsearch.vectors.milvus.refresh as milvus_renewal
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.system.file_lock import writer_lock
+from clipsearch.vectors.delta_index import DeltaIndex
 from clipsearch.vectors.engine import LOCAL_NAME, MilvusEngine, choose_engine, engine_named, library_engine, new_space
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.faiss.io import Block
@@ -24,7 +25,6 @@ from clipsearch.vectors.index import VectorIndex
 from clipsearch.vectors.milvus.collections import ModelCollections, SavedCollection
 from clipsearch.vectors.milvus.connection import Fields, MilvusConnection, connect
 from clipsearch.vectors.milvus.index import MilvusIndex
-from clipsearch.vectors.overlay import DeltaIndex
 from clipsearch.vectors.sync import current_index, delete_saved_index, saved_index
 from clipsearch.vectors.tuning import TARGET_RECALL
 from tests.vectors.test_ivf_index import DIM, STEPS, THRESHOLD, FilledCatalog, queries

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.vectors.common import is_outgrown, model_key
+from clipsearch.vectors.delta_index import DeltaIndex
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.faiss.io import Block
 from clipsearch.vectors.id_sets import setdiff_sorted
@@ -20,7 +21,6 @@ from clipsearch.vectors.milvus.collections import CollectionManifest, Collection
 from clipsearch.vectors.milvus.connection import Fields, MilvusConnection
 from clipsearch.vectors.milvus.fields import ScalarFields, Vocabulary, read_fields
 from clipsearch.vectors.milvus.index import MilvusIndex
-from clipsearch.vectors.overlay import DeltaIndex
 from clipsearch.vectors.tuning import ProbeSettings, TuningSet
 
 if TYPE_CHECKING:

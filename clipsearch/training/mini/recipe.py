@@ -2,7 +2,7 @@
 
 Run::
 
-    python -m clipsearch.training.mini.mini --data ../shared/data --output data/models/mini
+    python -m clipsearch.training.mini.recipe --data ../shared/data --output data/models/mini
 
 Three stages. First an image head and the text projection are trained over features of the frozen backbones; then the
 last layers of the text backbone are trained with them; then further image heads are trained from other seeds against
@@ -146,7 +146,7 @@ def write_model(model: Trained, backbone: ImageBackbone, output: Path) -> None:
         logit_scale=float(model.logit_scale().detach()),
         licence="research use (Flickr8k, ImageNet); see MODEL_CARD.md",
         languages=("en",),
-        source="EfficientNet-Lite2 and all-MiniLM-L6-v2, trained by clipsearch.training.mini.mini",
+        source="EfficientNet-Lite2 and all-MiniLM-L6-v2, trained by clipsearch.training.mini.recipe",
         files=file_digests(output),
     ).write(output)
 

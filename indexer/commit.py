@@ -12,11 +12,11 @@ from clipsearch.errors import LibraryError
 from clipsearch.media.metadata.reading import ImageMetadata
 from indexer.backends.local import Engine
 from indexer.batches import blocks_of, new_embeddings
+from indexer.leasing import SharedWork
 from indexer.plan import FolderPlan, IndexOptions, Place, is_there_now
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
 from indexer.scan import ScannedFile, still_exists
-from indexer.sharing import SharedWork
 from indexer.tally import Tally
 
 
