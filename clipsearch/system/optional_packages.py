@@ -25,7 +25,13 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def has_extra(extra: str, *modules: str) -> bool:
     """Whether an extra is installed, or those of its modules that are named."""
-    return all(module in sys.modules or find_spec(module) is not None for module in modules or EXTRAS[extra])
+    return all(_is_there(module) for module in modules or EXTRAS[extra])
+
+
+def _is_there(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return find_spec(module) is not None
 
 
 def require_extra(extra: str, *modules: str, what: str) -> None:

@@ -180,7 +180,7 @@ def test_connections_that_were_cut_are_made_again(postgres_server: PostgresServe
 
 
 def test_without_its_driver_it_says_what_to_install(place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipsearch.system.optional_packages.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'clipsearch\[scale\]'"):
         Catalog(place)
 
