@@ -212,9 +212,8 @@ def test_filtered_by_date_and_by_what_is_in_the_address(
 ) -> None:
     first = search.get_by_role("slider").first
     first.focus()
-    for _ in range(12):
-        first.press("ArrowRight")
-    expect(search.get_by_role("button", name="date:2020-03..2022-08")).to_be_visible()
+    first.press("PageUp")  # one key: the page may answer between two, and puts the slider back
+    expect(search.get_by_role("button", name="date:2019-07..2022-08")).to_be_visible()
     expect(cells(search)).to_have_count(2)
     expect(search.locator(".st-key-search_grid .name")).to_have_text(["rocket.jpg", "chelsea.jpg"])
     settled(search)
@@ -223,7 +222,7 @@ def test_filtered_by_date_and_by_what_is_in_the_address(
     search.goto("about:blank")
     search.goto(address)
     expect(cells(search)).to_have_count(2)
-    search.get_by_role("button", name="date:2020-03..2022-08").click()
+    search.get_by_role("button", name="date:2019-07..2022-08").click()
     expect(cells(search)).not_to_have_count(2)
     expect_params(search)
 
