@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "similar": "Find pictures that look like a given one.",
     "classify": "Tell pictures apart by the names of classes, without examples.",
     "tag": "Give every picture the tags that fit it, or some by hand.",
-    "save": "Keep a search by name, to run it again and to be told of new matches.",
+    "save": "Save a search under a name, run it again and see what is new since.",
     "saved": "List the saved searches, run one, or see what is new in it.",
     "ui": "Search, look at pictures and index folders in a browser.",
     "serve": "Serve the library to other programs over HTTP, to many at once.",

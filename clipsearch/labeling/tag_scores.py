@@ -9,7 +9,6 @@ makes a probability of them. docs/tags.md has the method and what it reaches.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.config import data_dir
-from clipsearch.errors import ModelError
 from clipsearch.models.encoder import FloatMatrix
-from clipsearch.retrieval.relevance.calibration import Logistic
+from clipsearch.retrieval.relevance.logistic import CALIBRATION_FORMAT, Logistic, read_calibration
 
 WORD_FEATURES = ("word_z", "word_margin")
 TAG_FEATURES = ("centre", "level", *WORD_FEATURES)
@@ -31,7 +28,6 @@ FEWEST_IN_BACKGROUND = 12
 BEST_WORDS = 10
 """Words that fit a picture best, whose mean a tag is compared with."""
 
-_FORMAT = 1
 _SMALLEST_SPREAD = 1e-6
 
 
@@ -64,33 +60,28 @@ def load_tag_calibration(spec: str) -> TagCalibration:
     Raises:
         ModelError: the file is damaged.
     """
-    folder = data_dir() / "calibration"
-    own = folder / f"tags-{spec}.json"
-    path = own if re.fullmatch(r"\w[\w.-]*", spec) and own.is_file() else folder / "tags-default.json"
-    try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if raw["format"] != _FORMAT:
-            raise ModelError(f"{path} is of format {raw['format']!r}; this clipsearch reads {_FORMAT}")
-        return TagCalibration(
-            model=raw["model"],
-            library=_logistic(raw["library"], TAG_FEATURES),
-            words=_logistic(raw["words"], WORD_FEATURES),
-            threshold=float(raw["threshold"]),
-            words_threshold=float(raw["words_threshold"]),
-            most=int(raw["most"]),
-            templates=tuple(raw["templates"]),
-        )
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} cannot be read ({error!r}); install clipsearch again") from error
+    return read_calibration("tags-", spec, _tag_calibration)
+
+
+def _tag_calibration(raw: dict[str, Any]) -> TagCalibration:
+    return TagCalibration(
+        model=raw["model"],
+        library=Logistic.from_json(raw["library"], TAG_FEATURES),
+        words=Logistic.from_json(raw["words"], WORD_FEATURES),
+        threshold=float(raw["threshold"]),
+        words_threshold=float(raw["words_threshold"]),
+        most=int(raw["most"]),
+        templates=tuple(raw["templates"]),
+    )
 
 
 def tag_calibration_json(calibration: TagCalibration, **more: Any) -> str:
     """The content of a calibration file; `more` is for people."""
     raw = {
-        "format": _FORMAT,
+        "format": CALIBRATION_FORMAT,
         "model": calibration.model,
-        "library": _named(calibration.library, TAG_FEATURES),
-        "words": _named(calibration.words, WORD_FEATURES),
+        "library": calibration.library.to_json(TAG_FEATURES),
+        "words": calibration.words.to_json(WORD_FEATURES),
         "threshold": round(calibration.threshold, 4),
         "words_threshold": round(calibration.words_threshold, 4),
         "most": calibration.most,
@@ -220,15 +211,3 @@ def word_features(scores: NDArray[np.float32], others: NDArray[np.float32]) -> t
     best = min(BEST_WORDS, compared.shape[1])
     highest = np.partition(compared, compared.shape[1] - best, axis=1)[:, -best:].mean(axis=1, keepdims=True)
     return (values - mean) / spread, (values - highest) / spread
-
-
-def _logistic(raw: dict[str, Any], names: tuple[str, ...]) -> Logistic:
-    coefficients = raw["coefficients"]
-    if set(coefficients) != set(names):
-        raise ValueError(f"it has coefficients of {', '.join(coefficients)}, not of {', '.join(names)}")
-    return Logistic(float(raw["intercept"]), tuple(float(coefficients[name]) for name in names))
-
-
-def _named(model: Logistic, names: tuple[str, ...]) -> dict[str, Any]:
-    coefficients = {name: round(value, 5) for name, value in zip(names, model.coefficients, strict=True)}
-    return {"intercept": round(model.intercept, 5), "coefficients": coefficients}

@@ -22,7 +22,7 @@ class Box:
         x: its left edge, from the left.
         y: its upper edge, from above.
         width: above 0.
-        height: likewise.
+        height: above 0.
         unit: ``px``, or ``%`` of the picture's width and height.
     """
 

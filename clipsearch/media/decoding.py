@@ -58,7 +58,7 @@ class DecodedImage:
         image: mode RGB, upright, possibly at reduced scale.
         format: Pillow's name of the format, for example ``JPEG``; of a RAW file its suffix, for example ``CR2``.
         width: of the full picture as it is looked at (after EXIF orientation), in pixels.
-        height: likewise.
+        height: of the full picture, in pixels, as `width`.
         metadata: what the file says of the picture.
     """
 

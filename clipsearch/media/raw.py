@@ -40,7 +40,7 @@ class RawPicture:
         orientation: EXIF orientation that makes it upright.
         stored_orientation: EXIF orientation of the RAW file itself.
         width: of the full picture, upright, in pixels.
-        height: likewise.
+        height: of the full picture, upright, in pixels.
     """
 
     picture: Image.Image

@@ -11,7 +11,7 @@ _CONTROL = Path("/sys/fs/cgroup")
 
 
 _share: list[int] = []
-"""What `set_cpu_budget` was told last, if it was."""
+"""The cores that `set_cpu_budget` was last called with; empty before its first call."""
 
 
 def available_cores() -> int:

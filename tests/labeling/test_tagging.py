@@ -15,7 +15,7 @@ from clipsearch.errors import ConfigError, ModelError
 from clipsearch.labeling import tagging
 from clipsearch.labeling.tag_scores import TagScorer, load_tag_calibration, tag_calibration_json
 from clipsearch.library import Library
-from clipsearch.retrieval.relevance.calibration import Logistic
+from clipsearch.retrieval.relevance.logistic import Logistic
 from clipsearch.system.file_lock import writer_lock
 from tests.conftest import COLOURS, ColourEncoder, Notes, OpenCatalog, save_photo
 
@@ -260,7 +260,7 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path: Path, monkeypatch: py
     calibration = load_tag_calibration("mini")
     assert load_tag_calibration("ViT-B-32/openai") == load_tag_calibration("nothing fitted")
     (tmp_path / "calibration").mkdir()
-    monkeypatch.setattr("clipsearch.labeling.tag_scores.data_dir", lambda: tmp_path)
+    monkeypatch.setattr("clipsearch.retrieval.relevance.logistic.data_dir", lambda: tmp_path)
     file = tmp_path / "calibration" / "tags-mini.json"
     file.write_text(tag_calibration_json(calibration, measured={}), encoding="utf-8")
     assert load_tag_calibration("mini") == calibration

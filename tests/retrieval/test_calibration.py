@@ -256,7 +256,7 @@ def test_a_calibration_survives_its_file(tmp_path: Path, monkeypatch: pytest.Mon
     folder = tmp_path / "calibration"
     folder.mkdir()
     (folder / "default.json").write_text(calibration_json(CALIBRATION, note="more"), encoding="utf-8")
-    monkeypatch.setattr("clipsearch.retrieval.relevance.calibration.data_dir", lambda: tmp_path)
+    monkeypatch.setattr("clipsearch.retrieval.relevance.logistic.data_dir", lambda: tmp_path)
     assert load_calibration("any") == CALIBRATION
 
 
@@ -277,7 +277,7 @@ def test_a_damaged_calibration_is_a_model_error(
     (tmp_path / "calibration").mkdir()
     if content is not None:
         (tmp_path / "calibration" / "default.json").write_text(content, encoding="utf-8")
-    monkeypatch.setattr("clipsearch.retrieval.relevance.calibration.data_dir", lambda: tmp_path)
+    monkeypatch.setattr("clipsearch.retrieval.relevance.logistic.data_dir", lambda: tmp_path)
     with pytest.raises(ModelError, match=r"default\.json"):
         load_calibration("any")
 

@@ -87,7 +87,7 @@ def test_the_program_fits_measures_and_writes_what_tagging_reads(
     assert samples["recall"] > 0.9
     names = {path.name for path in (tmp_path / "calibration").iterdir()}
     assert {"tags-colours.json", "tags-default.json"} < names and len(names) == 3, "and the words' embeddings"
-    monkeypatch.setattr("clipsearch.labeling.tag_scores.data_dir", lambda: tmp_path)
+    monkeypatch.setattr("clipsearch.retrieval.relevance.logistic.data_dir", lambda: tmp_path)
     fitted = load_tag_calibration("colours")
     assert (fitted.model, fitted.most, fitted.templates) == ("colours", tags.MOST, tags.TEMPLATES)
     assert load_tag_calibration("another") == fitted

@@ -15,7 +15,7 @@ from clipsearch.text import display_text
 @click.option("--replace", is_flag=True, help="Take the place of a search saved as NAME before.")
 @common_options
 def save(*, name: str, words: tuple[str, ...], replace: bool) -> None:
-    """Keep a search by name, to run it again and to be told of new matches.
+    """Save a search under a name, run it again and see what is new since.
 
     QUERY is as for ``clipsearch search``. It is checked and kept in its canonical form, which is printed; the paths
     of pictures in it are kept in full. ``clipsearch index`` tells when there are new matches.

@@ -10,16 +10,14 @@ reaches.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.config import data_dir
-from clipsearch.errors import ModelError
 from clipsearch.models.encoder import FloatMatrix
+from clipsearch.retrieval.relevance.logistic import CALIBRATION_FORMAT, Logistic, read_calibration
 from clipsearch.system.blas import inner_products
 
 Match: TypeAlias = Literal["strong", "possible", "none"]
@@ -42,7 +40,6 @@ HARDEST = 0.02
 BANK_FEATURES = ("level", "bank_z", "bank_margin", "commonness", "expected_maximum")
 LIBRARY_FEATURES = ("query_centre", *BANK_FEATURES)
 
-_CALIBRATION_FORMAT = 1
 _SMALLEST_SPREAD = 1e-6
 _SEED = 20
 
@@ -58,20 +55,6 @@ class Assessment:
 
     match: Match
     probability: float
-
-
-@dataclass(frozen=True)
-class Logistic:
-    """A logistic regression: the probability is 1 / (1 + exp(−(intercept + coefficients · features)))."""
-
-    intercept: float
-    coefficients: tuple[float, ...]
-
-    def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of each row of float64 [n, features]; float64 [n], 0–1."""
-        logits = self.intercept + features @ np.array(self.coefficients)
-        found: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0)))
-        return found
 
 
 @dataclass(frozen=True)
@@ -107,32 +90,27 @@ def load_calibration(spec: str) -> Calibration:
     Raises:
         ModelError: the file is damaged.
     """
-    folder = data_dir() / "calibration"
-    own = folder / f"{spec}.json"
-    path = own if re.fullmatch(r"\w[\w.-]*", spec) and own.is_file() else folder / "default.json"
-    try:
-        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if raw["format"] != _CALIBRATION_FORMAT:
-            raise ModelError(f"{path} is of format {raw['format']!r}; this clipsearch reads {_CALIBRATION_FORMAT}")
-        return Calibration(
-            model=raw["model"],
-            library=_logistic(raw["library"], LIBRARY_FEATURES),
-            bank=_logistic(raw["bank"], BANK_FEATURES),
-            strong=float(raw["strong"]),
-            possible=float(raw["possible"]),
-            prompt_ensemble=bool(raw["prompt_ensemble"]),
-        )
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} cannot be read ({error!r}); install clipsearch again") from error
+    return read_calibration("", spec, _calibration)
+
+
+def _calibration(raw: dict[str, Any]) -> Calibration:
+    return Calibration(
+        model=raw["model"],
+        library=Logistic.from_json(raw["library"], LIBRARY_FEATURES),
+        bank=Logistic.from_json(raw["bank"], BANK_FEATURES),
+        strong=float(raw["strong"]),
+        possible=float(raw["possible"]),
+        prompt_ensemble=bool(raw["prompt_ensemble"]),
+    )
 
 
 def calibration_json(calibration: Calibration, **more: Any) -> str:
     """The content of a calibration file; `more` is for people."""
     raw = {
-        "format": _CALIBRATION_FORMAT,
+        "format": CALIBRATION_FORMAT,
         "model": calibration.model,
-        "library": _named(calibration.library, LIBRARY_FEATURES),
-        "bank": _named(calibration.bank, BANK_FEATURES),
+        "library": calibration.library.to_json(LIBRARY_FEATURES),
+        "bank": calibration.bank.to_json(BANK_FEATURES),
         "strong": round(calibration.strong, 4),
         "possible": round(calibration.possible, 4),
         "prompt_ensemble": calibration.prompt_ensemble,
@@ -312,15 +290,3 @@ def _highest(values: NDArray[np.float64]) -> NDArray[np.float64]:
     count = max(1, round(HARDEST * values.shape[1]))
     highest: NDArray[np.float64] = np.partition(values, values.shape[1] - count, axis=1)[:, -count:].mean(axis=1)
     return highest
-
-
-def _logistic(raw: dict[str, Any], names: tuple[str, ...]) -> Logistic:
-    coefficients = raw["coefficients"]
-    if set(coefficients) != set(names):
-        raise ValueError(f"it has coefficients of {', '.join(coefficients)}, not of {', '.join(names)}")
-    return Logistic(float(raw["intercept"]), tuple(float(coefficients[name]) for name in names))
-
-
-def _named(model: Logistic, names: tuple[str, ...]) -> dict[str, Any]:
-    coefficients = {name: round(value, 5) for name, value in zip(names, model.coefficients, strict=True)}
-    return {"intercept": round(model.intercept, 5), "coefficients": coefficients}

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import GroupKFold
 
-from clipsearch.retrieval.relevance.calibration import Logistic
+from clipsearch.retrieval.relevance.logistic import Logistic
 from clipsearch.training.mini.calibration_set import Trials
 
 FOLDS = 5

@@ -36,8 +36,8 @@ from clipsearch.labeling.tag_scores import (
 from clipsearch.labeling.tagging import embed_words, words_file
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.loading import load_encoder
-from clipsearch.retrieval.relevance.calibration import Logistic
 from clipsearch.retrieval.relevance.caption_bank import write_bank
+from clipsearch.retrieval.relevance.logistic import Logistic
 from clipsearch.training.mini.calibrate import load_material
 
 TEMPLATES = ("{}",)
