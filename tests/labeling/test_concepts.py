@@ -281,7 +281,7 @@ def test_a_fit_of_older_examples_is_not_kept(red: Library, photos: Path, open_ca
     assert kept is not None and kept.positives == 3
 
 
-@pytest.mark.parametrize("name", ["", " ", "@", "-x", "x", "a\nb", "\x1b[31m", "x" * 101, "caf\udce9", "a\u202eb"])
+@pytest.mark.parametrize("name", ["", " ", "@", "-x", "@@x", "a\nb", "\x1b[31m", "x" * 101, "caf\udce9", "a\u202eb"])
 def test_what_cannot_be_a_name(library: Library, photos: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="a concept has a name of"):
         library.concepts.add(name, [photos / "red/red0.png"])
