@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clipsearch.errors import (
         ClipSearchError,
         ConfigError,
+        EmptyLibraryError,
         ImageReadError,
         IndexMismatchError,
         LibraryError,
@@ -33,6 +34,7 @@ __all__ = [
     "Box",
     "ClipSearchError",
     "ConfigError",
+    "EmptyLibraryError",
     "Explanation",
     "ImageReadError",
     "IndexMismatchError",

@@ -1,4 +1,4 @@
-"""Where things are: the library, the caches and the data that the program ships."""
+"""Locations: the library, the caches and the bundled data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from clipsearch.errors import ConfigError
+from clipsearch.text import composed
 
 LIBRARY_VARIABLE = "CLIPSEARCH_LIBRARY"
 CACHE_VARIABLE = "CLIPSEARCH_CACHE"
@@ -19,33 +20,33 @@ _SCHEMES = frozenset({"postgres", "postgresql", _DRIVER})
 
 @dataclass(frozen=True)
 class DatabaseUrl:
-    """Where a library's catalog is, in a database; as a text it is what people may see.
+    """The URL of a PostgreSQL catalog; ``str`` omits user and password.
 
     Attributes:
-        text: with user and password, for the driver alone.
+        text: the whole URL with user and password, for the driver only.
     """
 
     text: str = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> DatabaseUrl:
-        """Take an address as people write it.
+        """Parse a URL.
 
         Raises:
-            ConfigError: it is of no database that a catalog can be in, or names none.
+            ConfigError: the URL is not of a PostgreSQL database.
         """
         try:
             parts = urlsplit(text)
             _ = parts.port
         except ValueError as error:
-            raise ConfigError(f"the library's address cannot be read: {error}") from error
+            raise ConfigError(f"invalid library URL: {error}") from error
         if parts.scheme not in _SCHEMES:
             raise ConfigError(
                 f"a library is a directory or a PostgreSQL database ({_DRIVER}://user@host/database), "
                 f"not {parts.scheme}://…"
             )
         if not parts.path.strip("/"):
-            raise ConfigError(f"the library's address names no database; write {_DRIVER}://user@host/database")
+            raise ConfigError(f"the library URL has no database name; use {_DRIVER}://user@host/database")
         return cls(f"{_DRIVER}://{text.partition('://')[2]}")
 
     def __str__(self) -> str:
@@ -55,13 +56,13 @@ class DatabaseUrl:
 
     @property
     def identity(self) -> str:
-        """What tells it from other databases: all but user and password."""
+        """The URL without user and password."""
         parts = urlsplit(self.text)
         return f"{parts.netloc.rpartition('@')[2]}{parts.path}?{_without_secrets(parts.query)}"
 
 
 def is_database_url(text: str) -> bool:
-    """Whether a library is named by an address and not by a path."""
+    """Whether a text is a URL and not a path."""
     return "://" in text
 
 
@@ -70,17 +71,17 @@ def _without_secrets(query: str) -> str:
 
 
 LibraryPlace: TypeAlias = Path | DatabaseUrl
-"""Where a library is: a directory, or a database."""
+"""The location of a library: a directory or a database."""
 
 
 def library_place(named: Path | str | DatabaseUrl | None = None) -> LibraryPlace:
-    """Where a library is that a person named by a path or an address.
+    """Parse the location of a library.
 
     Args:
-        named: by default ``$CLIPSEARCH_LIBRARY``, or the user's data directory.
+        named: a path or URL; by default ``$CLIPSEARCH_LIBRARY``, or the user's data directory.
 
     Raises:
-        ConfigError: it is the address of no database that a library can be in.
+        ConfigError: unsupported database URL.
     """
     named = named if named is not None else os.environ.get(LIBRARY_VARIABLE) or None
     if named is None:
@@ -89,14 +90,34 @@ def library_place(named: Path | str | DatabaseUrl | None = None) -> LibraryPlace
         return platformdirs.user_data_path("clipsearch", appauthor=False) / "library"
     if isinstance(named, str) and is_database_url(named):
         return DatabaseUrl.parse(named)
-    return named if isinstance(named, DatabaseUrl) else Path(named).expanduser()
+    return named if isinstance(named, DatabaseUrl) else typed_path(named)
+
+
+def typed_path(path: Path | str) -> Path:
+    """The path that a person means: with the home expanded, each name in the Unicode form that its folder has it in.
+
+    Keyboards make composed letters, and disks of a Mac hold decomposed ones; most file systems take the two for
+    different names. Names that no folder has stay as they were typed.
+    """
+    path = Path(path).expanduser()
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    typed = Path(path.anchor)
+    for name in path.parts[1 if path.anchor else 0 :]:
+        typed /= name if name.isascii() or os.path.lexists(typed / name) else _name_in(typed, name)
+    return typed
+
+
+def _name_in(folder: Path, typed: str) -> str:
+    try:
+        same = [name for name in os.listdir(folder) if composed(name) == composed(typed)]  # noqa: PTH208 (names only)
+    except OSError:
+        return typed
+    return same[0] if len(same) == 1 else typed
 
 
 def cache_dir() -> Path:
-    """Where compiled models are kept: ``$CLIPSEARCH_CACHE``, or the user's cache directory.
-
-    Everything in it can be made again.
-    """
+    """The directory of caches, such as compiled models: ``$CLIPSEARCH_CACHE``, or the user's cache directory."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).expanduser()
@@ -106,7 +127,7 @@ def cache_dir() -> Path:
 
 
 def data_dir() -> Path:
-    """The data that the program ships: inside the package in a wheel, beside it in a checkout.
+    """The bundled data: inside the package in a wheel, beside it in a checkout.
 
     Raises:
         FileNotFoundError: the installation is incomplete.

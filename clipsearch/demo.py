@@ -1,4 +1,4 @@
-"""The demo's photographs: those that come with scikit-image and scikit-learn."""
+"""The photographs of the demo, which come with scikit-image and scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOT_PHOTOGRAPHS = frozenset(
     {
         "chessboard_GRAY.png",  # drawn
         "chessboard_RGB.png",  # drawn
-        "color.png",  # a colour wheel
+        "color.png",  # a color wheel
         "horse.png",  # a silhouette
         "logo.png",  # drawn
         "microaneurysms.png",  # a crop 102 pixels wide
@@ -23,33 +23,35 @@ NOT_PHOTOGRAPHS = frozenset(
         "phantom.png",  # drawn: a head for tomography
     }
 )
-"""Pictures among the packages' data that are drawn, or too small to show anything."""
+"""Bundled pictures that are drawings, or too small."""
 
 _SOURCES = (("skimage", Path("data"), "scikit-image"), ("sklearn", Path("datasets/images"), "scikit-learn"))
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff"})
 
 
 def find_photographs() -> list[Path]:
-    """The photographs that the installed scikit-image and scikit-learn bring along, without importing either.
+    """The photographs of the installed packages, found without importing them.
 
     Raises:
-        ConfigError: the extra `demo` is not installed, or the packages bring none.
+        ConfigError: the extra `demo` is not installed, or the packages have no photographs.
     """
     require_extra("demo", what="the demo")
-    found = []
+    photographs = []
     for package, folder, _ in _SOURCES:
         spec = importlib.util.find_spec(package)
         for place in (spec.submodule_search_locations or []) if spec else []:
             files = sorted((Path(place) / folder).glob("*"))
-            found += [file for file in files if file.suffix.lower() in _SUFFIXES and file.name not in NOT_PHOTOGRAPHS]
-    if not found:
+            photographs += [
+                file for file in files if file.suffix.lower() in _SUFFIXES and file.name not in NOT_PHOTOGRAPHS
+            ]
+    if not photographs:
         names = " ".join(name for *_, name in _SOURCES)
         raise ConfigError(f"the demo's photographs are missing; install them with: pip install {names}")
-    return found
+    return photographs
 
 
 def copy_photographs(folder: Path) -> int:
-    """Copy the photographs into a folder, which is made if it is not there. Returns how many they are.
+    """Copy the photographs into a folder, which is created if necessary; returns their number.
 
     Raises:
         ConfigError: they are missing, or the folder cannot be written to.
@@ -58,7 +60,7 @@ def copy_photographs(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for photograph in photographs:
-            if not (folder / photograph.name).exists():  # a copy anew would look changed
+            if not (folder / photograph.name).exists():  # a new copy would count as changed
                 shutil.copyfile(photograph, folder / photograph.name)
     except OSError as error:
         raise ConfigError(f"cannot write the demo's photographs into {folder}: {error.strerror or error}") from error

@@ -1,20 +1,22 @@
-"""Every error clipsearch raises on purpose.
+"""The errors of clipsearch.
 
 ::
 
     ClipSearchError
-    ├── ConfigError            a setting, an option or a folder given by the user is wrong
+    ├── ConfigError            a setting, an option or a folder is invalid
     ├── ImageReadError         one picture cannot be read (path, reason)
-    ├── IndexMismatchError     the library holds another model's vectors than the one asked for
-    ├── LibraryError           the library's own files cannot be used (missing, damaged, full disk)
+    ├── IndexMismatchError     the library has embeddings of another model
+    ├── LibraryError           the files of the library cannot be used (missing, damaged, disk full)
     │   ├── LibraryLockedError     another process is writing (holder)
-    │   ├── NoLibraryError         there is none yet
+    │   ├── NoLibraryError         the library does not exist
     │   └── SchemaVersionError     written by a newer clipsearch
     ├── ModelError             a model is unknown, unreachable, damaged or fails its parity check
-    └── QueryError             the query cannot be answered as asked
+    └── QueryError             the query is invalid, or cannot be answered
+        ├── EmptyLibraryError      the library has no pictures yet
+        └── UnknownTextError       the model knows no word of the query
 
-The text of each error is one line that a person can act on. Third-party errors are translated where
-they appear, with ``raise … from``; nothing below `clipsearch.cli` and `ui` prints or exits.
+The text of an error is one line with what the user needs to act. Third-party errors are translated where they occur,
+with ``raise … from``; only `clipsearch.cli` and `ui` print or exit.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 __all__ = [
     "ClipSearchError",
     "ConfigError",
+    "EmptyLibraryError",
     "ImageReadError",
     "IndexMismatchError",
     "LibraryError",
@@ -32,23 +35,24 @@ __all__ = [
     "NoLibraryError",
     "QueryError",
     "SchemaVersionError",
+    "UnknownTextError",
 ]
 
 
 class ClipSearchError(Exception):
-    """Base of every error that clipsearch raises on purpose."""
+    """Base class of the errors of clipsearch."""
 
 
 class ConfigError(ClipSearchError):
-    """A setting, an option or a folder given by the user is wrong."""
+    """A setting, an option or a folder is invalid."""
 
 
 class ImageReadError(ClipSearchError):
     """One picture cannot be read.
 
     Attributes:
-        path: the file, or ``None`` when the bytes came from elsewhere.
-        reason: why, in a few words, without the path.
+        path: the file; ``None`` if the bytes are not from a file.
+        reason: the reason, without the path.
     """
 
     def __init__(self, path: Path | None, reason: str) -> None:
@@ -58,28 +62,30 @@ class ImageReadError(ClipSearchError):
 
 
 class IndexMismatchError(ClipSearchError):
-    """The library holds another model's vectors than the one asked for."""
+    """The library has embeddings of another model."""
 
 
 class LibraryError(ClipSearchError):
-    """The library's own files cannot be used."""
+    """The files of the library cannot be used."""
 
 
 class LibraryLockedError(LibraryError):
     """Another process is writing to the library.
 
     Attributes:
-        holder: who holds the lock, in words ("process 4711 on host, since …"), or ``None`` if unknown.
+        holder: the owner of the lock ("process 4711 on host, since …"); ``None`` if unknown.
     """
 
     def __init__(self, library: Path | str, holder: str | None) -> None:
         self.holder = holder
         who = holder or "another process"
-        super().__init__(f"{who} is writing to the library {library}; wait for it to end, or stop it, and try again")
+        super().__init__(
+            f"{who} is writing to the library {library}; wait until it has finished, or stop it, and try again"
+        )
 
 
 class NoLibraryError(LibraryError):
-    """There is no library where one was looked for; indexing makes it."""
+    """The library does not exist; indexing creates it."""
 
 
 class SchemaVersionError(LibraryError):
@@ -91,14 +97,25 @@ class ModelError(ClipSearchError):
 
 
 class QueryError(ClipSearchError):
-    """The query cannot be answered as asked.
+    """The query is invalid, or cannot be answered.
 
     Attributes:
-        line: the query line, or ``None`` when it is not about a part of one.
-        position: where in the line, from 0; the text says it as a column, from 1. ``None`` when it is about the whole.
+        line: the query line; ``None`` if the error has no position.
+        position: the position in the line, from 0; ``None`` for the whole line. The text has the column, from 1.
     """
 
     def __init__(self, reason: str, *, line: str | None = None, position: int | None = None) -> None:
         self.line = line
         self.position = position
         super().__init__(reason if position is None else f"column {position + 1}: {reason}")
+
+
+class UnknownTextError(QueryError):
+    """The model knows no word of the query, so that nothing can match."""
+
+
+class EmptyLibraryError(QueryError):
+    """The library has no images yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the library has no pictures yet; add some with: clipsearch index FOLDER")

@@ -1,4 +1,4 @@
-"""The Python API: one library, opened, indexed and searched."""
+"""The Python API."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from clipsearch.catalog.reports import (
     LibraryStatus,
     MigrationReport,
     RootStatus,
-    SpaceStatus,
     StageTime,
+    TextReport,
 )
-from clipsearch.config import DatabaseUrl, library_place
+from clipsearch.config import DatabaseUrl, library_place, typed_path
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.labeling.zero_shot import DEFAULT_TEMPLATES, check_labels, check_templates
 from clipsearch.library_parts.browse import Browse
@@ -33,9 +33,11 @@ from clipsearch.library_parts.protocol import DEFAULT_OPTIONS
 from clipsearch.library_parts.roots import Roots
 from clipsearch.library_parts.saved import SavedSearches
 from clipsearch.library_parts.tags import Tags
+from clipsearch.library_parts.texts import Texts
 from clipsearch.query import explainable_query
 from clipsearch.retrieval.model_session import AUTO, ModelSession
-from clipsearch.retrieval.results import SearchOptions, SearchResult
+from clipsearch.retrieval.results import SearchOptions, SearchResult, SearchResults
+from clipsearch.text import Notify
 
 if TYPE_CHECKING:
     from clipsearch.catalog.records import CatalogCounts, ModelRecord
@@ -56,27 +58,28 @@ __all__ = [
     "MigrationReport",
     "RootStatus",
     "SearchResult",
-    "SpaceStatus",
     "StageTime",
+    "TextReport",
 ]
 
 logger = logging.getLogger(__name__)
 
 MAX_CLASSIFIED = 1000
-"""Pictures that are classified at most, unless more are asked for."""
+"""Default maximum number of pictures to classify."""
 
 
 class Library:
-    """A directory that holds a catalog of images and what is computed from it.
+    """A directory with a catalog of images and the data computed from it.
 
-    >>> with Library.open("photos.library", create=True) as library:  # doctest: +SKIP
-    ...     library.index("~/Pictures")
-    ...     for result in library.search("two dogs playing in the snow", k=5):
-    ...         print(result.rank, result.score, result.path)
+    Examples:
+        >>> with Library.open("photos.library", create=True) as library:  # doctest: +SKIP
+        ...     library.index("~/Pictures")
+        ...     for result in library.search("two dogs playing in the snow", k=5):
+        ...         print(result.rank, result.score, result.path)
     """
 
     def __init__(self, context: LibraryContext) -> None:
-        """Bind what the library's parts share; see `open`."""
+        """Bind the shared context; see `open`."""
         self._context = context
         self.tags = Tags(context)
         self.concepts = Concepts(context, lambda line, k: self.search(line, k=k))
@@ -85,6 +88,7 @@ class Library:
         self.duplicates = Duplicates(context)
         self.browse = Browse(context)
         self.maintenance = Maintenance(context)
+        self.texts = Texts(context)
 
     @classmethod
     def open(
@@ -95,30 +99,30 @@ class Library:
         runtime: str = AUTO,
         device: str = AUTO,
         create: bool = False,
-        notify: Callable[[str], None] | None = None,
+        notify: Notify | None = None,
         encoder: Encoder | None = None,
         load_encoder: Callable[[str], Encoder] | None = None,
     ) -> Library:
         """Open a library; nothing heavy is loaded yet.
 
         Args:
-            path: its directory, or the address of its database (``postgresql+psycopg://user@host/database``);
+            path: its directory, or the URL of its database (``postgresql+psycopg://user@host/database``);
                 ``$CLIPSEARCH_LIBRARY`` or the user's data directory by default.
-            model: for a new library, a preset or any OpenCLIP name (``auto`` by default: `base` if it can be
-                had, else the bundled `mini`); for an existing one, refused unless it is the library's own.
+            model: for a new library, a preset or any OpenCLIP name (``auto`` by default: `base` if available, otherwise
+                the bundled `mini`); for an existing one, it must be the library's own.
             runtime: ``auto``, ``compiled`` (ONNX Runtime) or ``open-clip`` (torch).
             device: ``auto``, ``cpu``, ``cuda`` or ``mps``; for ``open-clip``.
-            create: make the library if there is none; a database has to be there, and may be empty.
+            create: create the library if there is none; a database must exist, and may be empty.
             notify: callback for one-line user notices; logged by default.
-            encoder: use this one instead of loading one by its spec.
-            load_encoder: gives the encoder of a spec, in place of the one that `runtime` and `device` choose. With this
-                or `encoder`, the embeddings of texts are not kept for later searches.
+            encoder: use this encoder instead of loading one by its spec.
+            load_encoder: loads the encoder of a spec, instead of `runtime` and `device`. With it or `encoder`, text
+                embeddings are not cached.
 
         Raises:
             LibraryError: there is no library, its catalog is damaged, or its database cannot be reached.
-            SchemaVersionError: a newer clipsearch wrote it.
-            IndexMismatchError: it was made with another model than `model`.
-            ConfigError: `path` is not a directory, or the address of no database that a library can be in.
+            SchemaVersionError: the library was written by a newer clipsearch.
+            IndexMismatchError: the library was made with another model than `model`.
+            ConfigError: `path` is not a directory or an unsupported database URL.
         """
         place = library_place(path)
         if isinstance(place, Path):
@@ -126,7 +130,7 @@ class Library:
             if place.exists() and not place.is_dir():
                 raise ConfigError(f"{place} is a file; a library is a directory")
             if create:
-                _make_directory(place)
+                _create_directory(place)
         notify = notify if notify is not None else logger.info
 
         def load(spec: str) -> Encoder:
@@ -134,24 +138,33 @@ class Library:
 
             return loading.load_encoder(spec, runtime=runtime, device=device, notify=notify)
 
+        def load_for_indexing(spec: str) -> Encoder:
+            from clipsearch.models import loading
+
+            encoder = loading.load_encoder(spec, runtime=runtime, device=device, many_images=True, notify=notify)
+            if runtime == AUTO:
+                loading.compile_in_background(encoder)
+            return encoder
+
         catalog = LazyCatalog(place, create=create)
-        choice = ModelSession(
+        session = ModelSession(
             catalog,
-            wanted=model or AUTO,
+            requested=model or AUTO,
             encoder=encoder,
             load_by_spec=load_encoder or load,
+            load_for_indexing=load_encoder or load_for_indexing,
             is_loaded_by_spec=encoder is None and load_encoder is None,
             notify=notify,
         )
         try:
-            choice.check_wanted()
+            session.check_requested()
         except BaseException:
             catalog.close()
             raise
-        return cls(LibraryContext(catalog, choice, notify))
+        return cls(LibraryContext(catalog, session, notify))
 
     def close(self) -> None:
-        """Give back the catalog's connections and the vector index."""
+        """Close the catalog and the vector index."""
         self._context.close()
 
     def __enter__(self) -> Library:
@@ -164,16 +177,16 @@ class Library:
 
     @property
     def path(self) -> Path:
-        """The library's directory; of one in a database, where this machine keeps what is computed from it."""
+        """The library's directory; for a library in a database, this machine's cache directory."""
         return self._context.catalog.directory
 
     @property
     def loaded_encoder(self) -> Encoder | None:
-        """The encoder, if anything has needed it by now; another `Library` of this process can be given it."""
+        """The encoder if it is loaded, for use by another `Library` of this process."""
         return self._context.session.loaded
 
     def revision(self) -> int:
-        """A number that rises with every change of which pictures can be found."""
+        """A number that increases with every change of the searchable pictures."""
         return self._context.catalog.revision()
 
     def active_model(self) -> ModelRecord | None:
@@ -181,11 +194,11 @@ class Library:
         return self._context.catalog.active_model()
 
     def counts(self) -> CatalogCounts:
-        """How many files, distinct pictures and unreadable files it holds, without a look at the disk."""
+        """Number of files, distinct pictures and unreadable files in the catalog."""
         return self._context.store.counts()
 
     def status(self) -> LibraryStatus:
-        """What the library holds."""
+        """Model, counts, roots and disk usage."""
         from clipsearch.maintenance.compact import library_bytes
 
         store, model, counts = self._context.store, self.active_model(), self.counts()
@@ -201,11 +214,10 @@ class Library:
             bytes_on_disk=library_bytes(self.path),
             interrupted=interrupted.started_at if interrupted else None,
             roots=self.roots.all(),
-            spaces=[
-                SpaceStatus(space.model.spec, space.embedded, space.from_preview, space.missing, space.active)
-                for space in store.models.spaces()
-            ],
+            spaces=store.models.spaces(),
             database=store.name if store.shared else None,
+            unread=store.count_others(),
+            exclusions=store.exclusions.of_library(),
         )
 
     def index(
@@ -214,30 +226,32 @@ class Library:
         verify: bool = False,
         retry_failed: bool = False,
         prune: bool = False,
+        exclude: Sequence[str] = (),
         wait_s: float = 0.0,
         progress: Callable[[IndexProgress], None] | None = None,
         ray: RaySettings | None = None,
     ) -> IndexReport:
-        """Bring the catalog up to date with folders, embedding what is new.
+        """Update the catalog from folders and embed new pictures.
 
-        Unreadable files are told through `notify`, recorded, and never stop a run. A folder whose drive is not
-        there is told and left as it was.
+        Unreadable files and offline folders are reported by `notify` and never stop a run. Offline folders are not
+        changed.
 
         Args:
-            folders: what to walk; each becomes a root unless it is inside one. Without any, every root.
+            folders: to walk; each becomes a root unless it is inside one. All roots by default.
             verify: read every file, to find contents that changed under the same size and time.
             retry_failed: read files again that could not be read before.
-            prune: remove files that are gone even if they are more than half of a root, or all of a folder.
+            prune: remove missing files even if they are more than half of a root, or all of a folder.
+            exclude: gitignore patterns of excluded entries, remembered for the folders, or for all of the library if
+                none is named (docs/indexing.md).
             wait_s: how long to wait for another process that writes, in seconds.
-            progress: called now and then, from this thread. What it raises ends the run as an interruption does: what
-                was committed stays, and the next run carries on.
+            progress: called from this thread. An exception from it interrupts the run: committed batches stay, and the
+                next run continues.
             ray: read and embed on a Ray cluster, whose nodes see the folders under the same paths (docs/ray.md).
 
         Raises:
-            ConfigError: no folder is named or known, or one does not exist or is not a folder; or there is no such
-                cluster.
+            ConfigError: no folder is named or known, one does not exist or is no folder, or there is no such cluster.
             LibraryLockedError: another process is writing to this library.
-            LibraryError: the disk is full, the library cannot be written to, or a drive went away.
+            LibraryError: the disk is full, the library is not writable, or a drive was disconnected.
             ModelError: the model cannot be loaded.
         """
         from indexer.backends.local import BackendFactory, local_engine
@@ -254,9 +268,9 @@ class Library:
             shards = Shards(self._context.store, ray.shards) if ray.shards is not None else None
         report = index_folders(
             self._context.store,
-            [Path(folder).expanduser() for folder in folders],
+            [typed_path(folder) for folder in folders],
             encoder=self._context.session.for_indexing,
-            options=IndexOptions(verify=verify, retry_failed=retry_failed, prune=prune),
+            options=IndexOptions(verify=verify, retry_failed=retry_failed, prune=prune, exclude=tuple(exclude)),
             notify=self._context.notify,
             progress=progress if progress is not None else lambda _: None,
             wait_s=wait_s,
@@ -268,17 +282,23 @@ class Library:
         self.tags.keep_current()
         return report
 
-    def preview_index(self, *folders: Path | str, verify: bool = False, retry_failed: bool = False) -> IndexPreview:
-        """What `index` would do with the same arguments; no file is read and nothing is changed.
+    def preview_index(
+        self,
+        *folders: Path | str,
+        verify: bool = False,
+        retry_failed: bool = False,
+        exclude: Sequence[str] = (),
+    ) -> IndexPreview:
+        """What `index` would do with the same arguments; reads no file and changes nothing.
 
         Raises:
-            ConfigError: as `index`.
+            ConfigError: see `index`.
         """
         from indexer.dry_run import preview
         from indexer.plan import IndexOptions
 
-        options = IndexOptions(verify=verify, retry_failed=retry_failed)
-        return preview(self._context.store, [Path(folder).expanduser() for folder in folders], options=options)
+        options = IndexOptions(verify=verify, retry_failed=retry_failed, exclude=tuple(exclude))
+        return preview(self._context.store, [typed_path(folder) for folder in folders], options=options)
 
     def migrate(
         self,
@@ -289,24 +309,23 @@ class Library:
         wait_s: float = 0.0,
         progress: Callable[[IndexProgress], None] | None = None,
     ) -> MigrationReport:
-        """Embed everything with another model, then make searches use it.
+        """Embed everything with another model, then switch searches to it.
 
-        Until then searches use the old one. An interrupted migration goes on where it was. Pictures whose drive
-        is not there are embedded from their thumbnails, and again when their folder is next indexed. Concepts are
-        fitted for the new model before searches use it, and tags are made anew.
+        An interrupted migration continues on the next call. Offline pictures are embedded from their thumbnails, and
+        again when their folder is next indexed. Concepts are fitted for the new model before the switch, and all
+        pictures are tagged again.
 
         Args:
-            model: a preset or any OpenCLIP name, as for `open`.
-            drop_old: drop the embeddings of every other model afterwards.
-            partial: switch even if some pictures could not be embedded: they are not found any more.
+            model: a preset or any OpenCLIP name, see `open`.
+            drop_old: delete the embeddings of all other models afterwards.
+            partial: switch even if pictures could not be embedded; searches no longer find those.
             wait_s: how long to wait for another process that writes, in seconds.
-            progress: called now and then, from this thread. What it raises ends the run as an interruption does: what
-                was committed stays, and the next run carries on.
+            progress: see `index`.
 
         Raises:
             ModelError: the model cannot be loaded.
             LibraryLockedError: another process is writing to this library.
-            LibraryError: the disk is full, or a drive went away.
+            LibraryError: the disk is full, or a drive was disconnected.
         """
         from clipsearch.models.presets import resolve_preset
         from indexer.migrate import migrate_library
@@ -314,7 +333,7 @@ class Library:
         before = self.tags.progress()
         report = migrate_library(
             self._context.store,
-            load_encoder=lambda: self._context.session.load(resolve_preset(model)),
+            load_encoder=lambda: self._context.session.load(resolve_preset(model), for_indexing=True),
             concepts_of=self._context.concept_space,
             drop_old=drop_old,
             partial=partial,
@@ -325,22 +344,22 @@ class Library:
         self.tags.keep_current(before)
         return report
 
-    def search(self, query: str, options: SearchOptions = DEFAULT_OPTIONS, **overrides: Any) -> list[SearchResult]:
+    def search(self, query: str, options: SearchOptions = DEFAULT_OPTIONS, **overrides: Any) -> SearchResults:
         """The files that match a query line best.
 
         Args:
-            query: what to look for: words, pictures, weights and filters, as docs/query.md describes.
-            options: which results, in which order; see `SearchOptions`.
-            overrides: single options by name, in place of those of `options`: ``search("a dog", k=5)``.
+            query: words, pictures, weights and filters (docs/query.md).
+            options: which results, in which order.
+            overrides: single options by name that replace those of `options`: ``search("a dog", k=5)``.
 
         Returns:
-            Up to `k` results; fewer when fewer files pass the filters. With filters these are the k best of
-            all that pass.
+            The k best of all files that pass the filters; none where the model knows no word of the query. Their
+            ``notices`` are lines for the user.
 
         Raises:
-            QueryError: the query or an option is empty or wrong, or the library has no images.
+            QueryError: the query or an option is empty or invalid, or the library has no images.
             ImageReadError: a picture of the query cannot be read.
-            IndexMismatchError: the model at hand is not the one that the library was made with.
+            IndexMismatchError: the weights of the model are not those that the library was made with.
         """
         return self._context.searcher().search(query, replace(options, **overrides))
 
@@ -350,28 +369,27 @@ class Library:
         options: SearchOptions = DEFAULT_OPTIONS,
         *,
         box: Box | None = None,
+        at_s: float | None = None,
         **overrides: Any,
     ) -> list[SearchResult]:
-        """The files most like a picture, without the picture itself and its exact copies.
+        """The files most similar to a picture, without the picture itself and its exact copies.
 
         Args:
-            picture: a file, in the library or not; ``~#`` and the first digits, at least 6, of the content hash of one
-                that is in it; a Pillow image; or several of these: then what is most like all of them together, by
-                the mean of their embeddings.
-            options: as for `search`, but for ``min_match``.
-            box: look for what is like this part of the picture only.
-            overrides: as for `search`.
-
-        Returns:
-            Up to `k` results.
+            picture: a file, in the library or not; ``~#`` and the first digits (at least 6) of a content hash; a Pillow
+                image; or several of these, for similarity to the mean of their embeddings.
+            options: see `search`; without ``min_match``.
+            box: use only this part of the picture.
+            at_s: use only the frame of the video at this time, in seconds from its start.
+            overrides: see `search`.
 
         Raises:
-            ImageReadError: a picture cannot be read; of one given by its hash that is only with a box.
-            QueryError: a hash is unknown or ambiguous, the box reaches outside of the picture or goes with several,
-                an option is wrong, or the library has no images.
-            IndexMismatchError: the model at hand is not the one that the library was made with.
+            ImageReadError: a picture cannot be read; a picture in the library is read only for a box.
+            QueryError: a hash is unknown or ambiguous, the box is outside of the picture or used with several, an
+                option is invalid, or the library has no images.
+            IndexMismatchError: see `search`.
         """
-        return self._context.searcher().similar(_several(picture), replace(options, **overrides), box=box)
+        searcher = self._context.searcher()
+        return searcher.similar(_as_sequence(picture), replace(options, **overrides), box=box, at_s=at_s)
 
     def explain(
         self,
@@ -381,32 +399,32 @@ class Library:
         like: Picture | Sequence[Picture] | None = None,
         box: Box | None = None,
     ) -> Explanation:
-        """Where in a picture its match with a query is, or its likeness to other pictures.
+        """Saliency map: where in a picture the match with a query, or with other pictures, is.
 
-        What is covered up in turn shows by how much the score drops. Takes as long as embedding about 90 pictures.
+        Takes as long as embedding about 90 pictures.
 
         Args:
-            picture: a result, a file, or ``~#`` and the first digits of a content hash. The library's preview stands in
-                for a result whose file is not there.
-            query: as for `search`; its filters play no part.
-            like: the picture or pictures that were searched with, as for `similar`, in place of `query`.
-            box: the part of `like` that was searched with.
+            picture: a result, a file, or ``~#`` and the first digits of a content hash. The preview is used if no file
+                is available.
+            query: see `search`; its filters are ignored.
+            like: picture or pictures, see `similar`, instead of `query`.
+            box: a part of `like`, see `similar`.
 
         Raises:
-            QueryError: the query has nothing but filters, or as for `search` and `similar`.
-            ImageReadError: a picture cannot be read, and the library has no preview of it.
+            QueryError: the query has only filters; or see `search` and `similar`.
+            ImageReadError: a picture cannot be read and has no preview.
         """
         from clipsearch.retrieval.saliency import PICTURE_SIDE, explain_picture
 
         searcher = self._context.searcher()
         if like is not None:
-            target = searcher.embedder.of_pictures(_several(like), box=box)
+            query_vector = searcher.embedder.of_pictures(_as_sequence(like), box=box)
         else:
-            target = searcher.direction_of(explainable_query(query))
+            query_vector = searcher.query_vector_of(explainable_query(query))
         encoder = searcher.embedder.encoder
         min_side = max(encoder.transform.min_side, PICTURE_SIDE)
         image, is_preview = searcher.load_picture(picture, min_side=min_side)
-        return explain_picture(encoder, image, target.vector, from_preview=is_preview)
+        return explain_picture(encoder, image, query_vector.vector, from_preview=is_preview)
 
     def classify(
         self,
@@ -419,14 +437,14 @@ class Library:
         """Classify the pictures that a query finds by label names, zero-shot (docs/labels.md).
 
         Args:
-            query: as for `search`.
-            labels: names of the classes, two at least.
-            templates: what they are put into (`clipsearch.labeling.zero_shot.load_templates`).
-            limit: how many pictures at most, the best; of filters alone, the newest.
+            query: see `search`.
+            labels: names of at least two classes.
+            templates: prompt templates (`clipsearch.labeling.zero_shot.load_templates`).
+            limit: maximum number of pictures, the best; the newest for a query of filters only.
 
         Raises:
-            ConfigError: there are fewer than two labels, or one of the templates has no place for them.
-            QueryError: as for `search`, or it finds nothing.
+            ConfigError: there are fewer than two labels, or a template has no placeholder.
+            QueryError: the query has no results; or see `search`.
         """
         from clipsearch.labeling.classification import classify_results
 
@@ -443,14 +461,14 @@ class Library:
         )
 
 
-def _several(picture: Picture | Sequence[Picture]) -> Sequence[Picture]:
+def _as_sequence(picture: Picture | Sequence[Picture]) -> Sequence[Picture]:
     from PIL import Image
 
     return [picture] if isinstance(picture, str | Path | Image.Image) else picture
 
 
-def _make_directory(directory: Path) -> None:
+def _create_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LibraryError(f"cannot make the library {directory}: {error.strerror or error}") from error
+        raise LibraryError(f"cannot create the library {directory}: {error.strerror or error}") from error

@@ -86,32 +86,40 @@ def relevant_ranks(
     """
     counts = np.diff(starts)
     query = np.repeat(np.arange(len(scores)), counts)
-    own = scores[query, relevant]
-    order = np.lexsort((-own, query))  # best first within each query
-    own = own[order]
-    ranks = RelevantRanks(np.ones(len(own), np.int64), starts)
+    relevant_scores = scores[query, relevant]
+    order = np.lexsort((-relevant_scores, query))  # best first within each query
+    relevant_scores = relevant_scores[order]
+    ranks = RelevantRanks(np.ones(len(relevant_scores), np.int64), starts)
     # the relevant items that score at least as much: up to the last of those that tie
-    tied_above = np.r_[False, (query[1:] == query[:-1]) & (own[1:] == own[:-1])]
+    tied_above = np.r_[False, (query[1:] == query[:-1]) & (relevant_scores[1:] == relevant_scores[:-1])]
     last_of_tie = np.flatnonzero(np.r_[~tied_above[1:], True])
-    at_least = ranks.places[last_of_tie[np.searchsorted(last_of_tie, np.arange(len(own)))]] if len(own) else ranks.ranks
-    above = _count_at_least(scores, own, ranks) - at_least  # irrelevant ones
+    at_least = (
+        ranks.places[last_of_tie[np.searchsorted(last_of_tie, np.arange(len(relevant_scores)))]]
+        if len(relevant_scores)
+        else ranks.ranks
+    )
+    above = _count_at_least(scores, relevant_scores, ranks) - at_least  # irrelevant ones
     return RelevantRanks(above + ranks.places, starts)
 
 
-def _count_at_least(scores: NDArray[np.floating], own: NDArray[np.floating], ranks: RelevantRanks) -> NDArray[np.int64]:
+def _count_at_least(
+    scores: NDArray[np.floating], relevant_scores: NDArray[np.floating], ranks: RelevantRanks
+) -> NDArray[np.int64]:
     """How many items of its query score at least as much as each relevant one, int64 [relevant items]."""
     counts, places = ranks.counts, ranks.places
-    found = np.empty(len(own), np.int64)
+    at_least = np.empty(len(relevant_scores), np.int64)
     if counts.max(initial=0) <= _FEW:
         for place in range(1, int(counts.max(initial=0)) + 1):
             rows = np.flatnonzero(counts >= place)
-            wanted = places == place
+            at_place = places == place
             block = scores if len(rows) == len(scores) else scores[rows]
-            found[wanted] = (block >= own[wanted][:, None]).sum(axis=1)
-        return found
+            at_least[at_place] = (block >= relevant_scores[at_place][:, None]).sum(axis=1)
+        return at_least
     for row, (start, end) in enumerate(zip(ranks.starts[:-1], ranks.starts[1:], strict=True)):
-        found[start:end] = scores.shape[1] - np.searchsorted(np.sort(scores[row]), own[start:end], side="left")
-    return found
+        at_least[start:end] = scores.shape[1] - np.searchsorted(
+            np.sort(scores[row]), relevant_scores[start:end], side="left"
+        )
+    return at_least
 
 
 def first_relevant_ranks(scores: NDArray[np.floating], relevant: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -124,8 +132,8 @@ def first_relevant_ranks(scores: NDArray[np.floating], relevant: NDArray[np.inte
     Returns:
         int64 [queries], from 1 to the number of items.
     """
-    own = np.take_along_axis(scores, relevant[:, None].astype(np.int64), axis=1)
-    return np.asarray((scores >= own).sum(axis=1), dtype=np.int64)
+    relevant_scores = np.take_along_axis(scores, relevant[:, None].astype(np.int64), axis=1)
+    return np.asarray((scores >= relevant_scores).sum(axis=1), dtype=np.int64)
 
 
 def hit_rate_at_k(ranks: NDArray[np.integer], k: int) -> float:
@@ -186,6 +194,11 @@ def ndcg_at_k(ranks: RelevantRanks, k: int) -> NDArray[np.float64]:
     gains = ranks.sums(np.where(ranks.ranks <= k, 1.0 / np.log2(1.0 + ranks.ranks), 0.0))
     ideal = np.cumsum(1.0 / np.log2(2.0 + np.arange(k)))
     return np.asarray(gains / ideal[np.minimum(ranks.counts, k) - 1], np.float64)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Logistic function without overflow, float64, 0–1."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0))), np.float64)
 
 
 def _check(k: int) -> None:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.catalog.records import NewEmbedding
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.records import ModelRecord, NewEmbedding, NewImage
+from clipsearch.media.metadata.values import ImageMetadata
+from clipsearch.media.segments import WHOLE_VIDEO
 from clipsearch.models.encoder import Encoder
+from clipsearch.models.video_heads import pool_frames
 from clipsearch.system.cpu import available_cores
 from indexer.read import FileContent
 from indexer.workers import DecodingPool
-
-CPU_BATCH_SIZE = 32
-"""Pictures embedded and committed at a time on a CPU; what a crash can cost."""
-
-_ACCELERATOR_BATCH_SIZE = 256
-"""The same elsewhere: as many as `clipsearch.models.torch.encoder` gives a GPU at once."""
-
-BLOCKS_AHEAD = 3
-"""Blocks of files read before their turn, at most; bounds the memory."""
-
-_CPU_STEP = 16
-"""Pictures embedded by one call on a CPU: larger ones are no faster there."""
 
 _Item = TypeVar("_Item")
 
@@ -35,44 +27,56 @@ def decoding_pool(encoder: Encoder, *, library: Path) -> DecodingPool:
     return DecodingPool(encoder.transform, thumbnails=library, workers=max(2, available_cores()))
 
 
-def embed_in_steps(
-    encoder: Encoder, pictures: Sequence[NDArray[np.uint8]], done: Callable[[int], None]
-) -> Iterator[NDArray[np.float32]]:
-    """Embed pictures in order, a few at a time on a CPU, so that the progress of slow models is told within a batch.
+def new_embeddings(
+    store: Catalog,
+    model: ModelRecord,
+    files: Sequence[FileContent],
+    embeddings: Iterable[NDArray[np.float32]],
+    *,
+    encoder: Encoder,
+) -> list[NewEmbedding]:
+    """What the segments of decoded files are in the catalog, and the wholes of videos whose last part is among them.
 
     Args:
-        encoder: what embeds.
-        pictures: uint8 [views, height, width, 3] each, with one view at least.
-        done: told how many more pictures are done.
-
-    Yields:
-        float32 [views, dim] each, unit rows.
+        store: the catalog, which has the frames of earlier parts.
+        model: whose embeddings.
+        files: decoded.
+        embeddings: float32 [segments, dim] of each.
+        encoder: pools the frames of videos.
     """
-    step = _CPU_STEP if encoder.device == "cpu" else max(1, len(pictures))
-    for start in range(0, len(pictures), step):
-        together = pictures[start : start + step]
-        embeddings = encoder.encode_pixels(np.concatenate(together))
-        yield from np.split(embeddings, np.cumsum([len(views) for views in together[:-1]]))
-        done(len(together))
+    new: list[NewEmbedding] = []
+    for file, views in zip(files, embeddings, strict=True):
+        assert file.content_hash is not None
+        new += [NewEmbedding(file.content_hash, *pair) for pair in zip(views, file.segments, strict=True)]
+        if file.is_last and file.duration_ms is not None:
+            frames = store.frames_of_content(file.content_hash, model.id, dim=model.dim)
+            of_video = dict(zip(frames.positions.tolist(), frames.vectors.astype(np.float32), strict=True)) | {
+                item.segment.position: item.embedding for item in new if item.content_hash == file.content_hash
+            }
+            vectors = np.stack([of_video[position] for position in sorted(of_video)])
+            new.append(NewEmbedding(file.content_hash, pool_frames(encoder, vectors), WHOLE_VIDEO))
+    return new
 
 
-def new_embeddings(file: FileContent, embeddings: NDArray[np.float32]) -> list[NewEmbedding]:
-    """What the segments of a decoded file, float32 [segments, dim], are in the catalog."""
-    assert file.content_hash is not None
-    return [
-        NewEmbedding(file.content_hash, embedding, segment)
-        for segment, embedding in zip(file.segments, embeddings, strict=True)
-    ]
-
-
-def batch_size(encoder: Encoder) -> int:
-    """How many pictures are embedded and committed at a time."""
-    return CPU_BATCH_SIZE if encoder.device == "cpu" else _ACCELERATOR_BATCH_SIZE
-
-
-def look_ahead(encoder: Encoder) -> int:
-    """How many files are read before their turn, at most."""
-    return BLOCKS_AHEAD * batch_size(encoder)
+def contents_of(files: Iterable[FileContent]) -> list[NewImage]:
+    """What decoded files, or parts of them, are in the catalog, each content once."""
+    return list(
+        {
+            file.content_hash: NewImage(
+                file.content_hash,
+                file.width,
+                file.height,
+                file.format,
+                file.metadata or ImageMetadata(),
+                file.fingerprint,
+                file.duration_ms,
+                file.frame_rate,
+                file.codec,
+            )
+            for file in files
+            if file.content_hash is not None and file.is_decoded
+        }.values()
+    )
 
 
 def blocks_of(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

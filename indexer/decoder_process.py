@@ -8,15 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from clipsearch.errors import ClipSearchError
-from indexer.read import FileContent
+from indexer.read import FileContent, PositionsToRead
 from indexer.scan import reason_of
-from indexer.worker_process import READY, Settings, receive, send
+from indexer.worker_process import ALIVE, READY, Settings, receive, send
 
 _START = (
     "import sys; root, *path = sys.argv[1:]; sys.path[:] = [root, *path]; import clipsearch, indexer; "
@@ -28,7 +28,7 @@ _START_LIMIT_S = 120.0
 """For the import of Pillow and NumPy from a slow disk with a virus scanner in between."""
 
 _END_LIMIT_S = 5.0
-"""How long a process is waited for that was told to end; only one that hangs inside the kernel takes so long."""
+"""How long a process is waited for that was asked to end; only one that hangs inside the kernel takes so long."""
 
 _SLICE_S = 0.5
 
@@ -63,19 +63,7 @@ class DecoderProcess:
         Raises:
             ClipSearchError: the system starts no process.
         """
-        root, path = str(Path(__file__).parents[1]), [entry for entry in sys.path if entry]
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, root, *path],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=os.environ | _ONE_THREAD | _KEPT_MEMORY,
-                start_new_session=True,  # out of reach of Ctrl-C; it ends with its stdin
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-        except OSError as error:
-            raise ClipSearchError(f"no process for decoding can be started: {reason_of(error)}") from error
+        self._process = _taken_spare() or _start()
         self._settings = settings
         self._ready = False
         self._left_s = 0.0
@@ -109,8 +97,15 @@ class DecoderProcess:
         if not self._ready:
             raise ClipSearchError(f"the process for decoding does not start: {self._last_words()}")
 
-    def read(self, path: Path, is_embedded: Callable[[str], bool]) -> FileContent:
+    def read(self, path: Path, wanted_from: Callable[[str], PositionsToRead]) -> Iterator[FileContent]:
         """Have a file read; and decoded, unless its content is embedded already.
+
+        Args:
+            path: of the file.
+            wanted_from: as for `indexer.read.read_content`.
+
+        Yields:
+            Its parts; the time limit counts for each.
 
         Raises:
             DecoderDied: it took longer than the time limit, or the process died. Nothing but `stop` may be
@@ -120,14 +115,20 @@ class DecoderProcess:
         self._send(os.fsencode(path))
         message = self._receive()
         if isinstance(message, str):
-            self._send(not is_embedded(message))
+            self._send(wanted_from(message))
             message = self._receive()
-        if not isinstance(message, FileContent):
-            raise self._crashed()
-        return message
+        while True:
+            if not isinstance(message, FileContent):
+                raise self._crashed()
+            yield message
+            if message.is_last:
+                return
+            self._left_s = self._settings.time_limit_s
+            self._send(None)
+            message = self._receive()
 
     def kill(self) -> None:
-        """End the process at once; whoever waits for it is told."""
+        """End the process at once; whoever waits for it gets an error."""
         self._process.kill()
         self._messages.put(None)
 
@@ -170,7 +171,9 @@ class DecoderProcess:
                 self._left_s -= wait_s
             else:
                 self._left_s -= min(time.monotonic() - started, wait_s)
-                return message
+                if message != ALIVE:
+                    return message
+                self._left_s = self._settings.time_limit_s
         limit_s = self._settings.time_limit_s
         raise DecoderDied(f"took longer than {limit_s:g} seconds to decode", worth_a_retry=False)
 
@@ -179,8 +182,8 @@ class DecoderProcess:
             status = self._process.wait(_END_LIMIT_S)
         except subprocess.TimeoutExpired:
             return DecoderDied("crashed the decoder (it talks nonsense)", worth_a_retry=True)
-        how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        return DecoderDied(f"crashed the decoder ({how})", worth_a_retry=True)
+        cause = f"signal {-status}" if status < 0 else f"exit status {status}"
+        return DecoderDied(f"crashed the decoder ({cause})", worth_a_retry=True)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -188,3 +191,48 @@ class DecoderProcess:
             while True:
                 self._messages.put(receive(answers))
         self._messages.put(None)
+
+
+_spares: list[subprocess.Popen[bytes]] = []
+"""Processes that were started and that no `DecoderProcess` has taken yet."""
+
+
+@contextlib.contextmanager
+def started_ahead() -> Iterator[None]:
+    """Context in which the first `DecoderProcess` takes a process that is started now, while other things load.
+
+    Raises:
+        ClipSearchError: the system starts no process.
+    """
+    spare = _start()
+    _spares.append(spare)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):  # taken
+            _spares.remove(spare)
+            spare.kill()
+            spare.communicate()
+
+
+def _taken_spare() -> subprocess.Popen[bytes] | None:
+    try:
+        return _spares.pop()
+    except IndexError:
+        return None
+
+
+def _start() -> subprocess.Popen[bytes]:
+    root, path = str(Path(__file__).parents[1]), [entry for entry in sys.path if entry]
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", _START, root, *path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | _ONE_THREAD | _KEPT_MEMORY,
+            start_new_session=True,  # out of reach of Ctrl-C; it ends with its stdin
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except OSError as error:
+        raise ClipSearchError(f"no process for decoding can be started: {reason_of(error)}") from error

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def begun_job(store: Catalog, kind: str) -> Iterator[int]:
-    """Note that a job begins, and where others may work beside it, that it is alive; gives its id."""
+    """Note that a job begins, and where others may work beside it, that it is alive; returns its id."""
     if not store.shared:
         yield store.jobs.begin(kind)
         return
@@ -67,7 +67,7 @@ class SharedWork:
             job_id: whose leases.
             root_id: the root.
             model_id: as for `clipsearch.catalog.leases.LeaseRepository.claim`.
-            done: told how many more files another indexer has committed.
+            done: called with the number of further files another indexer has committed.
         """
         self._store = store
         self._job_id = job_id
@@ -96,8 +96,8 @@ class SharedWork:
     def _granted(self, files: Sequence[ScannedFile], block: int, left: list[ScannedFile]) -> Iterator[ScannedFile]:
         """The files that nobody else is at work on, leased just before they are read; the others go to `left`."""
         for wanted in blocks_of(files, block):
-            found = [LeasedFile(file.relative_path, file.size, file.mtime_ns) for file in wanted]
-            claim = self._store.leases.claim(self._job_id, self._root_id, found, model_id=self._model_id)
+            leased = [LeasedFile(file.relative_path, file.size, file.mtime_ns) for file in wanted]
+            claim = self._store.leases.claim(self._job_id, self._root_id, leased, model_id=self._model_id)
             self._done(len(claim.done))
             for file in wanted:
                 if file.relative_path in claim.granted:

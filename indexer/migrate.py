@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,13 @@ from clipsearch.labeling.concepts.concept_space import ConceptSpace, fit_all
 from clipsearch.media.decoding import load_image
 from clipsearch.media.thumbnails import thumbnail_path
 from clipsearch.models.encoder import Encoder
-from clipsearch.vectors.sync import current_index, delete_saved_index
-from indexer.batches import batch_size, blocks_of, decoding_pool, embed_in_steps, look_ahead, new_embeddings
+from clipsearch.models.parity import spaces_agree
+from clipsearch.text import Notify, format_count
+from clipsearch.vectors.engine import current_index, library_engine
+from indexer.batch_writer import BatchWriter
+from indexer.batches import blocks_of, decoding_pool, new_embeddings
+from indexer.embedding import Embedded, EmbeddingThreads
+from indexer.pooling import pool_again
 from indexer.progress_meter import ProgressMeter
 from indexer.read import ReadFile
 from indexer.scan import ScannedFile
@@ -34,7 +41,7 @@ def migrate_library(
     concepts_of: Callable[[ModelRecord], ConceptSpace],
     drop_old: bool,
     partial: bool,
-    notify: Callable[[str], None],
+    notify: Notify,
     progress: Callable[[IndexProgress], None],
     wait_s: float = 0.0,
 ) -> MigrationReport:
@@ -46,7 +53,7 @@ def migrate_library(
         concepts_of: the library's concepts in the space of a model.
         drop_old: drop the embeddings of every other model once searches use the new one.
         partial: switch even if some pictures could not be embedded.
-        notify: told in one line what a person should know.
+        notify: callback for one-line user notices.
         progress: called a few times a second, from this thread.
         wait_s: how long to wait for another writer, in seconds.
     """
@@ -82,13 +89,13 @@ def _fitting(done: int, total: int) -> IndexProgress:
     return IndexProgress(done, total, images_per_second=0.0, remaining_s=None, of="concept")
 
 
-def _switch(store: Catalog, model: ModelRecord, *, drop_old: bool, notify: Callable[[str], None]) -> None:
+def _switch(store: Catalog, model: ModelRecord, *, drop_old: bool, notify: Notify) -> None:
     """Make searches use a model, in one transaction; its vectors are saved before, so that none has to wait."""
     current_index(store, model, notify=notify, locked=True)
     store.models.activate_known(model)
     if drop_old:
         for other in store.models.drop_others(model):
-            delete_saved_index(store.directory, other)
+            library_engine(store.directory).delete(store.directory, other)
     current_index(store, model, notify=notify, locked=True)
 
 
@@ -101,7 +108,7 @@ class _Migration:
         encoder: Encoder,
         model: ModelRecord,
         *,
-        notify: Callable[[str], None],
+        notify: Notify,
         progress: Callable[[IndexProgress], None],
     ) -> None:
         self.embedded = self.from_preview = 0
@@ -113,6 +120,8 @@ class _Migration:
 
     def fill(self) -> None:
         """Embed what the model has not embedded yet; an interrupted migration goes on where it was."""
+        self._copy()
+        pool_again(self._store, self._encoder, self._model, notify=self._notify)
         interrupted = self._store.jobs.interrupted("migrate")
         job_id = self._store.jobs.begin("migrate")
         left = self._store.count_to_embed(self._model.id)
@@ -137,37 +146,55 @@ class _Migration:
         self._progress.finish()
         self._store.jobs.finish(job_id)
 
+    def _copy(self) -> None:
+        """Copy the embeddings of a model of the same space, such as that to which heads were added."""
+        for space in self._store.models.spaces():
+            if space.model != self._model and spaces_agree(space.model, self._encoder):
+                copied = self._store.models.copy_embeddings(space.model, self._model)
+                if copied:
+                    pictures = format_count(copied, "picture")
+                    self._notify(f"{pictures} copied from {space.model.spec}, whose embeddings are the same")
+
     def _embed_files(self, files: list[UnembeddedFile], root: Path, job_id: int) -> list[UnembeddedFile]:
         """Embed from the files themselves; returns those that cannot be read, or hold another content now."""
         expected = {file.relative_path: file for file in files}
         scanned = (ScannedFile(root, file.relative_path, file.size, file.mtime_ns) for file in files)
         unread: list[UnembeddedFile] = []
-        with decoding_pool(self._encoder, library=self._store.directory) as pool:
-            read = pool.read(scanned, is_embedded=self._is_embedded, look_ahead=look_ahead(self._encoder))
-            for block in blocks_of(self._progress.following(read), batch_size(self._encoder)):
+        with (
+            EmbeddingThreads(self._encoder) as embedding,
+            BatchWriter(most=embedding.sizes.uncommitted, waiting=self._progress.tick, notify=self._notify) as writer,
+            decoding_pool(self._encoder, library=self._store.directory) as pool,
+        ):
+            look_ahead = embedding.sizes.look_ahead
+            read = pool.read(scanned, wanted_from=self._wanted_from, look_ahead=look_ahead, waiting=writer.look)
+            for block in blocks_of(self._progress.following(read), embedding.sizes.images):
                 good = [item for item in block if self._is_as_expected(item, expected[item.file.relative_path])]
                 unread += [expected[item.file.relative_path] for item in block if item not in good]
                 pixels = [item.pixels for item in good if item.pixels is not None]
-                pictures = embed_in_steps(self._encoder, pixels, self._progress.advance)
-                fresh = [
-                    embedding
-                    for item, views in zip(good, pictures, strict=True)
-                    for embedding in new_embeddings(item, views)
-                ]
-                self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
-                self.embedded += len(good)
+                writer.add(partial(embedding.start, pixels), partial(self._write, good, job_id))
         return unread
+
+    def _write(self, files: list[ReadFile], job_id: int, embedding: Future[Embedded]) -> None:
+        """Commit files once they are embedded; on the writing thread."""
+        views = embedding.result().views
+        fresh = new_embeddings(self._store, self._model, files, views, encoder=self._encoder)
+        self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
+        ended = sum(item.is_last for item in files)
+        self.embedded += ended
+        self._progress.advance(ended)
 
     def _embed_previews(self, files: Iterable[UnembeddedFile], job_id: int) -> None:
         """Embed from thumbnails, at their lower fidelity, until the files themselves can be read."""
-        for block in blocks_of(self._progress.following(self._previews(files)), batch_size(self._encoder)):
-            pictures = embed_in_steps(self._encoder, [pixels[None] for _, pixels in block], self._progress.advance)
-            fresh = [
-                NewEmbedding(digest, views[0], from_preview=True)
-                for (digest, _), views in zip(block, pictures, strict=True)
-            ]
-            self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
-            self.from_preview += len(fresh)
+        with EmbeddingThreads(self._encoder) as embedding:
+            blocks = blocks_of(self._progress.following(self._previews(files)), embedding.sizes.images)
+            for block, pictures in embedding.ahead(blocks, lambda block: [pixels[None] for _, pixels in block]):
+                fresh = [
+                    NewEmbedding(digest, views[0], from_preview=True)
+                    for (digest, _), views in zip(block, pictures, strict=True)
+                ]
+                self._store.commit(Batch(None, embeddings=fresh, job_id=job_id), self._model.id)
+                self._progress.advance(len(fresh))
+                self.from_preview += len(fresh)
         if self.from_preview:
             self._notify(
                 f"{self.from_preview:,} pictures were embedded from their previews, as their drives are not there; "
@@ -186,8 +213,9 @@ class _Migration:
                 continue  # counted as missing: the space lacks it afterwards
             yield file.content_hash, transform(preview.image)
 
-    def _is_embedded(self, digest: str) -> bool:
-        return self._store.is_embedded(digest, self._model.id)
+    def _wanted_from(self, digest: str) -> int | None:
+        is_embedded = self._store.is_embedded(digest, self._model.id)
+        return None if is_embedded else self._store.wanted_from(digest, self._model.id)
 
     @staticmethod
     def _is_as_expected(item: ReadFile, file: UnembeddedFile) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -20,6 +21,7 @@ class ProgressMeter:
         """Bind whom to tell."""
         self._tell = tell
         self._done, self._total = 0, 0
+        self._lock = threading.Lock()
         self._started = self._told = time.monotonic()
 
     def scanned(self) -> None:
@@ -33,15 +35,18 @@ class ProgressMeter:
         self._tell(IndexProgress(0, total, 0.0, None))
 
     def following(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """The items as they come, telling how things stand in between: who is told can end the run by raising."""
+        """The items as they come, reporting progress in between; the callback can end the run by raising."""
         for item in items:
-            if self._due():
-                self._tell(self._now())
+            self.tick()
             yield item
 
     def advance(self, files: int) -> None:
-        """So many more files are done."""
-        self._done += files
+        """So many more files are done; called from any thread, and reported by the next `tick`."""
+        with self._lock:
+            self._done += files
+
+    def tick(self) -> None:
+        """Report progress if it is time to; the callback can end the run by raising."""
         if self._due():
             self._tell(self._now())
 

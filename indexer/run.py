@@ -5,23 +5,29 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.exclusions import exclusion_pattern
 from clipsearch.catalog.records import JobRecord, ModelRecord, RootRecord
 from clipsearch.catalog.reports import IndexProgress, IndexReport
 from clipsearch.catalog.volumes import VolumePlace, place_of
 from clipsearch.errors import LibraryLockedError
+from clipsearch.maintenance.places import name_places
 from clipsearch.models.encoder import Encoder
 from clipsearch.system.remote_files import address_of
-from clipsearch.vectors.sync import current_index
+from clipsearch.text import Notify
+from clipsearch.vectors.engine import current_index
 from indexer.backends.local import BackendFactory, local_engine
 from indexer.commit import BatchCommitter, check_still_there
-from indexer.dry_run import wanted_folders
+from indexer.decoder_process import started_ahead
+from indexer.dry_run import folders_to_index
 from indexer.leasing import begun_job
-from indexer.plan import FolderPlan, IndexOptions, Place, locate, plan_folder
+from indexer.plan import FolderPlan, IndexOptions, Place, locate, patterns_for, plan_folder
+from indexer.pooling import pool_again
 from indexer.progress_meter import ProgressMeter
 from indexer.tally import Tally
 
@@ -37,7 +43,7 @@ def index_folders(
     *,
     encoder: Callable[[], tuple[Encoder, ModelRecord]],
     options: IndexOptions,
-    notify: Callable[[str], None],
+    notify: Notify,
     progress: Callable[[IndexProgress], None],
     wait_s: float = 0.0,
     engine: BackendFactory = local_engine,
@@ -48,21 +54,27 @@ def index_folders(
     Args:
         store: the catalog.
         folders: what to walk; every root if there are none.
-        encoder: gives the encoder and its model's row; called once the folders are known to exist.
+        encoder: returns the encoder and its model's row; called once the folders are known to exist.
         options: how.
-        notify: told of each file that is skipped, and of what a person should know, in one line each.
+        notify: callback for one-line user notices, such as skipped files.
         progress: called a few times a second, from this thread.
         wait_s: how long to wait for another writer, in seconds.
-        engine: gives what reads and embeds.
+        engine: returns the engine that reads and embeds.
         keep: given each batch of a root before it is committed.
     """
     started = time.monotonic()
-    wanted = wanted_folders(store, folders)
-    for folder in wanted:
-        locate(store, folder)  # a wrong folder is told before anything is loaded
-    with store.indexer_lock(wait_s=wait_s):
+    folders = list(folders)
+    to_index = folders_to_index(store, folders)
+    for folder in to_index:
+        place = locate(store, folder)  # a wrong folder or pattern is reported before anything is loaded
+        patterns_for(place, options.exclude)
+    # a new library has something to decode: its process starts while the model loads
+    with (
+        started_ahead() if not store.roots.all() and engine is local_engine else nullcontext(),
+        store.indexer_lock(wait_s=wait_s),
+    ):
         run = _Run(store, *encoder(), options=options, notify=notify, progress=progress, engine=engine, keep=keep)
-        run.index(wanted)
+        run.index(to_index, are_named=bool(folders))
     return run.report(seconds=time.monotonic() - started)
 
 
@@ -76,7 +88,7 @@ class _Run:
         model: ModelRecord,
         *,
         options: IndexOptions,
-        notify: Callable[[str], None],
+        notify: Notify,
         progress: Callable[[IndexProgress], None],
         engine: BackendFactory,
         keep: Callable[[RootRecord, Batch], None] | None,
@@ -87,6 +99,7 @@ class _Run:
         self._notify = notify
         self._progress = ProgressMeter(progress)
         self._tally = Tally(notify)
+        self._encoder = encoder
         self._engine = engine(store, encoder, model)
         self._keep = keep
 
@@ -94,18 +107,23 @@ class _Run:
         """What was done so far."""
         return self._tally.report(seconds=seconds)
 
-    def index(self, folders: Sequence[Path]) -> None:
-        """All of it, for several folders."""
+    def index(self, folders: Sequence[Path], *, are_named: bool) -> None:
+        """All of it, for several folders; `are_named` if they are not simply all there are."""
         interrupted = self._store.jobs.interrupted("index")
+        if self._options.exclude and not are_named:
+            self._store.exclusions.add(map(exclusion_pattern, self._options.exclude), None)
         with begun_job(self._store, "index") as job_id:
-            self._index(folders, interrupted, job_id)
+            pool_again(self._store, self._encoder, self._model, notify=self._notify)
+            self._index(folders, interrupted, job_id, are_named=are_named)
+            with self._tally.watch.time("place names"):
+                name_places(self._store)
             with self._tally.watch.time("vector index"):
                 self._save_vectors()
             self._store.jobs.finish(job_id)
 
-    def _index(self, folders: Sequence[Path], interrupted: JobRecord | None, job_id: int) -> None:
+    def _index(self, folders: Sequence[Path], interrupted: JobRecord | None, job_id: int, *, are_named: bool) -> None:
         with self._tally.watch.time("compare"):
-            plans = self._plan_all(folders)
+            plans = self._plan_all(folders, are_named=are_named)
         left = sum(len(plan.to_read) for _, plan in plans)
         if interrupted is not None and left:
             begun = interrupted.started_at.astimezone().strftime("%Y-%m-%d %H:%M")
@@ -114,11 +132,21 @@ class _Run:
                 f"going on with the {left:,} that are left"
             )
         self._progress.start(left)
+        writer = BatchCommitter(
+            self._store,
+            self._model,
+            self._engine,
+            self._encoder,
+            job_id,
+            self._options,
+            self._tally,
+            self._progress,
+            self._keep,
+        )
+        for root_id, plan in plans:
+            writer.read_beside(root_id, plan)
         if left:
-            with self._engine as engine:
-                writer = BatchCommitter(
-                    self._store, self._model, engine, job_id, self._options, self._tally, self._progress, self._keep
-                )
+            with self._engine:
                 for root_id, plan in plans:
                     writer.read_and_embed(root_id, plan)
         for root_id, plan in plans:  # after all is read, so that a file moved between folders is not taken for lost
@@ -132,7 +160,7 @@ class _Run:
         except LibraryLockedError as error:  # whoever indexes or searches next on this machine adds the difference
             logger.info("the vector cache is not saved: %s", error)
 
-    def _plan_all(self, folders: Sequence[Path]) -> list[tuple[int, FolderPlan]]:
+    def _plan_all(self, folders: Sequence[Path], *, are_named: bool) -> list[tuple[int, FolderPlan]]:
         """The root and the plan of each folder that is there; a folder inside another needs none of its own."""
         planned: dict[Path, tuple[int, FolderPlan]] = {}
         for folder in folders:
@@ -140,6 +168,8 @@ class _Run:
             around = [root_id for path, (root_id, _) in planned.items() if place.folder.is_relative_to(path)]
             if (place.root is None or place.root.id not in around) and self._is_there(place):
                 root_id = self._root_id(place)
+                if are_named:
+                    self._store.exclusions.add(patterns_for(place, self._options.exclude), root_id)
                 place = replace(place, root=next(root for root in self._store.roots.all() if root.id == root_id))
                 planned[place.folder] = (root_id, self._plan(root_id, place))
         return list(planned.values())
@@ -176,24 +206,30 @@ class _Run:
         return place.root.id
 
     def _plan(self, root_id: int, place: Place) -> FolderPlan:
-        plan = plan_folder(
-            self._store, place, model_id=self._model.id, options=self._options, scanned=self._progress.scanned
-        )
+        options = replace(self._options, exclude=())  # the catalog has them by now
+        plan = plan_folder(self._store, place, model_id=self._model.id, options=options, scanned=self._progress.scanned)
         for failure in plan.unlisted:
             self._tally.fail(failure.path, failure.reason)
-        if plan.unlisted_rows:
-            self._store.commit(Batch(root_id, failures=plan.unlisted_rows), self._model.id)
+        if plan.unlisted_rows or plan.others or plan.others_gone:
+            batch = Batch(root_id, failures=plan.unlisted_rows, removed=sorted(plan.others_gone), others=plan.others)
+            self._store.commit(batch, self._model.id)
+        self._tally.unread.update(plan.other_kinds)
         self._tally.failures.extend(plan.failed)
         self._tally.unchanged += plan.unchanged
-        if plan.nothing_found and not plan.gone:
+        if plan.is_excluded:
+            self._notify(f"{place.folder} is excluded; see what is with: clipsearch roots")
+        elif plan.nothing_found and not (plan.gone or plan.excluded):
             self._notify(f"no pictures in {place.folder}")
         return plan
 
     def _remove_gone(self, root_id: int, plan: FolderPlan, job_id: int) -> None:
-        """Drop what is gone from the catalog, unless that may be a mistake."""
-        if not plan.gone:
+        """Drop what is gone or excluded from the catalog, unless being gone may be a mistake."""
+        if not plan.gone and not plan.excluded:
             return
         check_still_there(plan.place)
+        if plan.excluded:
+            self._store.commit(Batch(root_id, removed=sorted(plan.excluded), job_id=job_id), self._model.id)
+            self._tally.excluded += len(plan.excluded)
         root = next(root for root in self._store.roots.all() if root.id == root_id)
         moved, lost = self._store.partition_missing(root_id, plan.gone)
         going = plan.gone

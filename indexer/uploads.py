@@ -34,7 +34,7 @@ class GuardedReader:
         """Prepare; no process is started yet.
 
         Args:
-            transform: gives what brings pictures to the input size of the encoder in use; ``None`` until there is one.
+            transform: returns the transform to the input size of the encoder in use; ``None`` until there is one.
             time_limit_s: seconds that a picture may take.
         """
         self._transform = transform
@@ -55,13 +55,13 @@ class GuardedReader:
         path = Path(self._folder.name) / f"{uuid.uuid4().hex}{suffix if suffix in MEDIA_SUFFIXES else ''}"
         try:
             path.write_bytes(content)
-            found = self._read_file(ScannedFile(path.parent, path.name, len(content), 0), is_known)
+            content_read = self._read_file(ScannedFile(path.parent, path.name, len(content), 0), is_known)
         finally:
             path.unlink(missing_ok=True)
-        if found.failure is not None or found.content_hash is None:
-            raise ImageReadError(None, found.failure or "it cannot be read")
-        image = Image.fromarray(found.pixels[0]) if found.pixels is not None else None
-        return Upload(found.content_hash, image)
+        if content_read.failure is not None or content_read.content_hash is None:
+            raise ImageReadError(None, content_read.failure or "it cannot be read")
+        image = Image.fromarray(content_read.pixels[0]) if content_read.pixels is not None else None
+        return Upload(content_read.content_hash, image)
 
     def close(self) -> None:
         """End the processes, also those at work, whose callers get nothing any more; and forget the files."""
@@ -74,33 +74,41 @@ class GuardedReader:
 
     def _read_file(self, file: ScannedFile, is_known: Callable[[str], bool]) -> ReadFile:
         transform, pool = self._take()
+
+        def wanted_from(digest: str) -> int | None:
+            return None if is_known(digest) else 0
+
         try:
-            (found,) = pool.read([file], is_embedded=is_known, look_ahead=1)
+            # of a video the first part has its first frame
+            with contextlib.closing(pool.read([file], wanted_from=wanted_from, look_ahead=1)) as parts:
+                part = next(parts)
+                if part.is_last:
+                    next(parts, None)  # the process is idle then, and is kept
         except CancelledError as error:
             raise ClipSearchError(_ENDING) from error
         except BaseException:
             self._end(pool)
             raise
         self._idle.put((transform, pool))
-        return found
+        return part
 
     def _take(self) -> tuple[ImageTransform, DecodingPool]:
         """A process of one's own, for the encoder in use."""
-        wanted = self._transform()
-        if wanted is None:
+        transform_now = self._transform()
+        if transform_now is None:
             raise ModelError("the model is not loaded yet; try again in a moment")
         with contextlib.suppress(Empty):
             while True:
                 transform, pool = self._idle.get_nowait()
-                if transform == wanted:
+                if transform == transform_now:
                     return transform, pool
                 self._end(pool)  # of a model from before
-        pool = DecodingPool(wanted, thumbnails=None, workers=1, time_limit_s=self._time_limit_s)
+        pool = DecodingPool(transform_now, thumbnails=None, workers=1, time_limit_s=self._time_limit_s)
         with self._lock:
             if self._is_closed:
                 raise ClipSearchError(_ENDING)
             self._pools.add(pool)
-        return wanted, pool
+        return transform_now, pool
 
     def _end(self, pool: DecodingPool) -> None:
         with self._lock:

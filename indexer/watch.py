@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,17 @@ from watchfiles import BaseFilter, Change, watch
 
 from clipsearch.catalog.reports import IndexReport, RootStatus
 from clipsearch.errors import LibraryError, LibraryLockedError
-from clipsearch.media.readers import MEDIA_SUFFIXES
-from indexer.scan import is_junk
+from clipsearch.media.metadata.sidecar_names import is_sidecar
+from clipsearch.text import Notify
+from indexer.exclusions import MARKER, Exclusions
+from indexer.scan import name_kind
 
 _MOST_FOLDERS = 64
 """Changed folders beyond which a root is compared as a whole: one walk is quicker than many."""
 
 _LOCK_WAIT_S = 60.0
+
+_DEFAULTS = Exclusions()
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class WatchOptions:
         burst_s: seconds after which it is indexed even if changes go on.
         check_s: seconds between looks at whether drives came or went.
         rescan_s: seconds between comparisons of everything: systems drop events under load.
-        polling: look at every file instead of being told by the system, as network drives need.
+        polling: look at every file instead of relying on the system's notifications, as network drives need.
     """
 
     quiet_s: float = 1.0
@@ -46,10 +50,10 @@ def watch_roots(
     *,
     options: WatchOptions,
     stop: threading.Event,
-    notify: Callable[[str], None],
+    notify: Notify,
     indexed: Callable[[IndexReport], None],
 ) -> None:
-    """Index everything once, then what changes, until told to stop.
+    """Index everything once, then what changes, until asked to stop.
 
     Drives may be unplugged and plugged in again: their folders are watched while they are there, and compared
     as a whole when they come back.
@@ -59,8 +63,8 @@ def watch_roots(
         index: indexes folders, and waits for another writer for so many seconds.
         options: how.
         stop: set it to end; a run under way is finished first, unless it is interrupted.
-        notify: told in one line what a person should know.
-        indexed: told what each run did.
+        notify: callback for one-line user notices.
+        indexed: called with the report of each run.
 
     Raises:
         LibraryError: the library cannot be written to, for instance because its disk is full.
@@ -87,7 +91,7 @@ class _Watcher:
         roots: Callable[[], Sequence[RootStatus]],
         index: Callable[[Collection[Path], float], IndexReport],
         options: WatchOptions,
-        notify: Callable[[str], None],
+        notify: Notify,
         indexed: Callable[[IndexReport], None],
     ) -> None:
         self._roots = roots
@@ -99,12 +103,19 @@ class _Watcher:
 
     def roots_there(self) -> dict[Path, tuple[int, int]]:
         """The roots whose drives are there, with the identity of the folder: another one after remounting."""
-        found = {}
+        devices = {}
         for root in self._roots():
             if root.online:
                 status = root.path.stat()
-                found[root.path] = (status.st_dev, status.st_ino)
-        return found
+                devices[root.path] = (status.st_dev, status.st_ino)
+        return devices
+
+    def exclusions(self) -> dict[Path, Exclusions]:
+        """What of each root is not indexed; the library's own patterns are left to the run itself."""
+        return {
+            root.path: Exclusions(root.exclusions, defaults=root.default_exclusions, root_name=root.path.name)
+            for root in self._roots()
+        }
 
     def index(self, folders: Collection[Path]) -> None:
         """Index folders; another writer is waited for, and a drive that goes away costs only this run."""
@@ -148,7 +159,7 @@ class _Watcher:
             changed |= {Path(path) for _, path in changes}
             # a quiet round ends a burst
             if changed and (not changes or now - first_change > self._options.burst_s):
-                self.index(changed_folders(changed, there))
+                self.index(changed_folders(changed, there, self.exclusions()))
                 changed = set()
             if now - self._scanned_at > self._options.rescan_s:
                 self._scanned_at = now
@@ -160,20 +171,25 @@ class _Watcher:
 
 
 class _PicturesAndFolders(BaseFilter):
-    """Passes what may concern pictures: files with their endings, and anything that may be a folder."""
+    """Passes what may concern pictures: files by their names, sidecars, and anything that may be a folder."""
 
     def __call__(self, change: Change, path: str) -> bool:
         """Whether a change is looked at."""
-        suffix = Path(path).suffix.lower()
-        return (not suffix or suffix in MEDIA_SUFFIXES or Path(path).is_dir()) and not is_junk(Path(path).name)
+        name = Path(path).name
+        if name.startswith("."):
+            return name == MARKER or Path(path).is_dir()
+        return name_kind(name) != "" or is_sidecar(name) or Path(path).is_dir()
 
 
-def changed_folders(changed: Iterable[Path], roots: Collection[Path]) -> list[Path]:
+def changed_folders(
+    changed: Iterable[Path], roots: Collection[Path], exclusions: Mapping[Path, Exclusions] | None = None
+) -> list[Path]:
     """The folders to index after changes: those that hold the changed paths and exist, the outermost ones only.
 
     Args:
         changed: paths of files or folders that were made, changed or deleted, in some root.
         roots: the watched roots.
+        exclusions: what of each of them is not indexed; by default other programs' private folders.
 
     Returns:
         Folders, none inside another; whole roots where many have changed.
@@ -181,7 +197,7 @@ def changed_folders(changed: Iterable[Path], roots: Collection[Path]) -> list[Pa
     folders: set[Path] = set()
     for path in changed:
         root = next((root for root in roots if path.is_relative_to(root)), None)
-        if root is None or any(is_junk(part) for part in path.relative_to(root).parts):
+        if root is None or _is_excluded(path, root, (exclusions or {}).get(root, _DEFAULTS)):
             continue
         folder = root if path == root else path.parent
         while folder != root and not folder.is_dir():
@@ -193,3 +209,12 @@ def changed_folders(changed: Iterable[Path], roots: Collection[Path]) -> list[Pa
         if len(inside) > _MOST_FOLDERS:
             outermost = (outermost - inside) | {root}
     return sorted(outermost)
+
+
+def _is_excluded(path: Path, root: Path, exclusions: Exclusions) -> bool:
+    """Whether nothing that is indexed can have changed at a path in a root, by its name."""
+    if path == root:
+        return False
+    if path.parent != root and exclusions.excludes_path(path.parent.relative_to(root).as_posix()):
+        return True
+    return path.name != MARKER and exclusions.excludes(path.relative_to(root).as_posix(), is_folder=path.is_dir())

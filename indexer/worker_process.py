@@ -5,8 +5,12 @@ Messages are pickles between processes of one program, each after its length. Th
     parent                        this process
     path, as bytes            →
                               ←   hash of its bytes, unless they cannot be read
-    whether it is wanted      →
+    position it is wanted     →
+    from, or ``None``
                               ←   FileContent
+    anything                  →   for the next one, until one is the last
+
+`ALIVE` may come from here at any time in between: a long video is still read.
 
 It starts with `Settings` from the parent and `READY` from here. When the parent goes away, however it does,
 so does this process.
@@ -23,7 +27,7 @@ import signal
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -33,9 +37,13 @@ from PIL import Image
 
 from clipsearch.media.decoding import content_hash, decode_image
 from clipsearch.media.transform import ImageTransform
-from indexer.read import FileContent, read_content
+from indexer.read import FileContent, ReadOptions, read_content
+from indexer.read_text import read_text, text_reader
 
 READY = "ready"
+ALIVE = b"alive"
+
+_TEXT_NICENESS = 10
 
 _LENGTH = struct.Struct("<Q")
 
@@ -45,17 +53,17 @@ _MAX_MESSAGE_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Settings:
-    """What a decoding process is told once.
+    """What a decoding process receives once.
 
     Attributes:
-        transform: brings pictures to the encoder's input size.
+        transform: brings pictures to the encoder's input size; ``None`` to read the text in them instead.
         thumbnails: the library that previews go to; ``None`` for none.
-        time_limit_s: seconds that a file may take.
+        time_limit_s: seconds that a file, or a part of a video, may take.
         memory_limit_bytes: address space that the process may take.
         with_preview: give each file's preview, too.
     """
 
-    transform: ImageTransform
+    transform: ImageTransform | None
     thumbnails: Path | None
     time_limit_s: float
     memory_limit_bytes: int
@@ -96,33 +104,42 @@ def main() -> None:
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     send(answers, READY)
 
-    def is_embedded(digest: str) -> bool:
+    limit_s = 2 * settings.time_limit_s + 10
+
+    def ask(message: object) -> Any:
         _set_alarm(0)
-        send(answers, digest)
-        is_wanted: bool = orders.get()
-        _set_alarm(2 * settings.time_limit_s + 10)
-        return not is_wanted
+        send(answers, message)
+        answer = orders.get()
+        _set_alarm(limit_s)
+        return answer
+
+    def alive() -> None:
+        send(answers, ALIVE)
+        _set_alarm(limit_s)
 
     while True:
         path = Path(os.fsdecode(orders.get()))
-        _set_alarm(2 * settings.time_limit_s + 10)
-        content = _read(path, settings, is_embedded)
-        _set_alarm(0)
-        send(answers, content)
+        _set_alarm(limit_s)
+        for content in _read(path, settings, ask, alive):
+            if content.is_last:
+                _set_alarm(0)
+                send(answers, content)
+                break
+            ask(content)
 
 
-def _read(path: Path, settings: Settings, is_embedded: Callable[[str], bool]) -> FileContent:
+def _read(
+    path: Path, settings: Settings, ask: Callable[[str], int | None], alive: Callable[[], None]
+) -> Iterator[FileContent]:
     try:
-        return read_content(
-            path,
-            transform=settings.transform,
-            is_embedded=is_embedded,
-            thumbnails=settings.thumbnails,
-            with_preview=settings.with_preview,
-        )
+        if settings.transform is None:
+            yield read_text(path, frames_of=ask, alive=alive)
+        else:
+            options = ReadOptions(settings.transform, settings.thumbnails, settings.with_preview)
+            yield from read_content(path, options, wanted_from=ask, alive=alive)
     except Exception as error:  # a picture so odd that decoding it went well and scaling it did not
         what = " ".join(str(error).split())[:200] or type(error).__name__
-        return FileContent(failure=f"cannot be scaled ({what})")
+        yield FileContent(failure=f"cannot be scaled ({what})")
 
 
 def _listen(orders: SimpleQueue[Any]) -> None:
@@ -134,12 +151,18 @@ def _listen(orders: SimpleQueue[Any]) -> None:
         os._exit(0)
 
 
-def _warm_up(transform: ImageTransform) -> None:
-    """Load all that decoding needs, so that the first file's time is its own."""
+def _warm_up(transform: ImageTransform | None) -> None:
+    """Load all that decoding or reading text needs, so that the first file's time is its own."""
     picture = io.BytesIO()
     Image.new("RGB", (8, 8)).save(picture, "PNG")
-    transform(decode_image(picture.getvalue()).image)
+    image = decode_image(picture.getvalue()).image
     content_hash(b"")
+    if transform is not None:
+        transform(image)
+        return
+    text_reader().read(image)
+    if hasattr(os, "nice"):
+        os.nice(_TEXT_NICENESS)  # what a person waits for goes before
 
 
 def _limit_damage(memory_limit_bytes: int) -> None:

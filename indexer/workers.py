@@ -12,26 +12,31 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue, SimpleQueue
 from types import TracebackType
 from typing import Self
 
 from clipsearch.errors import ClipSearchError
 from clipsearch.media.transform import ImageTransform
 from indexer.decoder_process import DecoderDied, DecoderProcess
-from indexer.read import ReadFile
+from indexer.read import PositionsToRead, ReadFile
 from indexer.scan import ScannedFile
 from indexer.worker_process import Settings
 
 _BACKLOG = 8
 """Files that wait before another process is started: one takes as long to start as so many to decode."""
 
-
 _START_ATTEMPTS = 3
+
+_PARTS_AHEAD = 2
+"""Parts of a video that are kept before they are asked for; those of each file that is read ahead count."""
+
+_LOOK_S = 0.2
+"""How often a thread that waits looks whether what it waits for is still wanted, in seconds."""
 
 
 class DecodingPool:
@@ -43,7 +48,7 @@ class DecodingPool:
 
     def __init__(
         self,
-        transform: ImageTransform,
+        transform: ImageTransform | None,
         *,
         thumbnails: Path | None,
         workers: int,
@@ -54,10 +59,10 @@ class DecodingPool:
         """Prepare a pool; nothing is started yet.
 
         Args:
-            transform: brings pictures to the encoder's input size.
+            transform: brings pictures to the encoder's input size; ``None`` to read the text in them instead.
             thumbnails: the library that previews are written to; ``None`` writes none.
             workers: processes, at most.
-            time_limit_s: seconds that a file may take to be read and decoded.
+            time_limit_s: seconds that a file, or a part of a video, may take to be read and decoded.
             memory_limit_bytes: address space that a process may take. It holds on Linux; elsewhere only the
                 cap on pixels (`clipsearch.media.decoding.MAX_PIXELS`) bounds what a file can take.
             with_preview: give each file's preview, too.
@@ -81,19 +86,28 @@ class DecodingPool:
         return [feeder.process_id for feeder in self._feeders if feeder.process_id is not None]
 
     def read(
-        self, files: Iterable[ScannedFile], *, is_embedded: Callable[[str], bool], look_ahead: int
+        self,
+        files: Iterable[ScannedFile],
+        *,
+        wanted_from: Callable[[str], PositionsToRead],
+        look_ahead: int,
+        waiting: Callable[[], None] = lambda: None,
     ) -> Generator[ReadFile, None, None]:
         """Read files, and decode those whose content is not embedded yet.
 
         Args:
             files: taken one by one, no faster than results are.
-            is_embedded: whether the content with a hash needs no decoding; called in threads, never after the
+            wanted_from: the first position that is wanted of the content with a hash, 0 for all of it, ``None`` if it
+                needs no decoding; or the positions of the frames whose text is read. Called in threads, never after the
                 iterator is closed. What it raises is raised here, in its turn.
-            look_ahead: how many results at most are finished or under way but not asked for; bounds the memory.
+            look_ahead: how many files at most are finished or under way but not asked for; bounds the memory, as no
+                more than two parts of a video are kept before its turn.
+
+            waiting: called now and then while a result is waited for; ends the wait by raising.
 
         Yields:
-            The results in the order of the files. A file that takes too long or crashes its decoder twice is a
-            result too, with its failure.
+            The results in the order of the files, a video in parts. A file that takes too long or crashes its decoder
+            twice is a result too, with its failure.
 
         Raises:
             ClipSearchError: no decoding process can be started.
@@ -101,12 +115,12 @@ class DecodingPool:
         ahead: deque[_Order] = deque()
         try:
             for file in files:
-                ahead.append(self._order(file, is_embedded))
+                ahead.append(self._order(file, wanted_from))
                 if len(ahead) >= look_ahead:
-                    yield ahead[0].result.result()
+                    yield from ahead[0].results(waiting)
                     ahead.popleft()
             while ahead:
-                yield ahead[0].result.result()
+                yield from ahead[0].results(waiting)
                 ahead.popleft()
         finally:
             self._abandon(ahead)
@@ -115,7 +129,7 @@ class DecodingPool:
         """End the processes and wait until they have; iterators that are still open can give nothing more."""
         with contextlib.suppress(Empty):
             while (order := self._orders.get_nowait()) is not None:
-                order.result.cancel()
+                order.cancel()
         for feeder in self._feeders:
             self._orders.put(None)
             feeder.abandon(whatever=True)
@@ -123,8 +137,8 @@ class DecodingPool:
             feeder.thread.join()
         self._feeders.clear()
 
-    def _order(self, file: ScannedFile, is_embedded: Callable[[str], bool]) -> _Order:
-        order = _Order(file, is_embedded)
+    def _order(self, file: ScannedFile, wanted_from: Callable[[str], PositionsToRead]) -> _Order:
+        order = _Order(file, wanted_from)
         self._orders.put(order)
         enough = len(self._feeders) >= self._workers
         if not self._feeders or (not enough and self._orders.qsize() > _BACKLOG):
@@ -132,22 +146,61 @@ class DecodingPool:
         return order
 
     def _abandon(self, orders: Iterable[_Order]) -> None:
-        running = [order for order in orders if not order.result.cancel()]
+        running = [order for order in orders if not order.cancel()]
         for order in running:
             order.abandoned = True
         for feeder in self._feeders:
             feeder.abandon()
-        wait([order.result for order in running])
+        wait([order.finished for order in running])
 
 
 @dataclass(eq=False)
 class _Order:
-    """One file to read, and where its result goes."""
+    """One file to read, and where its parts go.
+
+    Attributes:
+        finished: done when nothing more goes into `parts`.
+        parts: read and not yet asked for; an exception, or a part that is the last, ends them.
+    """
 
     file: ScannedFile
-    is_embedded: Callable[[str], bool]
-    result: Future[ReadFile] = field(default_factory=Future)
+    wanted_from: Callable[[str], PositionsToRead]
+    finished: Future[None] = field(default_factory=Future)
+    parts: Queue[ReadFile | BaseException] = field(default_factory=lambda: Queue(_PARTS_AHEAD))
     abandoned: bool = False
+
+    def results(self, waiting: Callable[[], None]) -> Iterator[ReadFile]:
+        """The parts as they come."""
+        is_last = False
+        while not is_last:
+            try:
+                part = self.parts.get(timeout=_LOOK_S)
+            except Empty:
+                waiting()
+                continue
+            if isinstance(part, BaseException):
+                raise part
+            yield part
+            is_last = part.is_last
+
+    def put(self, part: ReadFile | BaseException) -> None:
+        """Add a part when there is room for it.
+
+        Raises:
+            CancelledError: nobody wants it any more.
+        """
+        while True:
+            if self.abandoned:
+                raise CancelledError
+            with contextlib.suppress(Full):
+                return self.parts.put(part, timeout=_LOOK_S)
+
+    def cancel(self) -> bool:
+        """Take the order back unless it is in work or done; whether that was possible."""
+        is_cancelled = self.finished.cancel()
+        if is_cancelled:
+            self.parts.put(CancelledError())
+        return is_cancelled
 
 
 class _WorkerThread:
@@ -179,7 +232,7 @@ class _WorkerThread:
 
     def _run(self) -> None:
         while (order := self._orders.get()) is not None:
-            if order.result.set_running_or_notify_cancel():
+            if order.finished.set_running_or_notify_cancel():
                 self._order = order
                 self._carry_out(order)
                 self._order = None
@@ -188,33 +241,32 @@ class _WorkerThread:
 
     def _carry_out(self, order: _Order) -> None:
         try:
-            result = self._read(order)
+            self._read(order)
         except BaseException as error:
             self._discard()  # it may still wait for an answer
-            order.result.set_exception(error)
-        else:
-            order.result.set_result(result)
+            _end_with(order, error)
+        order.finished.set_result(None)
 
-    def _read(self, order: _Order) -> ReadFile:
+    def _read(self, order: _Order) -> None:
         try:
             return self._try(order)
         except DecoderDied as lost:
             if not lost.worth_a_retry:
-                return ReadFile(file=order.file, failure=lost.reason)
+                return order.put(ReadFile(file=order.file, failure=lost.reason))
         # not every crash is the file's fault: the system ends processes when another one takes all memory
         try:
-            return self._try(order)
+            self._try(order)
         except DecoderDied as lost:
-            return ReadFile(file=order.file, failure=lost.reason)
+            order.put(ReadFile(file=order.file, failure=lost.reason))
 
-    def _try(self, order: _Order) -> ReadFile:
+    def _try(self, order: _Order) -> None:
         decoder = self._get_ready(order)
         try:
-            content = decoder.read(order.file.path, order.is_embedded)
+            for content in decoder.read(order.file.path, order.wanted_from):
+                order.put(ReadFile(file=order.file, **vars(content)))
         except DecoderDied:
             self._discard()
             raise
-        return ReadFile(file=order.file, **vars(content))
 
     def _get_ready(self, order: _Order) -> DecoderProcess:
         """The process, started if there is none; several times, if it ends before it is asked for anything."""
@@ -240,3 +292,11 @@ class _WorkerThread:
         decoder, self._decoder = self._decoder, None
         if decoder is not None:
             decoder.stop()
+
+
+def _end_with(order: _Order, error: BaseException) -> None:
+    """Make an exception the last thing that comes of an order, whatever room there is."""
+    with contextlib.suppress(Empty):
+        while True:
+            order.parts.get_nowait()
+    order.parts.put(error)

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 from sqlalchemy import Pool, event
 
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
+from clipsearch.cli import cli
 from clipsearch.config import LibraryPlace
 from clipsearch.library import Library
 from clipsearch.media.decoding import content_hash, load_image
@@ -39,7 +41,7 @@ class ColourEncoder:
         embedded: how many pictures it has embedded.
     """
 
-    spec = "colours"
+    spec = "hf-hub:tests/colours"
     fingerprint = "0123456789abcdef"
     device = "cpu"
     precision = "fp32"
@@ -72,7 +74,7 @@ class ColourEncoder:
 class OtherEncoder(ColourEncoder):
     """Another model: other weights and another dimension."""
 
-    spec = "other colours"
+    spec = "hf-hub:tests/other-colours"
     fingerprint = "fedcba9876543210"
 
     def __init__(self) -> None:
@@ -97,8 +99,8 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
     os.environ["TMPDIR"] = str(_MEMORY)  # each commit of a catalog waits for the disk, which two test runs share
     tempfile.tempdir = None
 
-EVERYDAY = ("test_from_the_first_visit_to_a_found_photograph",)
-"""The one walk through the page that is not left to `make test-all`."""
+EVERYDAY = ("test_a_user_goes_through_every_page",)
+"""The walk through the page, which `make test` runs, too."""
 
 TOGETHER = ("browser", "models", "ray")
 """Folders whose tests share something expensive, like a browser or a cluster: one worker process runs all of them."""
@@ -196,7 +198,7 @@ Encoders: TypeAlias = "dict[str, Callable[[], ColourEncoder]]"
 @pytest.fixture
 def encoders() -> Encoders:
     """What makes the encoder of a spec, for libraries that change their model; a test may put in others."""
-    return {"colours": ColourEncoder, "other colours": OtherEncoder}
+    return {"hf-hub:tests/colours": ColourEncoder, "hf-hub:tests/other-colours": OtherEncoder}
 
 
 @pytest.fixture
@@ -280,3 +282,27 @@ def indexed(prepared: Path, photos: Path, tmp_path: Path, open_library: Callable
     library.roots.move(root.path, photos)
     library.search("red")
     return library
+
+
+LoadWith: TypeAlias = Callable[[Callable[..., Any]], None]
+
+
+@pytest.fixture
+def load_with(monkeypatch: pytest.MonkeyPatch) -> LoadWith:
+    """Commands, the page and libraries that name a model load it with this function: called like `load_encoder`."""
+    return lambda load: monkeypatch.setattr("clipsearch.models.loading.load_encoder", load)
+
+
+Run: TypeAlias = Callable[..., Result]
+
+
+@pytest.fixture
+def run(indexed: Library, load_with: LoadWith) -> Run:
+    """Runs a command on the library `indexed`, with its encoder."""
+    load_with(lambda *_, **__: indexed.loaded_encoder)
+
+    def run_(*arguments: object) -> Result:
+        words = ["--library", str(indexed.path), *map(str, arguments)]
+        return CliRunner().invoke(cli, words, prog_name="clipsearch")
+
+    return run_

@@ -164,7 +164,7 @@ FILE_SYSTEM = [
     Kind("read-error.jpg", link("/proc/self/mem"), "^input/output error$", LINUX),
     Kind("empty-in-proc.jpg", link("/proc/self/clear_refs"), "^(invalid argument|permission denied)$", LINUX),
     Kind("forbidden.jpg", unreadable, INDEXED if ROOT else "^permission denied$", POSIX),
-    Kind("no-extension", JPEG, PASSED_OVER),
+    Kind("no-extension", JPEG, INDEXED),
     Kind(".hidden.jpg", JPEG, PASSED_OVER),
     Kind("._resource-fork.jpg", b"\0\5\x16\7" + bytes(100), PASSED_OVER),
     Kind("half-a-download.jpg.part", part(JPEG, 0.5), PASSED_OVER),

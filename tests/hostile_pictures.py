@@ -21,7 +21,7 @@ pillow_heif.register_heif_opener()
 INDEXED = "indexed"
 PASSED_OVER = "passed over"
 
-NOT_A_PICTURE = "^not a picture in a format that can be read$"
+NOT_A_PICTURE = r"^not a picture in a format that can be read( \(\w+\))?$"
 DAMAGED = "^damaged or truncated "
 TOO_LARGE = "^too large "
 UNREADABLE = f"{DAMAGED}|{NOT_A_PICTURE}"

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, library_place
+from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, library_place, typed_path
 from clipsearch.errors import ConfigError
 
 SECRET = "postgresql://anna:s3cr%40t@db.example:5433/photos?sslmode=require&password=hidden"
@@ -27,6 +28,27 @@ def test_what_is_shown_has_no_secrets_in_it() -> None:
         assert not any(secret in shown for secret in ("s3cr", "hidden", "anna"))
 
 
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_a_typed_path_takes_the_form_of_the_disk(tmp_path: Path, on_disk: str, typed: str) -> None:
+    def formed(form: str) -> Path:
+        return tmp_path / unicodedata.normalize(form, "Übung") / unicodedata.normalize(form, "café.jpg")
+
+    formed(on_disk).parent.mkdir()
+    formed(on_disk).touch()
+    assert typed_path(formed(typed)) == formed(on_disk)
+    assert typed_path(formed(typed).with_name("ü.jpg")) == formed(on_disk).with_name("ü.jpg")
+    assert library_place(str(formed(typed).parent)) == formed(on_disk).parent
+
+
+def test_a_typed_path_that_can_be_two_stays_as_it_is(tmp_path: Path) -> None:
+    for form in ("NFC", "NFD"):
+        (tmp_path / unicodedata.normalize(form, "ộ.jpg")).touch()
+    mixed = tmp_path / "ọ\u0302.jpg"
+    assert typed_path(mixed) == mixed
+    assert typed_path("~/ü") == Path("~/ü").expanduser()
+
+
 def test_a_socket_needs_no_host() -> None:
     assert str(DatabaseUrl.parse("postgresql+psycopg://anna@/photos?host=/run/postgresql")) == "postgresql:///photos"
 
@@ -35,8 +57,8 @@ def test_a_socket_needs_no_host() -> None:
     ("text", "reason"),
     [
         ("mysql://anna:s3cret@db/photos", "a directory or a PostgreSQL database"),
-        ("postgresql://anna:s3cret@db", "names no database"),
-        ("postgresql://anna:s3cret@db:x/photos", "cannot be read"),
+        ("postgresql://anna:s3cret@db", "has no database name"),
+        ("postgresql://anna:s3cret@db:x/photos", "invalid library URL"),
     ],
 )
 def test_other_addresses_are_refused_without_their_secrets(text: str, reason: str) -> None:

@@ -17,6 +17,7 @@ from clipsearch.config import DatabaseUrl, library_place
 from clipsearch.server.operations import router
 from clipsearch.server.tokens import Scope
 from clipsearch.vectors.engine import engine_named
+from clipsearch.vectors.milvus.engine import MilvusEngine
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -101,14 +102,15 @@ def test_the_base_image_is_pinned_and_the_image_is_of_this_version() -> None:
 @pytest.mark.parametrize("container", OURS, ids=lambda container: container.where)
 def test_commands_are_taken_as_they_are_written(container: Container) -> None:
     words = list(container.arguments)
-    command: click.Command = cli.get_command(click.Context(cli), words.pop(0))
+    context = cli.make_context("clipsearch", [], resilient_parsing=True)
+    command: click.Command = cli.get_command(context, words.pop(0))
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
-    given = command.make_parser(click.Context(command)).parse_args(words)[0]
+    given = command.make_parser(click.Context(command, parent=context)).parse_args(words)[0]
     assert all(value is not None for value in given.values())
     if "target" in given:
-        engine = engine_named(given["target"], space="space")
-        assert engine is not None and not engine.is_local
+        engine = engine_named(given["target"])
+        assert isinstance(engine, MilvusEngine) and not engine.is_local
         host = urlsplit(engine.uri)
         assert host.port == PORTS_OF_IMAGES["milvusdb/milvus"] and is_reachable(container, host.hostname, host.port)
     assert set(given.get("scopes", [])) <= set(Scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,12 @@ def test_imports_point_to_the_ground() -> None:
 )
 def test_an_import_that_points_up_is_found_wherever_it_stands(source: str) -> None:
     assert upward("clipsearch.retrieval.searcher", ast.parse(source))
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """By any import, also inside functions and for typing; `prepare` raises a `CycleError` that has the circle."""
+    graph = {module: {item.module for item in imports_of(tree)} for module, tree in MODULES.items()}
+    TopologicalSorter(graph).prepare()
 
 
 def test_the_seams_are_inside_functions() -> None:

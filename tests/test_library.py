@@ -121,6 +121,8 @@ def test_identical_files_in_one_run_are_embedded_once(library: Library, tmp_path
 def test_a_bad_file_is_recorded_and_left_alone_until_it_changes(library: Library, photos: Path, notes: Notes) -> None:
     (photos / "bad.jpg").write_bytes(b"no picture")
     (photos / "zero.jpg").write_bytes(b"")
+    for name in ("bad.jpg", "zero.jpg"):
+        os.utime(photos / name, (1, 1))  # a file that has just changed may still be copied, and is read again
     report = library.index(photos)
     assert report.embedded == 6
     assert [(failure.path.name, failure.reason) for failure in report.failures] == [
@@ -148,11 +150,11 @@ def test_a_folder_inside_a_root_and_a_root_around_it(library: Library, photos: P
 
 
 def test_folders_that_cannot_be_indexed_are_refused(library: Library, photos: Path, notes: Notes) -> None:
-    with pytest.raises(ConfigError, match="there is no folder"):
+    with pytest.raises(ConfigError, match="does not exist"):
         library.index(photos / "nowhere")
     with pytest.raises(ConfigError, match="is not a folder"):
         library.index(photos / "red.png")
-    with pytest.raises(ConfigError, match="no folder is named"):
+    with pytest.raises(ConfigError, match="no folder to index"):
         library.index()
     (photos / "empty").mkdir()
     assert library.index(photos / "empty").indexed == 0
@@ -160,10 +162,10 @@ def test_folders_that_cannot_be_indexed_are_refused(library: Library, photos: Pa
 
 
 def test_progress_is_told(library: Library, photos: Path) -> None:
-    told: list[IndexProgress] = []
-    library.index(photos, progress=told.append)
-    assert told[-1].done == told[-1].total == 6
-    assert told[-1].images_per_second > 0
+    steps: list[IndexProgress] = []
+    library.index(photos, progress=steps.append)
+    assert steps[-1].done == steps[-1].total == 6
+    assert steps[-1].images_per_second > 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8 exist on Linux")
@@ -265,11 +267,11 @@ def test_more_results_than_there_are(library: Library, photos: Path) -> None:
 
 
 def test_a_library_with_no_images_says_so(library: Library, photos: Path) -> None:
-    with pytest.raises(QueryError, match="no images yet"):
+    with pytest.raises(QueryError, match="no pictures yet"):
         library.search("red")
     (photos / "empty").mkdir()
     library.index(photos / "empty")
-    with pytest.raises(QueryError, match="no images yet"):
+    with pytest.raises(QueryError, match="no pictures yet"):
         library.search("red")
 
 
@@ -308,12 +310,12 @@ def test_a_library_that_is_not_there(tmp_path: Path) -> None:
 
 def test_another_model_is_refused(library: Library, photos: Path, open_library: Open) -> None:
     library.index(photos)
-    with pytest.raises(IndexMismatchError, match="was made with the model colours"):
+    with pytest.raises(IndexMismatchError, match="was made with the model hf-hub:tests/colours"):
         open_library(model="mini")
     changed = open_library(encoder=ColourEncoder(fingerprint="fedcba9876543210"))
-    with pytest.raises(IndexMismatchError, match="no longer the one"):
+    with pytest.raises(IndexMismatchError, match="have changed since"):
         changed.search("red")
-    with pytest.raises(IndexMismatchError, match="no longer the one"):
+    with pytest.raises(IndexMismatchError, match="have changed since"):
         changed.index(photos)
 
 
@@ -323,7 +325,7 @@ def test_rounded_weights_join_a_library_if_their_parity_was_shown(photos: Path, 
     rounded.precision, rounded.parity = "int8", Parity(cosine=0.995, overlap=0.93)
     assert open_library(encoder=rounded).search("red")[0].path.name == "red.png"
     rounded.parity = Parity(cosine=0.995, overlap=0.85)
-    with pytest.raises(IndexMismatchError, match=r"rounded \(int8; .* has fp32\).*never shown"):
+    with pytest.raises(IndexMismatchError, match=r"weights in int8, .* embeddings in fp32"):
         open_library(encoder=rounded).search("red")
 
 
@@ -379,6 +381,7 @@ def test_status_counts_what_there_is(library: Library, photos: Path) -> None:
     (photos / "bad.jpg").write_bytes(b"")
     library.index(photos)
     status = library.status()
-    assert (status.model, status.dim, status.files, status.images, status.failures) == ("colours", 16, 7, 6, 1)
+    assert (status.model, status.dim) == ("hf-hub:tests/colours", 16)
+    assert (status.files, status.images, status.failures) == (7, 6, 1)
     assert status.bytes_on_disk > (library.path / CATALOG_NAME).stat().st_size
     assert [(root.path, root.files, root.online) for root in status.roots] == [(photos, 7, True)]

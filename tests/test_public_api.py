@@ -17,12 +17,13 @@ from clipsearch.retrieval.results import SearchOptions
 from clipsearch.server.client.library import RemoteBrowse, RemoteDuplicates, RemoteLibrary
 from clipsearch.server.schemas import MatchingRequest
 
-GROUPS = ("browse", "concepts", "duplicates", "maintenance", "roots", "saved", "tags")
+GROUPS = ("browse", "concepts", "duplicates", "maintenance", "roots", "saved", "tags", "texts")
 
 
 def test_the_public_surface() -> None:
     assert clipsearch.__all__ == [
-        "Box", "ClipSearchError", "ConfigError", "Explanation", "ImageReadError", "IndexMismatchError", "IndexReport",
+        "Box", "ClipSearchError", "ConfigError", "EmptyLibraryError", "Explanation", "ImageReadError",
+        "IndexMismatchError", "IndexReport",
         "Library", "LibraryError", "LibraryLockedError", "LibraryStatus", "ModelError", "NoLibraryError", "QueryError",
         "SchemaVersionError", "SearchOptions", "SearchResult",
     ]  # fmt: skip

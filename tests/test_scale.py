@@ -1,4 +1,4 @@
-"""docs/scale.md against what it is computed from, and what it names."""
+"""docs/scale.md and README.md against what they are computed from, and what the former names."""
 
 from __future__ import annotations
 
@@ -15,14 +15,27 @@ from tests.benchmarks import footprint, milvus, scale
 from tests.benchmarks.report import to_markdown
 from tests.conftest import ROOT
 
-TEXT = scale.DOCUMENT.read_text(encoding="utf-8")
+TEXT = scale.DOCUMENTS[0].read_text(encoding="utf-8")
 SHOWN_BY = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)))
 
 
-def test_tables_are_those_of_the_benchmarks() -> None:
-    assert set(re.findall(r"<!-- computed: (\w+) -->", TEXT)) == set(scale.BLOCKS)
-    made = scale.filled(TEXT, json.loads(scale.REPORT.read_text(encoding="utf-8")))
-    assert made == TEXT, "make them again with: python -m tests.benchmarks.scale"
+@pytest.mark.parametrize("document", scale.DOCUMENTS, ids=lambda path: path.name)
+def test_tables_are_those_of_the_benchmarks(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    made = scale.filled(text, json.loads(scale.REPORT.read_text(encoding="utf-8")))
+    assert made == text, "generate them again: python -m tests.benchmarks.scale"
+
+
+def test_every_table_is_in_a_document() -> None:
+    texts = "".join(document.read_text(encoding="utf-8") for document in scale.DOCUMENTS)
+    assert sorted(re.findall(r"<!-- computed: (\w+) -->", texts)) == sorted(scale.BLOCKS)
+
+
+def test_the_benchmark_report_is_that_of_its_figures() -> None:
+    text = scale.REPORT.with_suffix(".md").read_text(encoding="utf-8")
+    assert text == to_markdown(json.loads(scale.REPORT.read_text(encoding="utf-8"))), (
+        "generate it again: python -m tests.benchmarks.report"
+    )
 
 
 def test_another_figure_is_another_table() -> None:
@@ -93,4 +106,4 @@ def test_both_engines_are_searched_for_the_same(tmp_path: Path) -> None:
     sections = {"milvus": figures, "footprint": measured}
     whole = json.loads(scale.REPORT.read_text(encoding="utf-8")) | {"sections": sections, "section_begun": begun}
     text = to_markdown(whole)
-    assert "| Milvus Lite | scan |" in text and "| sqlite catalog | 100 |" in text
+    assert "| Milvus Lite | flat |" in text and "| sqlite catalog | 100 |" in text

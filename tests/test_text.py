@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clipsearch.text import (
     display_lines,
     display_path,
     display_text,
+    fold,
     format_bytes,
     format_count,
     format_seconds,
+    shorten_paths,
 )
 
 
@@ -64,3 +69,50 @@ def test_numbers_for_people() -> None:
         "59 min 59 s",
         "1 h 0 min",
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Dänemark", "DA\u0308NEMARK"),
+        ("Straße", "STRASSE"),
+        ("ẞ", "ss"),
+        ("İzmir", "izmir"),
+        ("ISPARTA", "ısparta"),
+        ("ΟΔΟΣ", "οδος"),
+        ("ｃａｔ．ＪＰＧ", "cat.jpg"),
+        ("ﾊﾟﾝ", "パン"),
+        ("ﬁn", "FIN"),
+        ("Mom’s", "mom's"),
+        ("10.00\u202fPM", "10.00 pm"),
+        ("soft\u00adhyphen\ufeff", "softhyphen"),
+    ],
+)
+def test_what_people_call_the_same_has_one_form(one: str, other: str) -> None:
+    assert fold(one) == fold(other)
+
+
+@given(st.text())
+def test_a_form_is_its_own_and_that_of_every_unicode_form(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert fold(unicodedata.normalize(form, text)) == fold(text)
+
+
+def test_letters_with_a_short_way_have_the_form_of_the_long_one() -> None:
+    for code in range(0x10000):
+        letter = chr(code)
+        assert fold(letter) == fold(f"{letter}\u0337").replace("\u0337", "") or unicodedata.combining(letter)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("skipping ", ": file name too long"), ("", " is offline"), ("9 of 10 pictures of ", " are gone; see --prune")],
+)
+def test_long_paths_in_notices_lose_their_middle(before: str, after: str) -> None:
+    path = "/photos" + "/folder" * 600 + "/last.jpg"
+    shown = shorten_paths(f"{before}{path}{after}")
+    assert shown.startswith(f"{before}/photos/folder") and shown.endswith(f"/last.jpg{after}") and "…" in shown
+    assert len(shown) == len(before) + 160 + len(after)
+    short = f"{before}/photos/last.jpg{after}"
+    assert shorten_paths(short) == short

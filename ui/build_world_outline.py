@@ -1,4 +1,4 @@
-"""Makes ``data/world/land.geojson`` of the land of the npm package world-atlas; see ``data/world/README.md``.
+"""Generates ``data/world/land.geojson`` from the npm package world-atlas; see ``data/world/README.md``.
 
 Run as ``python -m ui.build_world_outline land-110m.json data/world/land.geojson``.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 _DECIMALS = 1
-"""Of a degree, 11 km: less than a pixel wherever a whole country is in view."""
+"""Decimals of a degree: 11 km, less than a pixel of a map of a whole country."""
 
 _Line: TypeAlias = list[tuple[float, float]]
 
@@ -41,7 +41,7 @@ def land_of(topology: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ring(indexes: list[int], arcs: list[_Line]) -> _Line:
-    """Arcs put together, rounded, without points that fall on the one before."""
+    """The joined arcs, rounded, without repeated points."""
     ring: _Line = []
     for index in indexes:
         arc = arcs[index] if index >= 0 else arcs[~index][::-1]

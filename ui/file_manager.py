@@ -1,4 +1,4 @@
-"""The system's file manager, opened at a folder."""
+"""Opens a folder in the file manager of the system."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from clipsearch.errors import ConfigError
 
 
 def open_folder(folder: Path) -> None:
-    """Show a folder in the file manager of the machine that this runs on, without waiting for it.
+    """Open a folder in the file manager of this machine, without waiting.
 
     Raises:
-        ConfigError: it is no folder, or there is no file manager.
+        ConfigError: `folder` is not a folder, or there is no file manager.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{folder} cannot be opened: it is not there")
+        raise ConfigError(f"cannot open {folder}: it does not exist")
     program = _program()
     try:
-        # an argument of its own, never a shell: names of folders are anybody's
+        # no shell: folder names are untrusted
         started = subprocess.Popen(
             [program, str(folder.absolute())],
             stdin=subprocess.DEVNULL,
@@ -29,8 +29,8 @@ def open_folder(folder: Path) -> None:
             start_new_session=True,
         )
     except OSError as error:
-        raise ConfigError(f"there is no file manager to open {folder} with ({program} did not start)") from error
-    threading.Thread(target=started.wait, daemon=True).start()  # or it would stay, ended, in the system's list
+        raise ConfigError(f"cannot open {folder}: no file manager ({program} did not start)") from error
+    threading.Thread(target=started.wait, daemon=True).start()  # reap the process
 
 
 def _program() -> str:

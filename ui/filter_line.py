@@ -1,4 +1,4 @@
-"""Filters that are picked, not typed: to the query language and back."""
+"""The filters of the widgets, to the query language and back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from clipsearch.query import And, Condition, DateRange, Filter, Or, Query, parse_query
 
-CHOICE_FIELDS = ("camera", "lens", "folder", "root", "ext", "orientation", "keyword", "tag", "status")
-"""Fields of which one or several values are picked; a picture passes with any of them."""
+CHOICE_FIELDS = ("camera", "lens", "place", "folder", "root", "ext", "orientation", "keyword", "tag", "status")
+"""Fields with a choice of values; a picture passes with any of them."""
 
 MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 
@@ -19,14 +19,14 @@ _SAFE_VALUE = re.compile(r"\w[\w.-]*")
 
 @dataclass(frozen=True)
 class PickedFilters:
-    """What the filters of the page are set to.
+    """The filters set on the page.
 
     Attributes:
-        months: the first and the last, ``2021-06``; ``None`` for all.
-        choices: for fields of `CHOICE_FIELDS`, the values.
-        rating: stars at least; ``None`` for any.
-        near: ``latitude,longitude,radius`` as the query language has it; empty for anywhere.
-        rest: filters that no widget shows, as they are written.
+        months: the first and the last month, such as ``2021-06``; ``None`` for all.
+        choices: values by field of `CHOICE_FIELDS`.
+        rating: minimum stars; ``None`` for any.
+        near: ``latitude,longitude,radius`` in the query language; empty for anywhere.
+        rest: filters without a widget, in the query language.
     """
 
     months: tuple[str, str] | None = None
@@ -36,11 +36,11 @@ class PickedFilters:
     rest: tuple[str, ...] = ()
 
     def picking(self, name: str, values: tuple[str, ...]) -> PickedFilters:
-        """The same with other values of one field."""
+        """A copy with other values of one field."""
         return replace(self, choices={**self.choices, name: values})
 
     def parts(self) -> list[str]:
-        """The filters one by one, each in the query language."""
+        """Each filter in the query language."""
         parts = []
         if self.months is not None:
             parts.append(f"date:{'..'.join(dict.fromkeys(self.months))}")
@@ -55,15 +55,15 @@ class PickedFilters:
         return [*parts, *self.rest]
 
     def line(self) -> str:
-        """As a query line; empty without any."""
+        """The filters as a query; empty without filters."""
         return " ".join(self.parts())
 
 
 def read_filters(line: str) -> PickedFilters:
-    """What a line of filters is, widget by widget.
+    """Parse filters.
 
     Raises:
-        QueryError: the line is wrong.
+        QueryError: the line is invalid.
 
     >>> read_filters("camera:fuji or camera:leica rating:>=4").choices
     {'camera': ('fuji', 'leica')}
@@ -76,7 +76,7 @@ def read_filters(line: str) -> PickedFilters:
 
 
 def parts_of_filter(filter_: Filter | None) -> tuple[Filter, ...]:
-    """The filters that all have to pass."""
+    """The parts of a conjunction."""
     if filter_ is None:
         return ()
     return filter_.parts if isinstance(filter_, And) else (filter_,)
@@ -99,7 +99,7 @@ def _with_part(picked: PickedFilters, part: Filter) -> PickedFilters:
 
 
 def _chosen(part: Filter) -> tuple[str, tuple[str, ...]]:
-    """The field and the values of a choice; an empty name if it is none."""
+    """The field and the values of a choice; an empty name for another filter."""
     options = part.parts if isinstance(part, Or) else (part,)
     conditions = [option for option in options if isinstance(option, Condition) and isinstance(option.value, str)]
     names = {option.field for option in conditions}
@@ -109,8 +109,8 @@ def _chosen(part: Filter) -> tuple[str, tuple[str, ...]]:
 
 
 def _months(part: Filter) -> tuple[str, str] | None:
-    """The first and the last month of a range of whole months."""
-    if not isinstance(part, Condition) or not isinstance(part.value, DateRange):
+    """The first and the last month, if the filter is a range of whole months."""
+    if not isinstance(part, Condition) or not isinstance(part.value, DateRange) or part.value.words:
         return None
     start, end = part.value.start, part.value.end
     if start is None or end is None or {start.day, end.day} != {1}:
@@ -119,12 +119,12 @@ def _months(part: Filter) -> tuple[str, str] | None:
 
 
 def _quoted(value: str) -> str:
-    """A value as it can stand in a line, whatever is in it."""
+    """A value, quoted if necessary."""
     return value if _SAFE_VALUE.fullmatch(value) else '"' + value.replace('"', '""') + '"'
 
 
 def months_between(first: str, last: str) -> list[str]:
-    """All months from one to another.
+    """The months of an inclusive range.
 
     >>> months_between("2020-11", "2021-02")
     ['2020-11', '2020-12', '2021-01', '2021-02']

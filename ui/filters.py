@@ -1,4 +1,4 @@
-"""The filters beside the results, made of what the library holds."""
+"""The filter widgets, with the values that occur in the library."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from ui.search_state import current_state, go
 _KEY = "search_filter_{}"
 _MONTHS_ROUND = "search_months_round"
 _LONGEST_RANGE = 12 * 200
-"""Months of a slider; what lies further apart has a wrong date among it."""
+"""Maximum months of the slider; a longer range contains a wrong date."""
 
 
 def filters(picked: PickedFilters) -> None:
-    """Show them as they are set."""
+    """Show the widgets."""
     facets = facets_holder.facets()
     st.subheader(strings.FILTERS)
     _months(facets, picked)
@@ -41,33 +41,34 @@ def filters(picked: PickedFilters) -> None:
 
 
 def filter_chips(picked: PickedFilters) -> None:
-    """The filters that are set, each with a way to remove it."""
+    """A button per filter that removes it."""
     parts = picked.parts()
     if not parts:
         return
     with st.container(horizontal=True):
         for number, part in enumerate(parts):
-            left = " ".join(parts[:number] + parts[number + 1 :])
+            rest = " ".join(parts[:number] + parts[number + 1 :])
             st.button(
                 plain(part),
                 key=f"search_chip_{number}",
                 icon=":material/close:",
                 help=plain(strings.REMOVE_FILTER.format(filter=part)),
                 on_click=set_filters,
-                args=(left,),
+                args=(rest,),
             )
 
 
 def set_filters(line: str) -> None:
-    """Have other filters: a callback."""
+    """Change the filters; a callback."""
     go(current_state().filtered(line))
 
 
 def _choices(facets: Facets) -> dict[str, tuple[FacetValue, ...]]:
-    """Fields with something to choose, and the values of each."""
+    """Fields with at least two values, or one for fields that pictures may lack, and their values."""
     values_by_field = {
         "camera": facets.cameras,
         "lens": facets.lenses,
+        "place": facets.places,
         "folder": facets.folders,
         "root": facets.roots,
         "ext": _formats(facets.extensions),
@@ -76,8 +77,8 @@ def _choices(facets: Facets) -> dict[str, tuple[FacetValue, ...]]:
         "tag": facets.tags,
         "status": (FacetValue("online", 0), FacetValue("offline", 0)),
     }
-    fewest = {"keyword": 1, "tag": 1}  # which a picture may lack; what all have alike tells nothing apart
-    return {name: values for name, values in values_by_field.items() if len(values) >= fewest.get(name, 2)}
+    minimum = {"keyword": 1, "tag": 1}
+    return {name: values for name, values in values_by_field.items() if len(values) >= minimum.get(name, 2)}
 
 
 def _choice(name: str, values: Sequence[FacetValue], picked: PickedFilters) -> None:
@@ -168,7 +169,7 @@ def _near(facets: Facets, picked: PickedFilters) -> None:
 
 
 def _formats(extensions: Sequence[FacetValue]) -> tuple[FacetValue, ...]:
-    """Those that mean the same counted together."""
+    """Counts by format; extensions of the same format count together."""
     counts: Counter[str] = Counter()
     for extension in extensions:
         if extension.value.isalnum():
@@ -177,9 +178,8 @@ def _formats(extensions: Sequence[FacetValue]) -> tuple[FacetValue, ...]:
 
 
 def _show(key: str, value: Any) -> None:
-    """Set a widget to what the address says, unless it is."""
-    there = st.session_state.get(key)
-    if key not in st.session_state or there != value:
+    """Set a widget to the value in the address."""
+    if key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
 
 

@@ -1,4 +1,4 @@
-"""Messages on the page: errors in one box, and notices that are shown once the page is drawn anew."""
+"""Messages on the page: errors, and notices that are shown after the next redraw."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FLASH = "flash_message"
 
 
 def show_error(error: Exception) -> None:
-    """Say in one box what went wrong; that another process is writing is nothing to worry about."""
+    """Show an error; as information if another process is writing."""
     if isinstance(error, LibraryLockedError):
         st.info(strings_library.LOCKED, icon=":material/hourglass_top:")
     elif isinstance(error, ClipSearchError):
@@ -26,12 +26,12 @@ def show_error(error: Exception) -> None:
 
 
 def show_script_error(error: Exception) -> bool:
-    """Show in one line the error that ended the script; log it if nobody foresaw it.
+    """Show the error that ended the script in one line, and log it if it is unexpected.
 
-    This module imports no page, so that the server can import it: what a page caches needs Streamlit's runtime.
+    This module imports no page, so that the server can import it: caches of pages need the Streamlit runtime.
 
     Returns:
-        Whether the error has been dealt with: always.
+        True, for Streamlit: the error is handled.
     """
     text = str(error)
     if not isinstance(error, ClipSearchError):
@@ -42,12 +42,12 @@ def show_script_error(error: Exception) -> bool:
 
 
 def flash(message: str) -> None:
-    """Keep a message for when the page is drawn anew."""
+    """Show a message after the next redraw."""
     st.session_state[_FLASH] = message
 
 
 def show_flash() -> None:
-    """Show the message that `flash` kept, once."""
+    """Show the message of `flash` once."""
     message = st.session_state.pop(_FLASH, None)
     if message is not None:
         st.toast(plain(message))

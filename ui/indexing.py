@@ -1,7 +1,7 @@
-"""Indexing, and changing the model, in the background: one piece of work at a time, which every session sees.
+"""Indexing and migration in the background: one at a time per process, visible to every session.
 
-The work runs in a thread of the web server's process, with a `Library` of its own, so that searches go on. When the
-process ends, however it ends, nothing is lost but the batch in flight: the next run carries on.
+The work runs in a thread of the web server with its own `Library`, so that searches continue. If the process ends, only
+the current batch is lost, and the next run continues.
 """
 
 from __future__ import annotations
@@ -16,42 +16,43 @@ from pathlib import Path
 from typing import Literal
 
 from clipsearch.errors import ClipSearchError
-from clipsearch.library import IndexProgress, IndexReport, Library, MigrationReport
+from clipsearch.library import IndexProgress, IndexReport, Library, MigrationReport, TextReport
 from clipsearch.retrieval.saved_searches import NewMatches
+from clipsearch.text import Notify, shorten_paths
 from ui.shared import open_library
 
 logger = logging.getLogger(__name__)
 
-WorkKind = Literal["index", "migrate"]
+WorkKind = Literal["index", "migrate", "text"]
 
 _MESSAGES_KEPT = 20
 
 _WAIT_FOR_WRITER_S = 3.0
-"""Another writer, for instance one that moves a picture to the trash, may be done in a moment."""
+"""Wait for short writes, such as moving a picture to the trash."""
 
 _END_LIMIT_S = 5.0
-"""How long the end of the process is held up for the work to end in order."""
+"""Timeout for a regular end of the work when the process ends."""
 
 
 @dataclass(frozen=True)
 class WorkState:
-    """Where the work of this process stands, or where the last one ended.
+    """The state of the current or the last work.
 
     Attributes:
-        number: of the piece of work, from 1; 0 before the first.
-        kind: what it is; ``None`` before the first.
+        number: counts the work of this process from 1; 0 before the first.
+        kind: indexing, migration or reading text; ``None`` before the first.
         running: it has not ended.
-        stopping: it was asked to stop, and has not ended yet.
-        stopped: it ended because it was asked to.
-        done: files, pictures or concepts dealt with.
-        total: of how many; ``None`` before that is known.
-        of: what is counted, as `IndexProgress.of`.
-        images_per_second: since the first of them.
-        remaining_s: seconds left; ``None`` while they cannot be told.
-        report: what was done, if it came to its end.
-        error: what ended it, if something went wrong.
-        messages: the last things that a person should know, oldest first.
-        new_matches: the saved searches that found something new, after indexing.
+        stopping: a stop was requested, and it has not ended yet.
+        stopped: it ended by request.
+        done: completed pictures or concepts.
+        total: their total; ``None`` while unknown.
+        of: the unit of `done`, as `IndexProgress.of`.
+        images_per_second: the average speed.
+        remaining_s: estimated seconds left; ``None`` while unknown.
+        report: the summary, after success.
+        error: the error, after failure.
+        messages: the last notices, oldest first.
+        new_matches: new matches of saved searches, after indexing.
     """
 
     number: int = 0
@@ -64,21 +65,21 @@ class WorkState:
     of: Literal["picture", "concept"] = "picture"
     images_per_second: float = 0.0
     remaining_s: float | None = None
-    report: IndexReport | MigrationReport | None = None
+    report: IndexReport | MigrationReport | TextReport | None = None
     error: Exception | None = None
     messages: tuple[str, ...] = ()
     new_matches: tuple[NewMatches, ...] = ()
 
 
 class _Stopped(Exception):
-    """Ends a run from inside its progress callback."""
+    """Ends a run from its progress callback."""
 
 
 class BackgroundWork:
-    """Work on one library, in a thread; its methods may be called from any."""
+    """Indexing and migration of one library in a thread; thread-safe."""
 
-    def __init__(self, open_library: Callable[[Callable[[str], None]], Library]) -> None:
-        """Bind how the library is opened, given whom it tells what a person should know."""
+    def __init__(self, open_library: Callable[[Notify], Library]) -> None:
+        """Bind a function that opens the library, given the callback for notices."""
         self._open_library = open_library
         self._lock = threading.Lock()
         self._state = WorkState()
@@ -86,7 +87,7 @@ class BackgroundWork:
         self._thread: threading.Thread | None = None
 
     def start_indexing(self, folders: Sequence[Path], *, retry_failed: bool = False) -> bool:
-        """Begin to index folders, or every folder of the library; False if other work is not done yet."""
+        """Start indexing folders, or all roots; returns False if other work is running."""
 
         def work(library: Library) -> None:
             report = library.index(
@@ -99,7 +100,7 @@ class BackgroundWork:
         return self._start("index", work)
 
     def start_migration(self, model: str, *, partial: bool = False) -> bool:
-        """Begin to embed everything with another model; False if other work is not done yet."""
+        """Start a migration to another model; returns False if other work is running."""
 
         def work(library: Library) -> None:
             report = library.migrate(model, partial=partial, wait_s=_WAIT_FOR_WRITER_S, progress=self._progress)
@@ -107,25 +108,29 @@ class BackgroundWork:
 
         return self._start("migrate", work)
 
+    def start_reading_text(self) -> bool:
+        """Start reading the text in pictures; returns False if other work is running."""
+        return self._start("text", lambda library: self._set(report=library.texts.read(progress=self._progress)))
+
     def stop(self) -> None:
-        """Ask the work to end; what it has committed stays."""
+        """Request a stop; committed batches stay."""
         with self._lock:
             if self._state.running:
                 self._state = replace(self._state, stopping=True)
 
     def state(self) -> WorkState:
-        """Where the work stands."""
+        """A snapshot of the state."""
         with self._lock:
             return replace(self._state, messages=tuple(self._messages))
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Wait until the work has ended."""
+        """Wait for the end of the work."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout_s)
 
     def end(self) -> None:
-        """Stop, and wait a little: the process is about to end."""
+        """Stop and wait briefly, at the end of the process."""
         self.stop()
         self.wait(_END_LIMIT_S)
 
@@ -135,7 +140,7 @@ class BackgroundWork:
                 return False
             self._messages.clear()
             self._state = WorkState(number=self._state.number + 1, kind=kind, running=True)
-            # as a daemon it does not hold up the end of the process longer than `end` does
+            # a daemon: the process ends after the timeout of `end`
             self._thread = threading.Thread(target=self._run, args=(work,), name=kind, daemon=True)
             self._thread.start()
         return True
@@ -149,7 +154,7 @@ class BackgroundWork:
         except ClipSearchError as error:
             logger.info("%s", error)
             self._set(error=error)
-        except Exception as error:  # nobody else would hear of it
+        except Exception as error:  # shown on the page, because the thread has no caller
             logger.exception("work in the background failed")
             self._set(error=error)
         finally:
@@ -169,34 +174,14 @@ class BackgroundWork:
     def _notify(self, line: str) -> None:
         logger.info("%s", line)
         with self._lock:
-            self._messages.append(line)
+            self._messages.append(shorten_paths(line))
 
     def _set(self, **changes: object) -> None:
         with self._lock:
             self._state = replace(self._state, **changes)  # type: ignore[arg-type]
 
 
-background_work = BackgroundWork(lambda notify: open_library(notify=notify, create=True))
-"""That of this process."""
+background = BackgroundWork(lambda notify: open_library(notify=notify, create=True))
+"""The work of this process."""
 
-atexit.register(background_work.end)
-
-
-def start_indexing(folders: Sequence[Path], *, retry_failed: bool = False) -> bool:
-    """See `BackgroundWork.start_indexing`."""
-    return background_work.start_indexing(folders, retry_failed=retry_failed)
-
-
-def start_migration(model: str, *, partial: bool = False) -> bool:
-    """See `BackgroundWork.start_migration`."""
-    return background_work.start_migration(model, partial=partial)
-
-
-def stop() -> None:
-    """See `BackgroundWork.stop`."""
-    background_work.stop()
-
-
-def indexing_state() -> WorkState:
-    """See `BackgroundWork.state`."""
-    return background_work.state()
+atexit.register(background.end)

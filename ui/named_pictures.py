@@ -1,14 +1,14 @@
-"""Pictures that visitors name by their path: any of this machine, or only what the library holds.
+"""Pictures that visitors refer to by path: any file of this machine, or only those of the library.
 
-Whoever sits at this machine can read their own files anyway. Where a token lets others in, a path that a visitor types
-must not have any file of the server read: then it is looked up in the catalog, and nothing else is said of it.
+A user of this machine can read its files anyway. With an access token, others can open the page: a path that they type
+is then only looked up in the catalog, so that it cannot be used to read or probe files of the server.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
+from clipsearch.config import typed_path
 from clipsearch.errors import QueryError
 from clipsearch.query import ImageTerm, Query, Term, parse_query
 from ui import strings
@@ -16,28 +16,28 @@ from ui.shared import library, reads_any_picture, remote_library
 
 
 def admitted(query: Query) -> Query:
-    """The query with only such pictures as may be looked at.
+    """The query, with paths replaced by content hashes where only pictures of the library are allowed.
 
     Raises:
-        QueryError: it names another one.
+        QueryError: a picture is not allowed.
     """
     return query if reads_any_picture() else replace(query, terms=tuple(_admitted(term) for term in query.terms))
 
 
 def admitted_line(line: str) -> str:
-    """A query line with only such pictures as may be looked at.
+    """As `admitted`, for a query line.
 
     Raises:
-        QueryError: it names another one, or is wrong.
+        QueryError: a picture is not allowed, or the line is invalid.
     """
     return line if reads_any_picture() or not line.strip() else str(admitted(parse_query(line)))
 
 
 def admitted_picture(name: str) -> str:
-    """A picture, by its path or by ``~#`` and digits, if it may be looked at.
+    """As `admitted`, for one path or ``~#`` reference.
 
     Raises:
-        QueryError: it may not.
+        QueryError: the picture is not allowed.
     """
     if reads_any_picture() or name.startswith(("#", "~#")):
         return name
@@ -52,8 +52,8 @@ def _admitted(term: Term) -> Term:
 
 def _content_of(path: str) -> str:
     try:
-        content_hash = library().browse.content_at(Path(path).expanduser()) if remote_library() is None else None
-    except (RuntimeError, ValueError, OSError):  # a home that nobody has, a name that no file can have
+        content_hash = library().browse.content_at(typed_path(path)) if remote_library() is None else None
+    except (RuntimeError, ValueError, OSError):  # an unknown home, an impossible file name
         content_hash = None
     if content_hash is None:
         raise QueryError(strings.NOT_A_PICTURE_OF_THE_LIBRARY.format(path=path))

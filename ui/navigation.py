@@ -1,4 +1,4 @@
-"""The pages and the way between them. A page registers itself with `page`; `ui.pages` imports them all."""
+"""The pages and the navigation between them. Pages register with `page`; `ui.pages` imports them all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import Page
 
 SEARCH, EXPLORE, LEARN, LIBRARY = "search", "explore", "learn", "library"
-"""The pages' addresses; that of the search page, which is the first one, is not shown."""
+"""URL paths of the pages; the search page, as the default, has the empty path."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ def page(path: str, *, title: str, icon: str, position: int) -> Callable[[Callab
     """Register the function that draws a page.
 
     Args:
-        path: its address.
-        title: in the menu.
-        icon: name of a Material icon.
-        position: in the menu, from 0; that one is shown when no page is asked for.
+        path: the URL path.
+        title: the title in the menu.
+        icon: the name of a Material icon.
+        position: the position in the menu, from 0; the first page is the default.
     """
 
     def register(draw: Callable[[], None]) -> Callable[[], None]:
@@ -42,12 +42,12 @@ def page(path: str, *, title: str, icon: str, position: int) -> Callable[[Callab
 
 
 def menu() -> list[Page]:
-    """Every page, in the order of the menu."""
+    """The pages in menu order."""
     return [page_at(path) for path in sorted(_entries, key=lambda path: _entries[path].position)]
 
 
 def page_at(path: str) -> Page:
-    """The page at an address."""
+    """The page of a URL path."""
     import streamlit as st
 
     entry = _entries[path]
@@ -61,7 +61,7 @@ def page_at(path: str) -> Page:
 
 
 def open_search(line: str) -> NoReturn:
-    """Go to the search page with that query line; ends the run of the script."""
+    """Switch to the search page with a query; ends the run of the script."""
     import streamlit as st
 
     st.switch_page(page_at(SEARCH), query_params={"q": line} if line else None)

@@ -1,4 +1,4 @@
-"""One picture, large, with all that is known of it and the ways to go on from it."""
+"""The picture view: one picture, its metadata and files, and searches from it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from ui.result_grid import alt_text, focus_on_return
 from ui.search_results import ResultPage, asked_query, find_page, has_neighbor, neighbor
 from ui.search_state import SearchState, current_state, go
 from ui.shared import remote_library, searchable
+from ui.video_player import player
 from ui.world_map import small_map
 
 BOX_KEY = "search_box"
@@ -34,7 +35,7 @@ _NEAR_KM = 5
 
 
 def picture_view(state: SearchState, uploads: Sequence[Path]) -> None:
-    """Show the picture that the address names, and how it came up."""
+    """Show the picture of the address and why it matched."""
     result_page = _page_of_results(state, uploads)
     _navigation(state, uploads, result_page)
     try:
@@ -45,20 +46,31 @@ def picture_view(state: SearchState, uploads: Sequence[Path]) -> None:
     result = _result(state, result_page)
     picture, beside = st.columns([2, 1], gap="medium")
     with picture:
-        _picture(details, result)
+        if details.duration_s is None:
+            _picture(details, result)
+        else:
+            player(details, result, state, uploads)
     with beside:
-        _going_on(state)
+        _similar_buttons(state)
         if result is not None:
             _why(state, uploads, result)
-        _files(details)
-        _facts(details)
+        if not details.lines:
+            _files(details)
+            _facts(details)
+            return
+        facts, text = st.tabs([strings.DETAILS, strings.TEXT])
+        with text:
+            _text(details)
+        with facts:
+            _files(details)
+            _facts(details)
 
 
 def _page_of_results(state: SearchState, uploads: Sequence[Path]) -> ResultPage | None:
-    """The page of results that the picture was opened from; ``None`` if its query has something wrong by now."""
+    """The page of results that has the picture; ``None`` if the query fails."""
     try:
         return find_page(state, uploads)
-    except ClipSearchError:  # the results themselves say what
+    except ClipSearchError:  # the result page shows the error
         return None
 
 
@@ -68,7 +80,7 @@ def _result(state: SearchState, result_page: ResultPage | None) -> SearchResult 
 
 
 def _navigation(state: SearchState, uploads: Sequence[Path], result_page: ResultPage | None) -> None:
-    """Back, previous and next, by buttons and by Esc and the arrows."""
+    """Back, previous and next, with the shortcuts Esc and arrow keys."""
     with st.container(horizontal=True):
         st.button(strings.BACK, key="search_back", icon=":material/arrow_back:", shortcut="Esc", on_click=_back)
         for label, key, shortcut, step in (
@@ -97,14 +109,15 @@ def _step(state: SearchState, uploads: Sequence[Path], step: int) -> None:
 
 def _picture(details: PictureDetails, result: SearchResult | None) -> None:
     name = display_text(details.files[0].path.name)
-    there = details.original is not None
+    is_online = details.original is not None
     component("box")(
         key=BOX_KEY,
         data={
-            "source": picture_url(details.content_hash) if there or details.thumbnail is not None else "",
+            "source": picture_url(details.content_hash) if is_online or details.thumbnail is not None else "",
             "alt": alt_text(result) if result is not None else name,
             "aspect": f"{max(details.width, 1) / max(details.height, 1):.4f}",
-            "selectable": there,
+            "selectable": is_online,
+            "marks": _marks(details, result),
             "words": {
                 "no_picture": strings.NO_PICTURE,
                 "start": strings.SELECT_PART,
@@ -117,8 +130,18 @@ def _picture(details: PictureDetails, result: SearchResult | None) -> None:
         on_chosen_change=_search_part,
     )
     st.markdown(f"**{plain(details.files[0].path.name)}**")
-    if not there and details.thumbnail is not None:
+    if not is_online and details.thumbnail is not None:
         st.caption(strings.PREVIEW_ONLY)
+
+
+def _marks(details: PictureDetails, result: SearchResult | None) -> list[dict[str, float]]:
+    """The boxes of the lines of text that have words of the query, in percent."""
+    across, down = 100 / max(details.width, 1), 100 / max(details.height, 1)
+    boxes = [item.box for item in result.matched if item.box is not None] if result is not None else []
+    return [
+        {"x": box.x * across, "y": box.y * down, "width": box.width * across, "height": box.height * down}
+        for box in boxes
+    ]
 
 
 def _search_part() -> None:
@@ -128,7 +151,7 @@ def _search_part() -> None:
         go(state.like(state.view, box=str(Box.parse(str(chosen)))))
 
 
-def _going_on(state: SearchState) -> None:
+def _similar_buttons(state: SearchState) -> None:
     def button(label: str, key: str, target: SearchState, *, help_text: str | None = None) -> None:
         st.button(label, key=key, on_click=go, args=(target,), help=help_text, width="stretch")
 
@@ -139,12 +162,27 @@ def _going_on(state: SearchState) -> None:
     )
 
 
+def _share(probability: float) -> str:
+    """A probability as a share of ten, for people."""
+    tenths = round(10 * probability)
+    if tenths in (0, 10):
+        return strings.SMALL_SHARE if tenths == 0 else strings.LARGE_SHARE
+    return strings.ABOUT_SHARE.format(tenths=tenths)
+
+
 def _why(state: SearchState, uploads: Sequence[Path], result: SearchResult) -> None:
-    if result.score is None:
+    reasons = [item for item in result.matched if item.excerpt]
+    if result.score is None and not reasons:
         return
     st.subheader(strings.WHY)
-    if result.match is not None and result.probability is not None:
-        st.write(strings.WHY_MATCH[result.match].format(percent=round(100 * result.probability)))
+    for item in reasons:
+        st.markdown(plain(strings.MATCHED[item.kind].format(excerpt=display_text(item.excerpt))))
+    if result.score is None:
+        return
+    if reasons and result.match == "none":
+        pass  # the words are in its texts, whatever it looks like
+    elif result.match is not None and result.probability is not None:
+        st.write(strings.WHY_MATCH[result.match].format(share=_share(result.probability)))
     else:
         st.write(strings.WHY_PICTURE)
     st.caption(strings.SCORE.format(score=result.score))
@@ -190,7 +228,7 @@ def _files(details: PictureDetails) -> None:
             st.error(plain(refused), icon=":material/error:")
     try:
         versions = searchable().duplicates.versions_of(details.content_hash)
-    except QueryError:  # not embedded by the model in use yet
+    except QueryError:  # not embedded by the current model yet
         return
     if versions:
         st.subheader(strings.OTHER_VERSIONS)
@@ -208,12 +246,12 @@ def _paths(files: Sequence[tuple[Path, str]], *, key: str) -> None:
 
 
 def _path(path: Path, note: str) -> dict[str, str]:
-    # a name that is not UTF-8 cannot travel to a browser as it is
+    # a browser cannot receive a name that is not UTF-8
     return {"shown": display_text(str(path)), "path": str(path).encode(errors="replace").decode(), "note": note}
 
 
 def _is_local() -> bool:
-    """Whether the pictures and the browser are on the machine that the page is served from."""
+    """Whether the browser and the library are on this machine."""
     return remote_library() is None and st.context.ip_address is None
 
 
@@ -222,6 +260,11 @@ def _open_folder(folder: Path) -> None:
         open_folder(folder)
     except ClipSearchError as error:
         st.session_state["search_folder_refused"] = str(error)
+
+
+def _text(details: PictureDetails) -> None:
+    """The text in the picture, to be selected and copied."""
+    st.code("\n".join(display_text(line.text) for line in details.lines), language=None, wrap_lines=True)
 
 
 def _facts(details: PictureDetails) -> None:

@@ -1,4 +1,4 @@
-"""Text from outside (file names, metadata, error messages) made safe to stand in Markdown."""
+"""Untrusted text (file names, metadata, error messages) escaped for Markdown."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from clipsearch.text import display_text
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-!|~$^=&.:])")
 
 _JOINED = re.compile(r":(?=[\w+-]+:|material/|//)|@(?=\w)|www(?=\.)|-(?=[->])|<(?=-)", re.IGNORECASE)
-"""What is turned into icons, emoji, links and arrows after escapes are resolved, so that no escape helps."""
+"""Becomes icons, emoji, links and arrows even if escaped."""
 
 _WORD_JOINER = "\u2060"
 
 
 def plain(text: str) -> str:
-    r"""Show a text as it is wherever Streamlit reads Markdown; control and direction characters become visible.
+    r"""Escape a text where Streamlit expects Markdown; control and direction characters become visible.
 
     >>> plain("*a*\n<b>")
     '\\*a\\*\\\\n\\<b\\>'
     """
     parted = _JOINED.sub(lambda match: match[0] + _WORD_JOINER, display_text(text))
     escaped = _MARKUP.sub(r"\\\1", parted)
-    # indented by four it would be code; what looks like a numbered list is parted by the escaped dot
+    # four spaces would start a code block
     return f"&nbsp;{escaped.lstrip(' ')}" if escaped.startswith("    ") else escaped

@@ -1,4 +1,4 @@
-"""The search box: a line in the query language, and pictures that are handed to it."""
+"""The search box: a query, and uploaded example pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from clipsearch.errors import ImageReadError, QueryError
-from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.media.formats import IMAGE_SUFFIXES
 from clipsearch.text import display_text
 from ui import strings_search as strings
 from ui.components import component
@@ -23,11 +23,11 @@ MOST_UPLOADS = 8
 _UPLOADS = "search_uploads"
 _REFUSED = "search_refused"
 _ROUND = "search_upload_round"
-"""A part of the uploader's key, which a new one is made with to empty it."""
+"""Part of the uploader's key; a new key empties it."""
 
 
 def query_box(state: SearchState) -> None:
-    """Show the box, the place to drop pictures, and what was dropped."""
+    """Show the box, the uploader, and the uploaded pictures."""
     component("hotkeys", isolate_styles=False)(
         key="search_hotkeys", data={"box": BOX_KEY, "uploader": UPLOAD_AREA_KEY}, height="content"
     )
@@ -56,34 +56,34 @@ def query_box(state: SearchState) -> None:
     _show_refused()
     _show_uploads()
     if state.box:
-        _show_part(state)
+        _show_region(state)
 
 
 def held_uploads() -> list[Upload]:
-    """The pictures that this session searches with."""
+    """The uploaded pictures of this session."""
     uploads: list[Upload] = st.session_state.get(_UPLOADS, [])
     return [upload for upload in uploads if upload.is_kept]
 
 
 def upload_paths() -> list[Path]:
-    """Where they are."""
+    """Paths of the uploaded pictures."""
     return [upload.path for upload in held_uploads()]
 
 
 def drop_uploads() -> None:
-    """Search without them."""
+    """Remove the uploaded pictures."""
     st.session_state[_UPLOADS] = []
 
 
 def show_query_error(error: QueryError) -> None:
-    """What is wrong with a line, and under it a mark at the place."""
+    """Show the error, and the query with a mark at its position."""
     st.error(plain(str(error)), icon=":material/error:")
     if error.line is not None and error.position is not None:
         st.code(f"{display_text(error.line)}\n{caret(error.line, error.position)}", language=None)
 
 
 def caret(line: str, position: int) -> str:
-    """A ``^`` under a character of a line that is shown in letters of equal width.
+    """A ``^`` under a character of a line in a monospaced font.
 
     >>> caret("two camra:x", 4)
     '    ^'
@@ -117,7 +117,7 @@ def _take_uploads() -> None:
     if uploads:
         st.session_state[_UPLOADS] = uploads
         go(current_state().searching(current_state().line))
-    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1  # it holds no bytes any longer
+    st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1  # frees the bytes of the uploads
 
 
 def _show_refused() -> None:
@@ -137,7 +137,7 @@ def _show_uploads() -> None:
         st.button(strings.REMOVE_UPLOADS, key="search_drop_uploads", icon=":material/close:", on_click=drop_uploads)
 
 
-def _show_part(state: SearchState) -> None:
+def _show_region(state: SearchState) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(plain(strings.PART.format(box=state.box)))
         st.button(

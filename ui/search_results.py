@@ -1,4 +1,4 @@
-"""From what the page is asked for to one page of results."""
+"""The results of a search state, one page at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import streamlit as st
 from clipsearch.errors import QueryError
 from clipsearch.media.box import Box
 from clipsearch.query import And, Filter, ImageTerm, Query, TextTerm, parse_query
-from clipsearch.retrieval.results import SearchOptions, SearchResult
+from clipsearch.retrieval.results import SearchOptions, SearchResult, SearchResults
 from ui.filter_line import parts_of_filter
 from ui.named_pictures import admitted
 from ui.search_state import SearchState
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 PAGE_SIZE = 60
 
 MOST_ORDERED = 600
-"""Of the best, how many are put in another order than the best first: ten pages."""
+"""Number of best results that are sorted by date or path: ten pages."""
 
 _FACETS_AGE_S = 15.0
-"""While a library is being indexed it changes every second, and counting a large one takes as long."""
+"""Facets may be this old: during indexing the library changes every second, and counting takes as long."""
 
 EVERYTHING = "size:>=1B"
 """A filter that every file passes."""
 
 
 _CACHED = "search_result_page"
-"""The one answer that a session holds: paging through pictures and closing them asks for it again."""
+"""The last result page of the session: the picture view requests it again and again."""
 
 
 Ordered = Literal["", "matches", "nearest"]
-"""What is in another order than the best first: nothing, what matches, or just the nearest."""
+"""Which results are sorted by date or path: none, the matches, or the nearest."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ class ResultPage:
     """A page of results.
 
     Attributes:
-        query: what was looked for, filters included.
-        results: in the order that they are shown in.
-        more: whether there is a page after it.
-        ordered: what all pages together put in order, at most the best `MOST_ORDERED` of it.
-        matches: whether anything matches possibly, where that was looked at.
+        query: the query with its filters.
+        results: in display order.
+        more: whether there is a next page.
+        ordered: which results are sorted by date or path, at most `MOST_ORDERED`.
+        matches: False if there is no strong or possible match.
+        notices: lines for the user; see `clipsearch.retrieval.results.SearchResults`.
     """
 
     query: Query
@@ -61,20 +62,19 @@ class ResultPage:
     more: bool
     ordered: Ordered = ""
     matches: bool = True
+    notices: tuple[str, ...] = ()
 
     @property
-    def best_match(self) -> str | None:
-        """How well the best result of all matches; ``None`` if this page does not tell."""
-        if not self.matches:
-            return "none"
-        return next((result.match for result in self.results if result.rank == 1), None)
+    def has_match(self) -> bool:
+        """Whether there is a match: among all results if they are sorted, or else on this page."""
+        return self.matches and (not self.results or any(result.is_match for result in self.results))
 
 
 def asked_query(state: SearchState, uploads: Sequence[Path] = ()) -> Query:
-    """All that is looked for: pictures that were handed over, the line, and the filters.
+    """The whole query: uploaded pictures, the query line and the filters.
 
     Raises:
-        QueryError: the line or the filters are wrong, or name a picture that may not be looked at.
+        QueryError: the line or the filters are invalid, or a picture is not allowed.
     """
     typed, picked = (admitted(query) for query in _typed_and_picked(state))
     pictures = tuple(ImageTerm(str(path)) for path in uploads)
@@ -83,23 +83,23 @@ def asked_query(state: SearchState, uploads: Sequence[Path] = ()) -> Query:
 
 
 def line_to_save(state: SearchState) -> str:
-    """The line that finds the same without the filters beside it.
+    """The query with its filters as one line.
 
     Raises:
-        QueryError: the line or the filters are wrong.
+        QueryError: the line or the filters are invalid.
     """
     return str(asked_query(state)) if state.filters else state.line
 
 
 def find_page(state: SearchState, uploads: Sequence[Path] = ()) -> ResultPage:
-    """One page of what is looked for; everything, newest first, if that is nothing.
+    """One page of results; of an empty query, all pictures, newest first.
 
     Raises:
-        QueryError: the line, the filters or the box are wrong, or the library has no pictures.
+        QueryError: the line, the filters or the box are invalid, or the library has no pictures.
         ImageReadError: a picture of the query cannot be read.
     """
     query = asked_query(state, uploads)
-    key = (searchable_name(), searchable().revision(), query, state.box, state.sort, state.fold, state.page)
+    key = (searchable_name(), searchable().revision(), query, state.box, state.at, state.sort, state.fold, state.page)
     cached: tuple[object, ResultPage] | None = st.session_state.get(_CACHED)
     if cached is not None and cached[0] == key:
         return cached[1]
@@ -109,7 +109,7 @@ def find_page(state: SearchState, uploads: Sequence[Path] = ()) -> ResultPage:
 
 
 def has_neighbor(state: SearchState, result_page: ResultPage, step: int) -> bool:
-    """Whether there is a picture before (-1) or after (1) the opened one."""
+    """Whether there is a previous (-1) or next (1) picture."""
     place = _place(state, result_page)
     if place < 0:
         return False
@@ -117,7 +117,7 @@ def has_neighbor(state: SearchState, result_page: ResultPage, step: int) -> bool
 
 
 def neighbor(state: SearchState, uploads: Sequence[Path], step: int) -> SearchState:
-    """The view of the picture before (-1) or after (1) the opened one, on another page if need be."""
+    """The state with the previous (-1) or next (1) picture open, possibly on another page."""
     result_page = find_page(state, uploads)
     if not has_neighbor(state, result_page, step):
         return state
@@ -129,20 +129,20 @@ def neighbor(state: SearchState, uploads: Sequence[Path], step: int) -> SearchSt
 
 
 def _place(state: SearchState, result_page: ResultPage) -> int:
-    """Where the opened picture is among the results; -1 if it is not."""
+    """Index of the open picture in the results; -1 if absent."""
     hashes = [result.content_hash for result in result_page.results]
     return hashes.index(state.view) if state.view in hashes else -1
 
 
 def filters_to_drop(state: SearchState) -> list[tuple[Filter, SearchState]]:
-    """The filters without which there would be results, each with the search that is left then."""
+    """The filters without which there are results, each with the state without it."""
     typed, picked = _typed_and_picked(state)
     typed_parts, picked_parts = parts_of_filter(typed.filter), parts_of_filter(picked.filter)
     parts = (*typed_parts, *picked_parts)
     choices = []
     for number, part in enumerate(parts):
-        left = _all_of(parts[:number] + parts[number + 1 :])
-        if searchable().search(str(Query((), left)) if left is not None else EVERYTHING, k=1):
+        rest = _all_of(parts[:number] + parts[number + 1 :])
+        if searchable().search(str(Query((), rest)) if rest is not None else EVERYTHING, k=1):
             in_line = tuple(kept for at, kept in enumerate(typed_parts) if at != number)
             in_filters = tuple(kept for at, kept in enumerate(picked_parts, len(typed_parts)) if at != number)
             line, filters = Query(typed.terms, _all_of(in_line)), Query(picked.terms, _all_of(in_filters))
@@ -151,17 +151,17 @@ def filters_to_drop(state: SearchState) -> list[tuple[Filter, SearchState]]:
 
 
 class FacetsHolder:
-    """The facets of one library, counted again when it has changed, but not at every step of a run that changes it."""
+    """The cached facets of one library."""
 
     def __init__(self) -> None:
-        """Hold none yet."""
+        """Start empty."""
         self._lock = threading.Lock()
         self._cached: tuple[tuple[str, int], float, Facets] | None = None
 
     def facets(self) -> Facets:
         """`Library.browse.facets`, of up to `_FACETS_AGE_S` ago."""
         key = (searchable_name(), searchable().revision())
-        with self._lock:  # who comes meanwhile waits for what is being counted
+        with self._lock:  # other sessions wait instead of counting, too
             if self._cached is not None:
                 cached_key, counted_at, facets = self._cached
                 is_young = time.monotonic() - counted_at < _FACETS_AGE_S
@@ -181,35 +181,38 @@ def _typed_and_picked(state: SearchState) -> tuple[Query, Query]:
 
 
 def _best_first(query: Query, state: SearchState) -> ResultPage:
-    """The page; of filters alone it is the newest first, or by path."""
+    """A page, best first; with filters only, newest first or by path."""
     results = _page_of(query, state)
-    return ResultPage(query, tuple(results[:PAGE_SIZE]), len(results) > PAGE_SIZE)
+    return _result_page(query, results)
 
 
 def _in_order(query: Query, state: SearchState) -> ResultPage:
-    """The page of what matches, or if nothing does of the nearest, in the order of date or path as a whole.
-
-    In such an order what matches would be lost among what does not.
-    """
+    """A page sorted by date or path: of the matches if there are any, else of the nearest pictures."""
     if not _is_of_words(query):
         results = _page_of(query, state)
-        return ResultPage(query, tuple(results[:PAGE_SIZE]), len(results) > PAGE_SIZE, "nearest")
+        return _result_page(query, results, "nearest")
     results = _page_of(query, state, min_match="possible")
     matches = bool(results) or bool(searchable().search(str(query), k=1, min_match="possible"))
     if not matches:
         results = _page_of(query, state)
     ordered: Ordered = "matches" if matches else "nearest"
-    return ResultPage(query, tuple(results[:PAGE_SIZE]), len(results) > PAGE_SIZE, ordered, matches)
+    return _result_page(query, results, ordered, matches=matches)
+
+
+def _result_page(query: Query, results: SearchResults, ordered: Ordered = "", *, matches: bool = True) -> ResultPage:
+    """The page of its results and the first of the next one."""
+    shown = tuple(results[:PAGE_SIZE])
+    return ResultPage(query, shown, len(results) > PAGE_SIZE, ordered, matches, results.notices)
 
 
 def _is_of_words(query: Query) -> bool:
-    """Whether it can be told how well pictures match."""
+    """Whether match probabilities are available: only for text queries."""
     texts = [term for term in query.terms if isinstance(term, TextTerm)]
     return len(texts) == len(query.terms) and any(text.weight > 0 for text in texts)
 
 
-def _page_of(query: Query, state: SearchState, *, min_match: MinMatch = "any") -> list[SearchResult]:
-    """The page and the first of the next one; every content once, or with `SearchState.fold` every photo."""
+def _page_of(query: Query, state: SearchState, *, min_match: MinMatch = "any") -> SearchResults:
+    """A page and the first result of the next one."""
     options = SearchOptions(
         k=PAGE_SIZE + 1,
         offset=(state.page - 1) * PAGE_SIZE,
@@ -218,15 +221,15 @@ def _page_of(query: Query, state: SearchState, *, min_match: MinMatch = "any") -
         group="duplicates" if state.fold else "copies",
         min_match=min_match,
     )
-    if not state.box:
+    if not state.box and not state.at:
         line = str(query) if query.terms or query.filter is not None else EVERYTHING
         return searchable().search(line, options)
     term = query.terms[0] if len(query.terms) == 1 else None
     if not isinstance(term, ImageTerm):
-        raise QueryError("a part is of one picture; look for that picture alone")
-    return searchable().similar(
-        f"~{term.reference}", options, box=Box.parse(state.box), where=str(Query((), query.filter))
-    )
+        raise QueryError("a region or a moment needs exactly one picture; remove the other terms")
+    where = str(Query((), query.filter))
+    box, at_s = Box.parse(state.box) if state.box else None, float(state.at) if state.at else None
+    return SearchResults(searchable().similar(f"~{term.reference}", options, box=box, at_s=at_s, where=where))
 
 
 def _all_of(parts: tuple[Filter, ...]) -> Filter | None:

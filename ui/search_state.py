@@ -1,7 +1,8 @@
-"""What the search page shows, as the address says it: one truth, which a link carries along."""
+"""The state of the search page, which is its URL."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -13,32 +14,33 @@ from clipsearch.query import Query, parse_query
 from clipsearch.retrieval.results import SORTS, Sort
 
 _HASH_DIGITS = 12
-"""Of a content hash that stands in a query line."""
+"""Digits of a content hash in a query."""
 
 _MOST_PAGES = 10_000
 
 _VERSIONS = "versions"
-"""What an address says is folded; exact copies always are."""
+"""Value of the URL parameter ``fold`` that groups near-duplicates; identical files always are."""
 
 
 @dataclass(frozen=True)
 class SearchState:
-    """The search page's part of an address.
+    """The URL parameters of the search page.
 
     Attributes:
-        line: what stands in the box, in the query language.
-        filters: what the filters are set to, in the same language.
-        box: the part of the picture in `line` that is looked for, as `clipsearch.media.box.Box` reads it; empty for
-            all.
-        sort: how the results are ordered.
-        fold: whether all versions of a picture are one result.
-        page: of the results, from 1.
-        view: the content hash of the picture that is opened; empty for the results.
+        line: the text of the search box, in the query language.
+        filters: the filters of the widgets, in the query language.
+        at: a time in seconds in the video in `line`; empty for the whole video.
+        box: a region of the picture in `line`, as `clipsearch.media.box.Box` parses it; empty for the whole picture.
+        sort: the sort order.
+        fold: whether near-duplicates are one result.
+        page: the page of results, from 1.
+        view: the content hash of the open picture; empty for the results.
     """
 
     line: str = ""
     filters: str = ""
     box: str = ""
+    at: str = ""
     sort: Sort = "score"
     fold: bool = False
     page: int = 1
@@ -46,12 +48,13 @@ class SearchState:
 
     @classmethod
     def read(cls, params: Mapping[str, str]) -> SearchState:
-        """From query parameters; what makes no sense is as if it was not there."""
+        """From URL parameters; invalid ones are ignored."""
         sort, page = params.get("sort", "score"), params.get("page", "1")
         return cls(
             line=params.get("q", "").strip(),
             filters=params.get("f", "").strip(),
             box=params.get("box", ""),
+            at=params.get("at", "") if is_time(params.get("at", "")) else "",
             sort=cast("Sort", sort) if sort in SORTS else "score",
             fold=params.get("fold") == _VERSIONS,
             page=max(1, min(int(page[:9]), _MOST_PAGES)) if page.isdecimal() else 1,
@@ -59,11 +62,12 @@ class SearchState:
         )
 
     def params(self) -> dict[str, str]:
-        """As query parameters, without what is usual."""
+        """As URL parameters, without defaults."""
         values = {
             "q": self.line,
             "f": self.filters,
             "box": self.box,
+            "at": self.at,
             "sort": "" if self.sort == "score" else self.sort,
             "fold": _VERSIONS if self.fold else "",
             "page": "" if self.page == 1 else str(self.page),
@@ -72,29 +76,34 @@ class SearchState:
         return {name: value for name, value in values.items() if value}
 
     def searching(self, line: str) -> SearchState:
-        """Another line under the same filters, from the first page on."""
-        return replace(self, line=line, box="", page=1, view="")
+        """The first page of another query with the same filters."""
+        return replace(self, line=line, box="", at="", page=1, view="")
 
     def filtered(self, filters: str) -> SearchState:
-        """Other filters, from the first page on."""
+        """The first page with other filters."""
         return replace(self, filters=filters, page=1, view="")
 
-    def like(self, content_hash: str, *, box: str = "") -> SearchState:
-        """What is like a picture, or a part of it, under the same filters, those in the line included."""
+    def like(self, content_hash: str, *, box: str = "", at: str = "") -> SearchState:
+        """A search similar to a picture, a region of it or a moment, with the same filters, also those in the line."""
         line = f"~#{content_hash[:_HASH_DIGITS]} {_filters_of(self.line)}".strip()
-        return replace(self.searching(line), box=box)
+        return replace(self.searching(line), box=box, at=at)
 
     def with_picture(self, content_hash: str, *, sign: str = "") -> SearchState:
-        """The same line and a picture more, with ``-`` as one to keep away from."""
+        """The query with a picture added, or with ``-`` subtracted."""
         return self.searching(f"{self.line} {sign}~#{content_hash[:_HASH_DIGITS]}".strip())
 
     def viewing(self, content_hash: str) -> SearchState:
-        """A picture opened, or with an empty hash closed."""
+        """A picture open, or none for an empty hash."""
         return replace(self, view=content_hash)
 
 
+def is_time(text: str) -> bool:
+    """Whether a text is a time in a video in seconds."""
+    return re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) is not None
+
+
 def _filters_of(line: str) -> str:
-    """The filters of a query line; none of a wrong one."""
+    """The filters of a query; empty if it is invalid."""
     try:
         return str(Query((), parse_query(line).filter)) if line else ""
     except QueryError:
@@ -102,10 +111,10 @@ def _filters_of(line: str) -> str:
 
 
 def current_state() -> SearchState:
-    """What the address of this session says."""
+    """The state of this session's URL."""
     return SearchState.read(cast("Mapping[str, Any]", st.query_params))
 
 
 def go(state: SearchState) -> None:
-    """Make it the address: for callbacks, after which the script runs anyway."""
+    """Change the URL; for callbacks, after which the script runs."""
     st.query_params.from_dict(state.params())

@@ -1,4 +1,4 @@
-"""Who may talk to the page, and what a browser may do with it."""
+"""Access control and browser security headers of the page."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _COOKIE_AGE_S = 30 * 24 * 3600
 
 
 async def refuse_other_origin(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request of another site's page."""
+    """Refuse a request from another origin."""
     await _refuse(scope, receive, send, 403, strings.WRONG_ORIGIN)
 
 
 class AccessToken:
-    """Lets in who has the token: from a link with it once, then by a cookie that scripts cannot read."""
+    """Requires the access token: once in a link, then in an HTTP-only cookie."""
 
     def __init__(self, app: ASGIApp, *, token: str) -> None:
-        """Wrap an application with the secret that opens it."""
+        """Wrap an application."""
         self._app = app
         self._token = token.encode()
         self._cookie = hmac.new(self._token, b"clipsearch access", hashlib.sha256).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, turn a link with the token into one without, or refuse."""
+        """Pass the request on, redirect a link with the token, or refuse."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -58,10 +58,10 @@ class AccessToken:
         await _refuse(scope, receive, send, 401, strings.TOKEN_NEEDED)
 
     def _let_in(self, scope: Scope) -> Response:
-        """A redirection to the same address without the token, which no history shall keep."""
+        """A redirect to the same address without the token, to keep it out of the browser history."""
         pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         query = urlencode([pair for pair in pairs if pair[0] != TOKEN_PARAMETER])
-        # two slashes at the beginning would lead to another machine
+        # a path that starts with two slashes would redirect to another host
         path = "/" + scope["path"].lstrip("/\\")
         response = RedirectResponse(f"{path}?{query}" if query else path, status_code=303)
         response.set_cookie(TOKEN_COOKIE, self._cookie, max_age=_COOKIE_AGE_S, httponly=True, samesite="lax")
@@ -69,7 +69,7 @@ class AccessToken:
 
 
 class SecurityHeaders:
-    """Tells browsers to load nothing from elsewhere, to guess no types, and to show the page in no frame."""
+    """Adds headers against foreign content, content sniffing and framing."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an application."""
@@ -85,7 +85,7 @@ class SecurityHeaders:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and add to the answer."""
+        """Pass the request on, and add the headers to the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -99,9 +99,9 @@ class SecurityHeaders:
 
 @cache
 def content_security_policy() -> str:
-    """What a browser may load: from this server only; scripts of the page itself and of its components.
+    """Allow content of this server only.
 
-    Streamlit writes styles into the page, and loads components' scripts as blobs.
+    Streamlit uses inline styles, and loads scripts of components as blobs.
     """
     inline = " ".join(f"'sha256-{digest}'" for digest in _inline_script_hashes())
     return "; ".join(
@@ -123,7 +123,7 @@ def content_security_policy() -> str:
 
 
 def _inline_script_hashes() -> list[str]:
-    """Of the scripts that stand in Streamlit's own page."""
+    """Hashes of the inline scripts of Streamlit's page."""
     import streamlit
 
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")

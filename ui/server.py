@@ -1,4 +1,4 @@
-"""The web server: Streamlit's application with routes for pictures, behind what keeps others out."""
+"""The web server: the Streamlit application with routes for pictures and access control."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8501
 MAX_UPLOAD_MIB = 100
-"""Largest file that is taken; pictures of the largest cameras fit."""
+"""Maximum size of an uploaded file."""
 
 MAX_MESSAGE_MIB = 64
-"""Largest message that a browser may send otherwise."""
+"""Maximum size of another message of a browser."""
 
 _END_LIMIT_S = 5
-"""How long requests are waited for when the process is told to end."""
+"""Timeout for requests in progress when the process ends."""
 
 _SCRIPT = Path(__file__).parent / "script" / "app.py"
-"""In a folder of its own: Streamlit would take ``pages`` beside it for pages of the kind that it finds by itself."""
+"""In its own folder: Streamlit would treat a folder ``pages`` beside it as its multipage convention."""
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """How the page is served.
+    """The settings of the web server.
 
     Attributes:
-        library: where the library is, there or not; ``None`` for the user's own.
-        remote: the address of a server of `clipsearch serve`, whose library is shown instead.
-        remote_token: what lets the page ask that server.
-        address: what to bind to.
-        port: on which port; ``None`` for the first free one from 8501.
-        token: what opens the page; ``None`` if nothing is asked for, which only this machine's own address allows.
-        open_browser: show the page as soon as it is there.
+        library: the library, which need not exist; ``None`` for the default one.
+        remote: the URL of a `clipsearch serve` whose library is shown instead.
+        remote_token: the access token of that server.
+        address: the address to listen on.
+        port: the port; ``None`` for the first free one from 8501.
+        token: the access token of the page; ``None`` is allowed on a loopback address only.
+        open_browser: open the page in a browser.
     """
 
     library: LibraryPlace | None = None
@@ -67,21 +67,21 @@ class ServerSettings:
 
 
 def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
-    """Serve the page until the process is told to end, by Ctrl-C or a termination signal.
+    """Serve the page until Ctrl-C or a termination signal.
 
     Args:
-        settings: how.
-        announce: given the page's address when it is there.
+        settings: the settings.
+        announce: called with the URL when the server accepts requests.
 
     Raises:
-        ConfigError: there is no token where one is needed, or the address or port cannot be used.
-        LibraryError: the library is in a database or on a server that cannot be reached.
+        ConfigError: a token is required, or the address or port cannot be used.
+        LibraryError: the database or server of the library cannot be reached.
     """
     check_token(settings)
     keep_script_folder()
     remote = _remote_library(settings)
     shared.configure(settings.library, remote=remote, reads_any_picture=settings.token is None)
-    # what a service manager sends ends it as Ctrl-C does
+    # stop on SIGTERM as on Ctrl-C
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         shared.check_reachable()
@@ -94,7 +94,9 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
 
             def when_ready() -> None:
                 announce(url)
-                if settings.open_browser and settings.token is None:  # a command line is seen by other users
+                if (
+                    settings.open_browser and settings.token is None
+                ):  # other users could read the token on the command line
                     webbrowser.open(url)
 
             _run(build_app(settings, when_ready=when_ready), listening, streamlit_options(settings.address, port))
@@ -113,10 +115,10 @@ def _remote_library(settings: ServerSettings) -> RemoteLibrary | None:
 
 
 def keep_script_folder() -> None:
-    """Let the folder of the page's script stay among those that modules are looked for in.
+    """Keep the folder of the page's script in ``sys.path``.
 
-    Streamlit would put it first for every run of the script and take it away again, and a thread that imports something
-    at that moment passes over a folder: modules that are installed are then not found. What is there it leaves alone.
+    Streamlit would insert and remove it at every run of the script. A thread that imports at this moment skips an entry
+    of ``sys.path`` and does not find installed modules.
     """
     folder = str(_SCRIPT.absolute().parent)
     if folder not in sys.path:
@@ -124,7 +126,7 @@ def keep_script_folder() -> None:
 
 
 def _run(app: App, listening: socket.socket, options: dict[str, Any]) -> None:
-    """Streamlit's own way to run an application would look for a port that nobody has taken in the meantime."""
+    """Run on the open socket; Streamlit's own runner would choose a port again."""
     import uvicorn
     from streamlit.web.bootstrap import load_config_options
 
@@ -143,11 +145,11 @@ def _run(app: App, listening: socket.socket, options: dict[str, Any]) -> None:
 
 
 def build_app(settings: ServerSettings, *, when_ready: Callable[[], None] = lambda: None) -> App:
-    """The application, not running yet.
+    """Build the application.
 
     Args:
-        settings: how it is served.
-        when_ready: called when it is about to take requests.
+        settings: the settings.
+        when_ready: called just before it accepts requests.
     """
     import streamlit
 
@@ -168,7 +170,7 @@ def build_app(settings: ServerSettings, *, when_ready: Callable[[], None] = lamb
 
 
 def security(settings: ServerSettings) -> list[Middleware]:
-    """What every request passes before it is answered, the outermost first."""
+    """The middleware, outermost first."""
     layers = [
         Middleware(SecurityHeaders),
         Middleware(SameOrigin, only_loopback=is_loopback(settings.address), refuse=refuse_other_origin),
@@ -179,11 +181,11 @@ def security(settings: ServerSettings) -> list[Middleware]:
 
 
 def streamlit_options(address: str, port: int) -> dict[str, Any]:
-    """What is set in Streamlit, whatever its configuration files and the environment say."""
+    """Streamlit options that override its configuration files and the environment."""
     return {
         "server.address": address,
         "server.port": port,
-        "server.headless": True,  # the browser is opened here
+        "server.headless": True,  # `serve` opens the browser
         "server.fileWatcherType": "none",
         "server.runOnSave": False,
         "server.enableStaticServing": False,
@@ -205,15 +207,15 @@ def streamlit_options(address: str, port: int) -> dict[str, Any]:
 
 
 def check_token(settings: ServerSettings) -> None:
-    """Refuse to be open to a network without a secret.
+    """Require a token on any but a loopback address.
 
     Raises:
-        ConfigError: there is no token where one is needed, or it is too short to be one.
+        ConfigError: the token is missing or too short.
     """
     if settings.token is not None and len(settings.token) < MIN_TOKEN_LENGTH:
-        raise ConfigError(f"the access token is too short; take {MIN_TOKEN_LENGTH} characters or more")
+        raise ConfigError(f"the access token is too short; use at least {MIN_TOKEN_LENGTH} characters")
     if settings.token is None and not is_loopback(settings.address):
         raise ConfigError(
-            f"{settings.address} can be reached by others, who would see your pictures; give an access token with "
-            "--token-file FILE, or leave out --address"
+            f"others could see your pictures on {settings.address}; set an access token with --token-file FILE, or "
+            "remove --address"
         )

@@ -1,13 +1,9 @@
-"""What all sessions of the page share: one library, opened when it is first needed, with its encoder and its index.
-
-Or, in the place of one of one's own, the library of a server: what finds and shows pictures then asks that.
-"""
+"""The library that all sessions share, opened when first needed; or the library of a server."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace, cache_dir, library_place
 from clipsearch.errors import ConfigError, NoLibraryError
+from clipsearch.text import Notify
 
 if TYPE_CHECKING:
     from clipsearch.library import Library
@@ -30,7 +27,7 @@ DEMO_MODEL = "mini"
 
 @dataclass
 class _Shared:
-    """The state of the process; sessions are threads of it."""
+    """The state of the process, in which sessions are threads."""
 
     place: LibraryPlace | None = None
     remote: RemoteLibrary | None = None
@@ -52,13 +49,13 @@ def configure(
     encoder: Encoder | None = None,
     reads_any_picture: bool = True,
 ) -> None:
-    """Say which library is shown, and close those that were.
+    """Set the library to show, and close the previous one.
 
     Args:
-        place: where it is, there or not; by default the user's own.
-        remote: show that of a server instead; closed with the others.
-        encoder: use this one instead of loading the library's by name.
-        reads_any_picture: whether visitors may name pictures of this machine by their path that are in no library.
+        place: the library, which need not exist; the default one if ``None``.
+        remote: the library of a server to show instead.
+        encoder: an encoder to use instead of loading the library's.
+        reads_any_picture: whether visitors may refer to any picture of this machine by path.
     """
     close()
     with _shared.lock:
@@ -68,7 +65,7 @@ def configure(
 
 
 def close() -> None:
-    """Close every library that was opened."""
+    """Close all opened libraries."""
     with _shared.lock:
         opened: list[SearchableLibrary] = [*_shared.libraries.values()]
         if _shared.remote is not None:
@@ -79,33 +76,33 @@ def close() -> None:
 
 
 def own_place() -> LibraryPlace:
-    """Where the user's own library is, whether the demo is shown or not."""
+    """The user's library, also while the demo is shown."""
     place = library_place(_shared.place)
     return place.absolute() if isinstance(place, Path) else place
 
 
 def shown_place() -> LibraryPlace:
-    """Where the library that is shown is, there or not."""
+    """The library that is shown; it need not exist."""
     return demo_dir() / "library" if _shared.in_demo else own_place()
 
 
 def remote_library() -> RemoteLibrary | None:
-    """The library of a server, if one is shown."""
+    """The library of a server, if it is shown."""
     return _shared.remote
 
 
 def searchable() -> SearchableLibrary:
-    """What finds and shows pictures: the library of a server, or else that of `library`, with the same errors."""
+    """The library of a server if it is shown, else `library`, with its errors."""
     return _shared.remote or library()
 
 
 def searchable_name() -> str:
-    """What tells it from others."""
+    """An identifier of `searchable`."""
     return _shared.remote.url if _shared.remote is not None else str(library().path)
 
 
 def reads_any_picture() -> bool:
-    """Whether visitors may name pictures of this machine by their path that are in no library."""
+    """Whether visitors may refer to any picture of this machine by path."""
     return _shared.reads_any_picture
 
 
@@ -113,7 +110,7 @@ def library_exists() -> bool:
     """Whether there is a library to show.
 
     Raises:
-        LibraryError: it is in a database that cannot be reached, or is damaged.
+        LibraryError: its database cannot be reached, or it is damaged.
     """
     place = shown_place()
     if isinstance(place, Path):
@@ -126,10 +123,10 @@ def library_exists() -> bool:
 
 
 def check_reachable() -> None:
-    """Have it told at once when the library is elsewhere and nobody answers there.
+    """Check the connection to a server or database.
 
     Raises:
-        ConfigError: a server wants another token, or what speaks to a database is not installed.
+        ConfigError: the server rejects the token, or the database driver is not installed.
         LibraryError: the server or the database cannot be reached.
     """
     if _shared.remote is not None:
@@ -139,12 +136,12 @@ def check_reachable() -> None:
 
 
 def library() -> Library:
-    """The library that is shown: one for all sessions, safe to use from their threads.
+    """The library that is shown, shared by all sessions; thread-safe.
 
     Raises:
-        ConfigError: a server's is shown.
-        NoLibraryError: there is none.
-        LibraryError: its catalog is damaged, or cannot be reached.
+        ConfigError: the library of a server is shown.
+        NoLibraryError: it does not exist.
+        LibraryError: its catalog is damaged or cannot be reached.
         SchemaVersionError: a newer clipsearch wrote it.
     """
     place = shown_place()
@@ -154,14 +151,14 @@ def library() -> Library:
         return _shared.libraries[place]
 
 
-def open_library(*, notify: Callable[[str], None], create: bool = False) -> Library:
-    """Open the library that is shown once more, for work in the background; to be closed by the caller.
+def open_library(*, notify: Notify, create: bool = False) -> Library:
+    """Open the library that is shown again, for background work; the caller closes it.
 
-    The model is loaded once for both, unless a search loads it while the work is under way.
+    Shares the model if it is loaded already.
 
     Args:
-        notify: told in one line what a person should know.
-        create: make it if there is none.
+        notify: callback for one-line user notices.
+        create: make the library if there is none.
 
     Raises:
         ConfigError: as for `library`.
@@ -171,16 +168,16 @@ def open_library(*, notify: Callable[[str], None], create: bool = False) -> Libr
     from clipsearch.library import Library
 
     if _shared.remote is not None:
-        raise ConfigError(f"this needs a library on this machine; the one that is shown is on {_shared.remote.url}")
+        raise ConfigError(f"this requires a local library; this page shows the library of {_shared.remote.url}")
     place, model = shown_place(), DEMO_MODEL if _shared.in_demo else None
-    there = _shared.libraries.get(place)
-    encoder = _shared.encoder or (there.loaded_encoder if there is not None else None)
-    with _shared.lock if create else nullcontext():  # so that no session finds it half made
+    opened = _shared.libraries.get(place)
+    encoder = _shared.encoder or (opened.loaded_encoder if opened is not None else None)
+    with _shared.lock if create else nullcontext():  # no session may see a partially created library
         return Library.open(place, model=model, create=create, encoder=encoder, notify=notify)
 
 
 def has_pictures() -> bool:
-    """Whether there is a library with anything in it to search."""
+    """Whether the library that is shown has pictures."""
     place = shown_place()
     if place not in _shared.filled and library_exists() and any(root.files for root in library().roots.all()):
         _shared.filled.add(place)
@@ -188,16 +185,16 @@ def has_pictures() -> bool:
 
 
 def demo_dir() -> Path:
-    """Where the demo's photographs and its library are kept; everything in it can be made again."""
+    """The cache folder of the demo's photographs and library."""
     return cache_dir() / "demo"
 
 
 def in_demo() -> bool:
-    """Whether the demo's library is shown instead of the user's own."""
+    """Whether the demo library is shown."""
     return _shared.in_demo
 
 
 def show_demo(shown: bool) -> None:
-    """Show the demo's library, or the user's own again; both stay open, as sessions may be at work with them."""
+    """Show the demo library, or the user's again; both stay open, because sessions may use them."""
     with _shared.lock:
         _shared.in_demo = shown

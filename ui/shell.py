@@ -1,4 +1,4 @@
-"""The frame of the page: what is shown first, the way from page to page, and errors in one line."""
+"""The frame of the pages: navigation, first run, and errors in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import streamlit as st
 from clipsearch.errors import ClipSearchError
 from ui import navigation, shared, strings
 from ui.flash import show_script_error
-from ui.pages import first_run  # and with it the pages of the menu
+from ui.pages import first_run  # which registers all pages
 from ui.plain import plain
 from ui.theme import page_style
 
@@ -19,7 +19,7 @@ _ICON = Path(__file__).parent / "icon.png"
 
 
 def show() -> None:
-    """Draw the page for this session."""
+    """Draw the current page of this session."""
     st.set_page_config(page_title=strings.APP, page_icon=str(_ICON), layout="wide")
     st.html(page_style())
     with errors_in_one_line():
@@ -40,7 +40,7 @@ def show() -> None:
 
 @contextlib.contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Show an error that a person can act on as what it says, instead of ending the script."""
+    """Show a `ClipSearchError` on the page instead of ending the script."""
     try:
         yield
     except ClipSearchError as error:

@@ -1,4 +1,4 @@
-"""Every English text of the page's frame, in one place for translators; each page has a module like this one."""
+"""Texts of the frame of the web page, in one place for translators; each page has a module like this one."""
 
 from __future__ import annotations
 
@@ -8,47 +8,45 @@ EXPLORE_PAGE = "Explore"
 LEARN_PAGE = "Learn"
 LIBRARY_PAGE = "Library"
 
-WELCOME = "Find your photos by what is in them"
+WELCOME = "Search your pictures by what they show"
 WELCOME_TEXT = (
-    "clipsearch looks at every picture in your folders once and remembers what it shows, so that you can find it by "
-    "words or by another picture. Everything stays on this computer: nothing is uploaded, and indexing changes none of "
-    "your files."
+    "clipsearch indexes the pictures in your folders, so that you can find them by text or by an example picture. "
+    "Everything stays on this computer: nothing is uploaded, and your files are not changed."
 )
 
-CHOOSE_FOLDERS = "Your own pictures"
-FOLDERS = "Folders to index, one on each line"
-FOLDERS_HELP = "Folders inside of them are included. Pictures are only read."
+CHOOSE_FOLDERS = "Index your pictures"
+FOLDERS = "Folders, one per line"
+FOLDERS_HELP = "Subfolders are included."
 INDEX_BUTTON = "Index these folders"
-NO_FOLDER = "Name at least one folder."
-NOT_A_FOLDER = "There is no folder {path}."
-LIBRARY_GOES_TO = "The library is kept in {path}."
+NO_FOLDER = "Enter at least one folder."
+NOT_A_FOLDER = "The folder {path} does not exist."
+LIBRARY_GOES_TO = "The library will be stored in {path}."
 
-TRY_DEMO = "No pictures at hand?"
+TRY_DEMO = "Try the demo"
 TRY_DEMO_TEXT = (
-    "The demo takes a few photographs that come with clipsearch, indexes them in seconds, and lets you search."
+    "The demo indexes a few photographs that come with clipsearch, in seconds. Your own library is not changed."
 )
-DEMO_BUTTON = "Try the demo"
-IN_DEMO = "You are looking at the demo's photographs."
+DEMO_BUTTON = "Start the demo"
+IN_DEMO = "This is the demo library."
 LEAVE_DEMO = "Leave the demo"
 
-ON_SERVER = "The library of {url}, where its folders, its concepts and its maps are looked after."
+ON_SERVER = "Library on {url}. Manage its roots, concepts and models on the server."
 
 INDEXING = "Indexing"
-STARTING = "Getting ready: the model is loaded, and the folders are looked through."
-SEARCH_NOW = "Search what is there so far"
+STARTING = "Loading the model and scanning the folders…"
+SEARCH_NOW = "Search now"
 STOP = "Stop"
-NOTHING_READABLE = "There are pictures in these folders, but none could be read: {count}."
-RETRY = "Try them again"
-RETRY_HELP = "Reads them once more, for instance after a drive was repaired. Or choose other folders below."
-NOTHING_FOUND = "There are no pictures in these folders."
+NOTHING_READABLE = "None of the pictures in these folders could be read: {count}."
+RETRY = "Retry"
+RETRY_HELP = "Read these files again, or choose other folders below."
+NOTHING_FOUND = "No pictures in these folders."
 
-SCRIPT_ERROR = "Something went wrong that nobody foresaw ({error}). What led to it is in the output of clipsearch ui."
+SCRIPT_ERROR = "Unexpected error: {error}. See the output of clipsearch ui for the traceback."
 PROGRESS = "{done:,} of {total:,} files"
 
-WRONG_ORIGIN = "This address is refused. Open the one that clipsearch ui has printed.\n"
-TOKEN_NEEDED = "An access token is needed: open this address with ?token= and the token behind it.\n"
+WRONG_ORIGIN = "This address is not allowed. Open the address that clipsearch ui printed.\n"
+TOKEN_NEEDED = "Access token required: open this address with ?token=TOKEN.\n"
 NOT_A_PICTURE_OF_THE_LIBRARY = (
-    "{path} is not in the library; on a page that others can open, hand such a picture over instead: choose, drop or "
-    "paste it."
+    "{path} is not in the library; on a shared page, upload the picture instead: choose, drop or paste it."
 )
-NO_SUCH_PICTURE = "The library has no such picture, or it cannot be read now.\n"
+NO_SUCH_PICTURE = "The picture is not in the library, or cannot be read.\n"

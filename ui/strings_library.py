@@ -1,201 +1,215 @@
-"""Every English text of the library page, in one place for translators."""
+"""Texts of the library page, in one place for translators."""
 
 from __future__ import annotations
 
 TITLE = "Library"
 
-# what it holds
+# overview
 PICTURES = "Pictures"
-PICTURES_HELP = "Distinct ones: exact copies are counted once."
+PICTURES_HELP = "Distinct pictures; identical files count once."
 FILES = "Files"
-UNREADABLE = "Could not be read"
+UNREADABLE = "Unreadable files"
 ON_DISK = "On disk"
-ON_DISK_HELP = "What the library itself takes: the catalog, the index and the previews. Your pictures are not in it."
-ON_DISK_HELP_DATABASE = "What this machine keeps of it: the index and the previews. The catalog is in the database."
-KEPT_IN = "Kept in {path}"
-KEPT_IN_DATABASE = "Kept in {database}; what this machine has computed from it in {path}"
-INTERRUPTED = (
-    "The indexing that began on {begun} did not come to its end. What it had done is kept; index now to carry on."
-)
+ON_DISK_HELP = "The size of the library: catalog, vector index and previews, without your pictures."
+ON_DISK_HELP_DATABASE = "The size of vector index and previews on this machine. The catalog is in the database."
+KEPT_IN = "Stored in {path}"
+KEPT_IN_DATABASE = "Stored in {database}; cache in {path}"
+INTERRUPTED = "Indexing started on {started} and has not finished. Its progress is saved; index now to continue."
 
 # errors
 LOCKED = (
-    "Something else is writing to this library at the moment, perhaps clipsearch in a terminal. Nothing was changed; "
-    "try again when it is done."
+    "Another process is writing to this library, perhaps clipsearch in a terminal. Nothing was changed; try again "
+    "later."
 )
-UNEXPECTED = "Something went wrong that should not have: {error}. What was done before is kept."
-BUSY = "Other work is still going on; wait for it, or stop it, and try again."
+UNEXPECTED = "Unexpected error: {error}. Earlier progress is saved."
+BUSY = "Indexing or migration is already running; wait for it or stop it."
 
-# work
+# indexing and migration
 INDEX_NOW = "Index now"
-INDEX_NOW_HELP = "Looks through all folders; only what is new or has changed is read."
+INDEX_NOW_HELP = "Scan all roots and index new and changed pictures."
+READ_TEXT = "Read text in pictures"
+READ_TEXT_HELP = "Read receipts, signs, screenshots and documents, so that searches find their words."
+TEXT_READ = "Text was looked for in {read} of {total}; {found} have some."
+TEXT_DONE = "Read {read} in {time}; {found} have text."
 STOP = "Stop"
 STOPPING = "Stopping…"
-STOPPING_NOTE = "Stopping: the pictures in hand are put down. All that was finished is kept."
+STOPPING_NOTE = "Finishing the current batch. Progress is saved."
 PREPARING = {
-    "index": "Getting ready: the model is loaded, and the folders are looked through.",
-    "migrate": "Getting ready: the new model is loaded.",
+    "index": "Loading the model and scanning the roots…",
+    "migrate": "Loading the new model…",
+    "text": "Looking for pictures with text…",
 }
 WORKING = {
     "index": "Indexing: {done} of {total} pictures",
-    "migrate": "Embedding with the new model: {done} of {total} pictures",
+    "migrate": "Migrating: {done} of {total} pictures",
+    "text": "Reading text: {done} of {total} pictures",
 }
-FITTING = "Fitting the concepts for the new model: {done} of {total}"
+FITTING = "Refitting concepts: {done} of {total}"
 RATE = "{rate} images/s"
 TIME_LEFT = "about {time} left"
-FINISHING = "Finishing: the search index is brought up to date."
+FINISHING = "Updating the vector index…"
 STOPPED = {
-    "index": "Indexing was stopped. What was done is kept, and can be found; index again to carry on.",
-    "migrate": "The change of the model was stopped. Searches use the old model; begin again to carry on.",
+    "index": "Indexing stopped. Progress is saved; index again to continue.",
+    "migrate": "Migration stopped. Searches use the old model; start it again to continue.",
+    "text": "Reading stopped. Progress is saved; start it again to continue.",
 }
 INDEXED = "Indexed {count} in {time}."
 INDEXED_DETAILS = {
     "unchanged": "{count} unchanged",
-    "moved": "{count} moved or renamed",
+    "sidecars": "{count} with changed sidecars",
+    "moved": "{count} moved",
     "removed": "{count} removed",
-    "missing": "{count} gone but kept, as that may be a mistake",
-    "failures": "{count} could not be read",
+    "missing": "{count} missing but kept, because they are more than half of a root",
+    "failures": "{count} failed",
     "offline": "{count} offline",
 }
-NOTHING_NEW = "Everything is up to date."
-MIGRATED = "Searches use the new model now; {count} embedded in {time}."
+NOTHING_NEW = "The library is up to date."
+MIGRATED = "Searches use the new model. Embedded {count} in {time}."
 NOT_SWITCHED = (
-    "{count} could not be embedded with the new model, so searches still use the old one. Plug their drives in and "
-    "go on, or switch without them under Model."
+    "{count} could not be embedded, so searches use the old model. Connect their drives and continue, or switch "
+    "without them under Model."
 )
-MESSAGES = "What it had to say"
-NEW_SINCE = "New since you last looked: {count} for “{name}”"
+MESSAGES = "Messages"
+NEW_SINCE = "{count} of the saved search “{name}”"
 
 # sections
-FOLDERS = "Folders"
-FAILURES = "Could not be read"
+FOLDERS = "Roots"
+FAILURES = "Unreadable files"
 DUPLICATES = "Duplicates"
 MODEL = "Model"
 SAVED = "Saved searches"
 
-# folders
-NO_FOLDERS = "There are no folders in this library yet. Add one: your pictures are only read, never changed."
+# roots
+FOLDERS_TEXT = "Roots are the indexed folders, with their subfolders."
+NO_FOLDERS = "No roots yet. Add a folder; your pictures are not changed."
 ONLINE = "online"
 OFFLINE = "offline"
 OFFLINE_HELP = (
-    "The drive is not plugged in, or the folder is gone or empty. Its pictures are still found, and nothing of it is "
-    "forgotten."
+    "The drive is not connected, or the folder is missing or empty. Its pictures stay in the library and can be found."
 )
-MOVED = "It moved…"
-MOVED_TITLE = "This folder is elsewhere now"
-MOVED_WHERE = "Where it is now"
-MOVED_TEXT = "No picture is read again; the library only learns where they are."
-MOVED_BUTTON = "Remember the new place"
-MOVED_DONE = "The new place is remembered."
+EXCLUDE = "Exclude…"
+EXCLUDE_TITLE = "Exclude files and folders"
+EXCLUDE_TEXT = (
+    "One gitignore pattern per line, for example drafts/ or *.png. The last pattern that matches decides. The next "
+    "update removes excluded pictures from the library; including them again needs no embedding."
+)
+EXCLUDE_PATTERNS = "Patterns"
+EXCLUDE_DEFAULTS = "Exclude private folders of other programs"
+EXCLUDE_BUTTON = "Save"
+EXCLUDE_DONE = "Saved. It takes effect with the next update."
+MOVED = "Relocate…"
+MOVED_TITLE = "Relocate this root"
+MOVED_WHERE = "New path"
+MOVED_TEXT = "Changes the path in the library. The pictures are not indexed again."
+MOVED_BUTTON = "Relocate"
+MOVED_DONE = "Root relocated."
 REMOVE = "Remove…"
-REMOVE_TITLE = "Remove this folder from the library"
-REMOVE_TEXT = "The library forgets {count} in it. The files themselves are not touched."
-REMOVE_BUTTON = "Forget this folder"
-REMOVE_DONE = "{count} forgotten."
+REMOVE_TITLE = "Remove this root from the library"
+REMOVE_TEXT = "Removes {count} from the library, not from disk."
+REMOVE_BUTTON = "Remove root"
+REMOVE_DONE = "{count} removed from the library."
 CANCEL = "Cancel"
 ADD_FOLDER = "Add a folder"
-ADD_FOLDER_HELP = "Its full path on this computer. Folders inside of it are included."
+ADD_FOLDER_HELP = "The full path on this computer. Subfolders are included."
 ADD_FOLDER_BUTTON = "Add and index"
-NO_SUCH_FOLDER = "There is no folder {path}."
+NO_SUCH_FOLDER = "The folder {path} does not exist."
 
-# failures
-NO_FAILURES = "Every picture could be read."
-FAILURES_TEXT = "These files are passed over until they change. The rest of the library does not suffer from them."
-FAILURES_FILTER = "Show only those with this in their name, folder or reason"
+# unreadable files
+NO_FAILURES = "No unreadable files."
+FAILURES_TEXT = "These files are skipped until they change."
+FAILURES_FILTER = "Filter by name, folder or reason"
 FAILURES_SHOWN = "{shown} of {count}"
-FAILURES_TABLE = "Files that could not be read, with the reason"
+FAILURES_TABLE = "Unreadable files, with the reason"
 FAILURE_FILE = "File"
 FAILURE_FOLDER = "Folder"
 FAILURE_REASON = "Reason"
-FAILURE_WHEN = "Found"
-RETRY = "Try them again"
-RETRY_HELP = "Reads them once more, for instance after a drive was repaired."
+FAILURE_WHEN = "Time"
+RETRY = "Retry all"
+RETRY_HELP = "Read these files again, for example after an update."
 
 # model
-NO_MODEL = "No model is chosen yet: that happens when the first pictures are indexed."
-MODEL_IN_USE = "In use: {model}"
-MODEL_DETAILS = "{dim} dimensions, embedded as {precision}"
+NO_MODEL = "No model yet. The model is chosen when the first pictures are indexed."
+MODEL_IN_USE = "Model: {model}"
+MODEL_DETAILS = "{dim} dimensions, {precision}"
 SPACES = "Embeddings"
-SPACES_TEXT = "Each model sees pictures in its own way. The library keeps what every model has seen."
+SPACES_TEXT = "The library keeps the embeddings of every model it was indexed with."
 SPACE_ACTIVE = "used by searches"
-SPACE_READY = "complete, not used"
-SPACE_PARTIAL = "not complete"
+SPACE_READY = "complete, not used by searches"
+SPACE_PARTIAL = "incomplete"
 SPACE_COUNT = "{embedded} of {total}"
-SPACE_PREVIEWS = "{count} of them from previews, until their drive is there again"
-SPACE_GO_ON = "Go on"
+SPACE_PREVIEWS = "{count} from previews, until their root is online"
+SPACE_GO_ON = "Continue"
 SPACE_USE = "Use this model"
-SPACE_SWITCH = "Switch without the rest"
-SPACE_SWITCH_HELP = "What this model has not embedded is not found any more, until its files are indexed again."
-CHANGE_MODEL = "Change the model"
+SPACE_SWITCH = "Switch anyway"
+SPACE_SWITCH_HELP = "Pictures without an embedding by this model are not found until they are indexed again."
+CHANGE_MODEL = "Switch to another model"
 CHANGE_MODEL_TEXT = (
-    "Every picture is embedded again with the new model, in the background. Searches use the old one until all is "
-    "done, and you can stop and go on at any time."
+    "Embeds every picture with the new model in the background. Searches use the old model until all are done. You "
+    "can stop and continue at any time."
 )
 CHANGE_MODEL_CHOICE = "New model"
 CHANGE_MODEL_HELP = (
-    "Choose one, or type the name of any open_clip model: ARCHITECTURE/WEIGHTS, hf-hub:ORGANISATION/NAME or "
-    "local-dir:PATH."
+    "Choose a preset, or type any open_clip model: ARCHITECTURE/WEIGHTS, hf-hub:ORGANIZATION/NAME or local-dir:PATH."
 )
-CHANGE_MODEL_PLACEHOLDER = "Choose a model or type a name"
-CHANGE_MODEL_BUTTON = "Begin"
+CHANGE_MODEL_PLACEHOLDER = "Choose or type a model"
+CHANGE_MODEL_BUTTON = "Start migration"
 PRESET = "{name}: {description}"
-PRESET_DOWNLOAD = "{name}: {description} ({size} MB to download once)"
+PRESET_DOWNLOAD = "{name}: {description} ({size} MB download)"
 
 # duplicates
 DUPLICATES_TEXT = (
-    "Pictures that are there more than once: exact copies, the same picture saved again, and crops, turns and edits. "
-    "Nothing is deleted unless you choose it and confirm it, and then it goes to the trash, from where you can take "
-    "it back."
+    "Duplicate pictures: identical files, re-encoded or resized pictures, and near-duplicates. Files that you select "
+    "are moved to the trash after you confirm."
 )
-LOOK_FOR_DUPLICATES = "Look for duplicates"
-LOOK_AGAIN = "Look again"
+LOOK_FOR_DUPLICATES = "Find duplicates"
+LOOK_AGAIN = "Find again"
 LOOKING = "Comparing the pictures…"
-OUTDATED = "The library has changed since these were found."
-NO_DUPLICATES = "No picture is there more than once."
-NO_DUPLICATES_OF_KIND = "There are no duplicates of this kind."
+OUTDATED = "The library has changed since this search."
+NO_DUPLICATES = "No duplicates."
+NO_DUPLICATES_OF_KIND = "No duplicates of this kind."
 DUPLICATE_KINDS = "Show"
-KINDS = {"identical": "Exact copies", "same": "Same picture, saved again", "near": "Crops, turns and edits"}
-DUPLICATES_COUNT = "{groups}; all but the best of each take {size}."
+KINDS = {"identical": "Identical files", "same": "Re-encoded or resized", "near": "Near-duplicates"}
+DUPLICATES_COUNT = "{groups}; {size} in all files but the best."
 GROUP = "{kind}: {count}"
 BEST = "best"
-BEST_REASON = "Suggested to be kept: {reason}"
+BEST_REASON = "Suggested to keep: {reason}"
 TAKEN = "taken {date}"
 MODIFIED = "changed {date}"
-CHOOSE = "To the trash"
-CHOOSE_OTHERS = "Choose all but the best on this page"
-CHOOSE_NONE = "Choose none"
+CHOOSE = "Move to trash"
+CHOOSE_OTHERS = "Select all but the best on this page"
+CHOOSE_NONE = "Clear selection"
 HINDRANCES = {
-    "offline": "its drive is not there",
+    "offline": "offline",
     "link": "a link to another file",
-    "gone": "not there any more",
+    "gone": "missing",
     "changed": "changed since it was indexed; index it first",
 }
-NOT_IN_LIBRARY = "Not in the library any more"
+NOT_IN_LIBRARY = "No longer in the library"
 NO_PREVIEW = "no preview"
 PREVIEW_OF = "Preview of {name}"
 TRASH_BUTTON = "Move {count} to the trash…"
-TRASH_NONE = "Nothing is chosen"
+TRASH_NONE = "No files selected"
 TRASH_TITLE = "Move to the trash?"
-TRASH_TEXT = "{count}, {size} altogether:"
-TRASH_WHOLE_GROUP = "Of {count}, every version is chosen: none would be left in your folders."
+TRASH_TEXT = "{count}, {size} in total:"
+TRASH_WHOLE_GROUP = "Every file of {count} is selected: no copy would remain."
 TRASH_CONFIRM = "Move to the trash"
 TRASH_DONE = "{count} moved to the trash."
 
 # saved searches
-NO_SAVED = "No search is saved yet."
-SAVED_TEXT = "Searches kept by name. After indexing, clipsearch tells what is new in them."
+NO_SAVED = "No saved searches yet."
+SAVED_TEXT = "After indexing, new matches of saved searches are shown here."
 SAVED_RUN = "Search"
 SAVED_NEW = "{count} new"
-SAVED_SHOW_NEW = "Show what is new"
+SAVED_SHOW_NEW = "Show new matches"
 SAVED_REMOVE = "Remove"
-SAVED_REMOVED = "“{name}” is forgotten."
-NEW_FOR = "New for “{name}”"
-NEW_NONE = "Nothing new for “{name}”."
+SAVED_REMOVED = "“{name}” removed."
+NEW_FOR = "New matches of “{name}”"
+NEW_NONE = "No new matches of “{name}”."
 NEW_CLOSE = "Close"
 SAVE_SEARCH = "Save a search"
 SAVE_NAME = "Name"
-SAVE_QUERY = "What to look for"
-SAVE_QUERY_HELP = "As in the search box: words, pictures and filters."
-SAVE_REPLACE = "Take the place of a search with the same name"
+SAVE_QUERY = "Query"
+SAVE_QUERY_HELP = "As in the search box: text, pictures and filters."
+SAVE_REPLACE = "Replace a saved search of the same name"
 SAVE_BUTTON = "Save"
 SAVE_DONE = "Saved as “{name}”."

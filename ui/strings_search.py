@@ -1,15 +1,17 @@
-"""Every English text of the search page and the picture view, in one place for translators."""
+"""Texts of the search page and the picture view, in one place for translators."""
 
 from __future__ import annotations
 
+from clipsearch.media.metadata.values import Source
+
 # the box
 BOX = "Search your pictures"
-BOX_PLACEHOLDER = "what is in the picture, a filter, or both"
+BOX_PLACEHOLDER = "describe the picture, add filters"
 BOX_HELP = (
-    "Words, quoted texts, `-without`, `2:weights`, `~#pictures` and filters such as `date:2021` or `folder:Crete`. "
-    "Press / to come here from anywhere."
+    "Text, `-without`, `2:weight`, `~#picture`, `@concept` and filters such as `date:2021` or `folder:Crete`. "
+    "Press / to focus the search box."
 )
-EXAMPLES_TITLE = "For example"
+EXAMPLES_TITLE = "Examples"
 EXAMPLES = (
     "two dogs playing in the snow",
     "sunset over the sea",
@@ -18,12 +20,12 @@ EXAMPLES = (
     "children orientation:portrait",
     "food date:2021..",
 )
-UPLOAD = "Search by pictures: choose, drop or paste"
-UPLOAD_LIMIT = "Up to {count} pictures at once; the others were left out."
-UPLOADED = "Like the picture {name}"
+UPLOAD = "Example pictures: choose, drop or paste"
+UPLOAD_LIMIT = "Only the first {count} pictures are used."
+UPLOADED = "Similar to {name}"
 REMOVE_UPLOADS = "Remove"
-PART = "Like a part of the picture: {box}"
-WHOLE_PICTURE = "Look for the whole picture"
+PART = "Similar to the region {box}"
+WHOLE_PICTURE = "Use the whole picture"
 
 # results
 SEARCHING = "Searching…"
@@ -33,18 +35,18 @@ AMONG = "among {files}"
 PAGE = "Page {page}"
 PREVIOUS_PAGE = "Previous page"
 NEXT_PAGE = "Next page"
-SORT = "Order"
-SORT_HELP = "Matches can be put in order of date or path; pages then go on from each other."
+SORT = "Sort"
+SORT_HELP = "Sort the matches by score, date or path."
 SORTS = {"score": "Best first", "date": "Newest first", "path": "By path"}
 SORTS_OF_FILTERS = {"score": "Newest first", "path": "By path"}
 ORDERED = {
-    "matches": "Strong and possible matches only, the best {count} at most, are in this order.",
-    "nearest": "The best {count} are in this order.",
+    "matches": "Sorted: strong and possible matches, at most {count}.",
+    "nearest": "Sorted: the {count} best results.",
 }
-FOLD = "Fold versions"
-FOLD_HELP = "One result for all versions of a picture: re-saved, resized, lightly cropped or edited. Copies always are."
+FOLD = "Group duplicates"
+FOLD_HELP = "Show near-duplicates as one result: re-encoded, resized, cropped or edited pictures. Copies always are."
 SAVE_THIS = "Save this search"
-SAVE_NOT_THIS = "Pictures that were handed over, and parts of pictures, cannot be saved in a search."
+SAVE_NOT_THIS = "A search with uploaded pictures or a region cannot be saved."
 CLEAR = "Clear the search"
 REMOVE_FILTER = "Remove the filter {filter}"
 
@@ -52,92 +54,117 @@ REMOVE_FILTER = "Remove the filter {filter}"
 STRONG = "strong"
 POSSIBLE = "possible"
 OFFLINE = "offline"
-COPIES = ("1 copy more", "{count} copies more")
-VERSIONS = ("1 version more", "{count} versions more")
-PART_MARK = "part"
-NO_PREVIEW = "no preview; its drive is not there"
-NO_DATE = "date unknown"
+STACK = "with {names}"
+COPIES = ("+1 copy", "+{count} copies")
+VERSIONS = ("+1 near-duplicate", "+{count} near-duplicates")
+PART_MARK = "segment"
+NO_PREVIEW = "offline, no preview"
+NO_DATE = "no date"
 ALT_TAKEN = "taken {date}"
-ALT_MATCH = {"strong": "strong match", "possible": "possible match", "none": "weak match"}
-ALT_OFFLINE = "its drive is not there"
+ALT_MATCH = {"strong": "strong match", "possible": "possible match", "none": "no match"}
+ALT_OFFLINE = "offline"
 
 # no results
-NO_STRONG = "No strong match. The nearest pictures are:"
-NOTHING_PASSES = "No picture passes these filters together."
-WOULD_PASS = "There are some without"
-NOTHING_MORE = "There are no more results on this page."
-EMPTY_LIBRARY = "There are no pictures here yet"
-EMPTY_LIBRARY_TEXT = "Add folders on the Library page; what is indexed can be searched at once."
-EMPTY_ON_SERVER = "Where the server is, folders are added with: clipsearch index FOLDER"
-SOME_OFFLINE = "Some of these pictures are on a drive that is not there; you see their previews."
+NOTHING_CLEAR = "Nothing in this library clearly shows this. The closest pictures:"
+NOTHING_PASSES = "No picture passes these filters."
+WOULD_PASS = "There are results without"
+UNKNOWN_TAG = "No picture has the tag {tag}. Did you mean {nearest}?"
+NOTHING_MORE = "No more results."
+EMPTY_LIBRARY = "No pictures yet"
+EMPTY_LIBRARY_TEXT = "Add a folder on the Library page."
+EMPTY_ON_SERVER = "To add folders, run on the server: clipsearch index FOLDER"
+SOME_OFFLINE = "Offline pictures are shown as previews."
 
 # errors
-FILTERS_WRONG = "The filters of this address are wrong: {error}"
+FILTERS_WRONG = "Invalid filters in the address: {error}"
 CLEAR_FILTERS = "Clear all filters"
 
 # filters
 FILTERS = "Filters"
-DATE = "Taken"
+DATE = "Date"
 DATE_CHART = "Pictures per month, from {first} to {last}"
 UNDATED = "{count} without a date"
 FIELDS = {
     "camera": "Camera",
     "lens": "Lens",
+    "place": "Place",
     "folder": "Folder",
-    "root": "Indexed folder",
+    "root": "Root",
     "ext": "Format",
-    "orientation": "Shape",
+    "orientation": "Orientation",
     "keyword": "Keyword",
     "tag": "Tag",
-    "status": "Drive",
+    "status": "Status",
 }
 CHOOSE = "any"
 RATING = "Rating"
 RATING_AT_LEAST = "{stars} or more"
 RATING_ANY = "any"
 NEAR = "Near a place"
-NEAR_HELP = "Latitude, longitude and distance: 35.3,25.1,20km. A picture with a place fills it in."
+NEAR_HELP = "Latitude, longitude and radius, such as 35.3,25.1,20km."
 LOCATED = "{files} with a place"
+
+MOMENT = "{start} of {duration}"
+ALT_VIDEO = "video, {moment}"
 
 # the picture view
 BACK = "Back to results"
 PREVIOUS = "Previous"
 NEXT = "Next"
-NOT_THERE = "This picture is not in the library any more."
-NO_PICTURE = "This picture cannot be shown: its drive is not there, and there is no preview."
-PREVIEW_ONLY = "Its drive is not there: this is the library's preview."
-SELECT_PART = "Select a part"
-SELECT_HINT = "Draw a box in the picture, or write it in percent of the picture's width and height."
+NOT_THERE = "This picture is no longer in the library."
+NO_PICTURE = "This picture is offline and has no preview."
+PREVIEW_ONLY = "Offline: this is a preview."
+SELECT_PART = "Select a region"
+SELECT_HINT = "Draw a box in the picture, or enter it in percent of its width and height."
 BOX_SIDES = {"x": "left", "y": "top", "width": "width", "height": "height"}
-LIKE_PART = "More like this part"
+LIKE_PART = "Search similar"
 CANCEL = "Cancel"
-LIKE = "More like this"
+LIKE = "Search similar"
+LIKE_MOMENT = "More like this moment"
+PLAYER = "Video"
+STRIP = "Frames over time, and how well they match"
+CANNOT_PLAY = "This browser cannot play the video; the frames below show it."
+OFFLINE_VIDEO = "The video can be played where its library is and while its drive is connected."
 ADD = "Add to query"
-ADD_HELP = "Look for what you look for now, and for this picture besides."
+ADD_HELP = "Add this picture to the query, for results closer to it."
 SUBTRACT = "Subtract from query"
-SUBTRACT_HELP = "Look for what you look for now, and keep away from pictures like this."
+SUBTRACT_HELP = "Subtract this picture from the query, for results less like it."
 WHY = "Why it matched"
 SCORE = "similarity {score:.3f}"
 WHY_MATCH = {
-    "strong": "A strong match: if this is the best, the library holds what you look for with {percent}% probability.",
-    "possible": "A possible match: if this is the best, the library holds it with {percent}% probability.",
-    "none": "Not a match by itself ({percent}%), but among the nearest there are.",
+    "strong": "Strong match: {share} pictures with this score show it.",
+    "possible": "Possible match: {share} pictures with this score show it.",
+    "none": "No match: {share} pictures with this score show it.",
 }
-WHY_PICTURE = "How alike pictures are is told by the similarity only."
+ABOUT_SHARE = "about {tenths} in 10"
+SMALL_SHARE = "fewer than 1 in 10"
+LARGE_SHARE = "nearly all"
+WHY_PICTURE = "Match probabilities are available for text queries only."
 SHOW_WHERE = "Show where"
-SHOW_WHERE_HELP = "Covers up one part of the picture after the other to see which ones count; takes a few seconds."
-HEAT = "Bright is what the match goes by, dark what it does not depend on."
-HEAT_FROM_PREVIEW = "Found in the small preview, as the drive is not there."
+SHOW_WHERE_HELP = "Highlight the regions that matter for the match; takes a few seconds."
+HEAT = "Bright regions contribute to the match, dark ones do not."
+HEAT_FROM_PREVIEW = "Computed from the preview, because the picture is offline."
 FILES = "Files"
-FILE_OFFLINE = "drive not there"
+FILE_OFFLINE = "offline"
 COPY_PATH = "Copy path"
 COPIED = "Copied."
 OPEN_FOLDER = "Open folder"
-OTHER_VERSIONS = "Other versions of it"
+OTHER_VERSIONS = "Duplicates"
 DETAILS = "Details"
+TEXT = "Text"
+MATCHED = {
+    "text": "Text: “{excerpt}”",
+    "title": "Title: “{excerpt}”",
+    "caption": "Caption: “{excerpt}”",
+    "keyword": "Keyword: “{excerpt}”",
+    "name": "Name: “{excerpt}”",
+    "folder": "Folder: “{excerpt}”",
+    "place": "Place: {excerpt}",
+    "camera": "Camera: “{excerpt}”",
+}
 TAGS = "Tags"
 PLACE = "Place"
-SEARCH_NEAR = "Pictures from near here"
+SEARCH_NEAR = "Search near this place"
 FACTS = {
     "taken": "Taken",
     "title": "Title",
@@ -150,12 +177,26 @@ FACTS = {
     "rating": "Rating",
     "keywords": "Keywords",
     "place": "Place",
+    "position": "Coordinates",
     "altitude": "Altitude",
+    "video": "Video",
     "size": "Size",
     "file": "File size",
-    "changed": "Changed",
-    "id": "Content",
+    "changed": "Modified",
+    "id": "Content hash",
 }
-EQUIVALENT = "{focal} mm ({film} mm on 35 mm film)"
+SOURCES = {
+    Source.SIDECAR: "XMP sidecar",
+    Source.EXIF: "EXIF",
+    Source.IPTC: "IPTC",
+    Source.XMP: "XMP",
+    Source.PNG: "PNG text",
+    Source.CONTAINER: "video file",
+    Source.TAKEOUT: "Google Takeout",
+    Source.NAME: "file name",
+}
+WITH_SOURCE = "{text} · {source}"
+EQUIVALENT = "{focal} mm (35 mm equivalent: {film} mm)"
 FOCAL = "{focal} mm"
+FRAME_RATE = "{rate} frames/s"
 REJECTED = "rejected"

@@ -1,4 +1,4 @@
-"""Colors and letters: a light and a dark theme, each with WCAG AA contrast; every font is the system's."""
+"""A light and a dark theme with WCAG AA contrast, and system fonts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Theme:
     """The colors of one theme, as ``#rrggbb``.
 
     Attributes:
-        background: of the page.
-        secondary: of input fields and panels.
-        text: on both.
-        primary: letters of what is chosen, and what has the focus.
-        link: on the page.
-        border: of input fields, which must be seen.
-        danger: letters that warn.
-        success: letters that confirm.
-        muted: letters of captions.
+        background: the page.
+        secondary: input fields and panels.
+        text: text on both.
+        primary: selected text, and the focus ring.
+        link: links.
+        border: borders of input fields.
+        danger: warnings.
+        success: confirmations.
+        muted: captions.
     """
 
     background: str
@@ -59,7 +59,7 @@ DARK = Theme(
 )
 
 FILLED, FILLED_HOVERED = "#2f74d0", "#2a6bc2"
-"""Under white letters, in either theme: no color can be that and be read on a dark page itself."""
+"""Background of white text in both themes; the primary color would lack contrast."""
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 _CODE_FONT = "ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
@@ -67,13 +67,13 @@ _CODE_FONT = "ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono'
 
 @cache
 def page_style() -> str:
-    """What the page adds to Streamlit's own style, as an HTML element."""
+    """The style sheet of the page as an HTML element."""
     rules = files("ui").joinpath("page.css").read_text(encoding="utf-8")
     return f"<style>:root {{ --filled: {FILLED}; --filled-hovered: {FILLED_HOVERED} }}\n{rules}</style>"
 
 
 def theme_options() -> dict[str, object]:
-    """Streamlit's configuration options for both themes; a browser takes the one that its system is set to."""
+    """Streamlit options for both themes; the browser chooses by the system setting."""
     options: dict[str, object] = {"theme.font": _FONT, "theme.headingFont": _FONT, "theme.codeFont": _CODE_FONT}
     for name, theme in (("light", LIGHT), ("dark", DARK)):
         options |= {

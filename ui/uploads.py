@@ -1,4 +1,4 @@
-"""Pictures that people hand to the page: checked, and kept as files while the server runs."""
+"""Uploaded pictures: validated, and stored as temporary files while the server runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from clipsearch.errors import ImageReadError
-from clipsearch.media.decoding import IMAGE_SUFFIXES, content_hash, decode_image
+from clipsearch.media.decoding import content_hash, decode_image
+from clipsearch.media.formats import IMAGE_SUFFIXES
 from clipsearch.media.thumbnails import thumbnail_jpeg
 
 MOST_KEPT = 64
-"""Files at once, of all sessions together; the oldest go first."""
+"""Maximum files of all sessions; the oldest are deleted first."""
 
 _PREVIEW_SIDE = 96
 
@@ -22,11 +23,11 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture to search with.
+    """An uploaded picture.
 
     Attributes:
-        path: where it is kept.
-        name: that it came with; anything at all.
+        path: the temporary file.
+        name: the original file name; untrusted.
         preview: a small JPEG.
     """
 
@@ -36,19 +37,19 @@ class Upload:
 
     @property
     def is_kept(self) -> bool:
-        """Whether it has not made room for others."""
+        """Whether the file still exists."""
         return self.path.is_file()
 
 
 def keep_upload(name: str, content: bytes) -> Upload:
-    """Decode a picture with the guards of indexing, and keep its bytes.
+    """Validate and store a picture.
 
     Args:
-        name: of the file; its ending tells RAW formats apart.
-        content: all of it.
+        name: the file name; its suffix identifies RAW formats.
+        content: the bytes of the file.
 
     Raises:
-        ImageReadError: it is no picture, is damaged, or is too large.
+        ImageReadError: the file is not a picture, is damaged or too large.
     """
     if not content:
         raise ImageReadError(None, "the file is empty")
@@ -64,7 +65,7 @@ def keep_upload(name: str, content: bytes) -> Upload:
 
 @cache
 def _temporary() -> tempfile.TemporaryDirectory[str]:
-    """Of the process, and gone with it."""
+    """The temporary folder of the process."""
     return tempfile.TemporaryDirectory(prefix="clipsearch-")
 
 

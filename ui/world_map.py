@@ -1,4 +1,4 @@
-"""The coast lines of the world, which the program ships so that maps need no network, and a map of one place."""
+"""The bundled coast lines of the world, and a map of one place."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LAND_FILE = "world/land.geojson"
 _HALF_TURN = 180
 
 _MAP_HEIGHT = 180
-"""Of the map of one place, in pixels."""
+"""Pixels of the map of one place."""
 
 
 @dataclass(frozen=True)
 class WorldOutline:
-    """Lines over longitude and latitude, one after the other, with a ``None`` between two.
+    """Coast lines, separated by ``None``.
 
     Attributes:
         longitudes: degrees east, -180 to 180.
-        latitudes: degrees north, -90 to 90; of the same length, with the same gaps.
+        latitudes: degrees north, -90 to 90; same length as `longitudes`.
     """
 
     longitudes: tuple[float | None, ...]
@@ -35,7 +35,7 @@ class WorldOutline:
 
 @cache
 def world_outline() -> WorldOutline:
-    """The outline of the land that the program ships."""
+    """The bundled coast lines."""
     land = json.loads((data_dir() / LAND_FILE).read_text(encoding="utf-8"))
     longitudes: list[float | None] = []
     latitudes: list[float | None] = []
@@ -43,7 +43,7 @@ def world_outline() -> WorldOutline:
         for ring in polygon:
             last = ring[0][0]
             for longitude, latitude in ring:
-                if abs(longitude - last) > _HALF_TURN:  # over the date line: not drawn back across the map
+                if abs(longitude - last) > _HALF_TURN:  # crosses the date line
                     longitudes.append(None)
                     latitudes.append(None)
                 longitudes.append(longitude)
@@ -55,7 +55,7 @@ def world_outline() -> WorldOutline:
 
 
 def small_map(latitude: float, longitude: float) -> None:
-    """Show where a place is, in degrees; nothing where the extra `map` is not installed."""
+    """Show a place on a map, in degrees; nothing without the extra `map`."""
     if not has_extra("map", "plotly"):
         return
     import plotly.graph_objects as go

@@ -1,4 +1,4 @@
-"""Pictures as they are shown on a screen: JPEGs with the picture's pixels and colours, and nothing else of the file."""
+"""JPEGs for display, without the metadata of the file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.errors import ImageReadError
-from clipsearch.media.decoding import decode_image
 from clipsearch.media.thumbnails import THUMBNAIL_SIDE, existing_thumbnail, thumbnail_jpeg, write_thumbnail
-from clipsearch.retrieval.source_files import ContentFile, read_original
+from clipsearch.retrieval.source_files import open_original
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,16 +16,16 @@ if TYPE_CHECKING:
     from clipsearch.browse.details import PictureDetails
 
 VIEW_SIDE = 2048
-"""Longest side of a picture that is looked at on its own, in pixels."""
+"""Longest side of a large view, in pixels."""
 
 
 @dataclass(frozen=True)
 class Rendition:
-    """A picture for a screen.
+    """A JPEG for display.
 
     Attributes:
-        jpeg: the whole file.
-        is_preview: it is the library's small preview, because no file of the picture can be read now.
+        jpeg: the encoded image.
+        is_preview: whether it is the library's small preview.
     """
 
     jpeg: bytes
@@ -34,48 +33,35 @@ class Rendition:
 
 
 def preview(library: Path, picture: PictureDetails) -> Rendition:
-    """The library's preview of a picture; made from a file of it, and kept, where it is missing.
-
-    Args:
-        library: its directory.
-        picture: that the library holds.
-
-    Raises:
-        ImageReadError: there is no preview, and no file of it can be read.
-    """
-    kept = _read_preview(library, picture.content_hash)
-    if kept is not None:
-        return Rendition(kept, is_preview=True)
+    """See `Library.browse.preview`."""
+    stored = _read_preview(library, picture.content_hash)
+    if stored is not None:
+        return Rendition(stored, is_preview=True)
     image = _decode(picture, side=THUMBNAIL_SIDE)
     write_thumbnail(library, picture.content_hash, image)
     return Rendition(thumbnail_jpeg(image), is_preview=True)
 
 
-def large_view(library: Path, picture: PictureDetails, *, longest_side: int = VIEW_SIDE) -> Rendition:
-    """A picture at the size of a screen, upright; its preview where no file of it can be read.
-
-    Args:
-        library: its directory.
-        picture: that the library holds.
-        longest_side: in pixels; never enlarged.
-
-    Raises:
-        ImageReadError: there is neither.
-    """
+def large_view(library: Path, picture: PictureDetails) -> Rendition:
+    """See `Library.browse.large_view`."""
     try:
-        return Rendition(thumbnail_jpeg(_decode(picture, side=longest_side), longest_side=longest_side))
+        return Rendition(thumbnail_jpeg(_decode(picture, side=VIEW_SIDE), longest_side=VIEW_SIDE))
     except ImageReadError:
-        kept = _read_preview(library, picture.content_hash)
-        if kept is None:
+        stored = _read_preview(library, picture.content_hash)
+        if stored is None:
             raise
-        return Rendition(kept, is_preview=True)
+        return Rendition(stored, is_preview=True)
+
+
+def frame_view(picture: PictureDetails, at_s: float) -> Rendition:
+    """See `Library.browse.frame`."""
+    image = open_original(picture.files).picture(at_s=at_s, min_longest=THUMBNAIL_SIDE)
+    return Rendition(thumbnail_jpeg(image), is_preview=True)
 
 
 def _decode(picture: PictureDetails, *, side: int) -> Image.Image:
-    """Decode a file that still holds the picture, with the guards of indexing, at no more than is needed."""
-    files = [ContentFile(file.path, picture.content_hash, file.online) for file in picture.files]
-    content, path = read_original(files)
-    return decode_image(content, path=path, min_longest=side).image
+    """Decode a file of the picture, at reduced scale where the format allows."""
+    return open_original(picture.files).picture(min_longest=side)
 
 
 def _read_preview(library: Path, content_hash: str) -> bytes | None:

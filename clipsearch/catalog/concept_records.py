@@ -1,4 +1,4 @@
-"""What the catalog keeps of named concepts, as values."""
+"""Records of named concepts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.metrics import sigmoid
+
 
 @dataclass(frozen=True)
 class ConceptRecord:
@@ -15,9 +17,9 @@ class ConceptRecord:
 
     Attributes:
         id: of its row.
-        name: unique in the library, upper and lower case being the same.
-        text: what it is in words, if anybody said so.
-        version: rises with each change of its examples.
+        name: unique in the library, ignoring case.
+        text: optional description.
+        version: incremented with each change of its examples.
         added_at: with time zone.
     """
 
@@ -30,15 +32,15 @@ class ConceptRecord:
 
 @dataclass(frozen=True)
 class ConceptExample:
-    """A content that shows a concept, or that does not.
+    """A positive or negative example.
 
     Attributes:
         content_hash: XXH3-128 of the file's bytes, hex.
         positive: whether it shows the concept.
-        path: where a picture outside of the library was; with `preview`.
-        preview: a JPEG of it.
-        vector: float16 [dim], unit length, by the model `model_id`; ``None`` if no model has embedded it yet.
-        model_id: whose embedding that is; ``None`` also if that model is gone.
+        path: path of an image outside the library; with `preview`.
+        preview: its JPEG preview.
+        vector: embedding by the model `model_id`, float16 [dim], unit length; ``None`` if not embedded.
+        model_id: model of `vector`; ``None`` if that model was removed.
     """
 
     content_hash: str
@@ -51,17 +53,17 @@ class ConceptExample:
 
 @dataclass(frozen=True)
 class ConceptFit:
-    """What was fitted to a concept's examples, in the space of one model.
+    """A classifier fitted to a concept's examples in the space of one model.
 
     Attributes:
-        direction: float32 [dim], unit length; pictures are ranked by their cosine with it.
-        scale: of the cosine, for the probability.
-        intercept: likewise; see `probabilities`.
-        text_share: how much of the direction is the zero-shot direction of the concept's text, 0–1.
-        regularisation: the probe's C, the inverse of the strength of its L2 penalty.
-        positives: examples that it was fitted to.
-        negatives: likewise, those that a person gave.
-        drawn: likewise, those that were drawn from the library.
+        direction: float32 [dim], unit length; images are ranked by their cosine similarity with it.
+        scale: scale of the cosine in `probabilities`.
+        intercept: intercept in `probabilities`.
+        text_share: share of the text's zero-shot direction in `direction`, 0–1.
+        regularisation: the probe's C, the inverse strength of its L2 penalty.
+        positives: number of positive examples.
+        negatives: number of negative examples from the user.
+        drawn: number of negative examples drawn from the library.
     """
 
     direction: NDArray[np.float32]
@@ -74,7 +76,7 @@ class ConceptFit:
     drawn: int
 
     def probabilities(self, embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
-        """That pictures show the concept, as far as its examples tell, at even odds beforehand.
+        """Probabilities that images show the concept, at even prior odds.
 
         Args:
             embeddings: floating [n, dim], unit rows.
@@ -82,6 +84,5 @@ class ConceptFit:
         Returns:
             float64 [n], 0–1.
         """
-        logits = self.scale * (np.asarray(embeddings, np.float32) @ self.direction).astype(np.float64) + self.intercept
-        found: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0)))
-        return found
+        cosines = (np.asarray(embeddings, np.float32) @ self.direction).astype(np.float64)
+        return sigmoid(self.scale * cosines + self.intercept)

@@ -1,26 +1,28 @@
-"""A catalog's database as the rest of the package sees it; what each does in its own way, its subclass says."""
+"""The interface of the catalog's database, and the base class of repositories."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, exc, inspect, text
+from sqlalchemy import Connection, Engine, exc, inspect, select, text, update
 
+from clipsearch.catalog.full_text import FullText
 from clipsearch.catalog.schema import SCHEMA_VERSION
-from clipsearch.catalog.tables import create_tables
+from clipsearch.catalog.tables import CatalogState, create_tables
 from clipsearch.errors import LibraryError, NoLibraryError, SchemaVersionError
 
 WRITE = "clipsearch_write"
-"""The execution option of connections whose transactions write."""
+"""Execution option of connections for write transactions."""
 
 
 @dataclass(frozen=True)
 class DanglingRow:
-    """A row that names another which is not there."""
+    """A row whose foreign key refers to a missing row."""
 
     table: str
     row_id: int
@@ -29,12 +31,12 @@ class DanglingRow:
 
 @dataclass(frozen=True)
 class CatalogDamage:
-    """What a database finds wrong with its own file.
+    """Result of the database's integrity check.
 
     Attributes:
-        pages: damage of the tables themselves, in the database's words; nothing but a backup mends it.
-        indexes: damage of indexes, which are made again from their tables.
-        dangling: rows that name others which are not there; not looked for where `pages` are damaged.
+        pages: damage of tables, as reported by the database; only a backup repairs it.
+        indexes: damage of indexes, repaired by rebuilding them.
+        dangling: foreign key violations; not checked if `pages` are damaged.
     """
 
     pages: list[str]
@@ -43,11 +45,11 @@ class CatalogDamage:
 
 
 class Database(ABC):
-    """An open catalog. Safe to use from several threads.
+    """An open catalog database. Thread-safe.
 
     Attributes:
-        name: what people call it: a path, or an address without user and password.
-        shared: whether several processes may index at once, each with leases on its files.
+        name: for display: a path, or a URL without user and password.
+        shared: whether several processes may index concurrently, with leases on files.
     """
 
     name: str
@@ -55,36 +57,36 @@ class Database(ABC):
     _failures: tuple[type[Exception], ...] = (exc.DatabaseError,)
 
     def __init__(self, engine: Engine, name: str) -> None:
-        """Bind an engine that nothing was read with yet; use `clipsearch.catalog.open_database.open_database`."""
+        """Use `clipsearch.catalog.open_database.open_database`."""
         self._engine = engine
         self.name = name
 
     @property
     @abstractmethod
     def directory(self) -> Path:
-        """Where what is computed from the catalog is kept."""
+        """Directory of data derived from the catalog."""
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close all connections."""
         self._engine.dispose()
 
     # --- transactions ---------------------------------------------------------------------------
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the catalog from its first statement to its end."""
+        """A read transaction with snapshot isolation."""
         with self.translated(), self._connect(write=False) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is committed whole at its end, or not at all; one at a time, whoever writes."""
+        """A write transaction, committed at the end of the block; write transactions are serialized."""
         with self.translated(), self._connect(write=True) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn the database's errors into ours, in one line that says what to do."""
+        """Translate the database's exceptions to `LibraryError`."""
         try:
             yield
         except self._failures as error:
@@ -92,61 +94,61 @@ class Database(ABC):
 
     @abstractmethod
     def _connect(self, *, write: bool) -> Connection:
-        """A connection whose transactions read, or write."""
+        """A connection for read or write transactions."""
 
     @abstractmethod
     def _explain(self, error: Exception) -> str:
-        """What went wrong, in one line."""
+        """One-line message with what to do."""
 
-    # --- one writer -----------------------------------------------------------------------------
+    # --- locks ----------------------------------------------------------------------------------
 
     @abstractmethod
     def writer_lock(self, *, wait_s: float) -> AbstractContextManager[None]:
-        """The right to change anything, alone; see `Catalog.writer_lock`."""
+        """See `Catalog.writer_lock`."""
 
     @abstractmethod
     def indexer_lock(self, *, wait_s: float) -> AbstractContextManager[None]:
-        """The right to index; see `Catalog.indexer_lock`."""
+        """See `Catalog.indexer_lock`."""
 
     @abstractmethod
     def cache_lock(self) -> AbstractContextManager[None]:
-        """The right to change `directory`, for a holder of the indexer's lock."""
+        """See `Catalog.cache_lock`."""
 
     def vectors_lock(self, *, wait_s: float) -> AbstractContextManager[None]:
-        """The right to change what an engine that all machines share holds; see `Catalog.vectors_lock`."""
-        return nullcontext()  # one writer at a time is one anyway
+        """See `Catalog.vectors_lock`."""
+        return nullcontext()  # the writer's lock suffices
 
     # --- upkeep ---------------------------------------------------------------------------------
 
     @abstractmethod
     def find_damage(self) -> CatalogDamage:
-        """Have the database check itself; damage is an answer, not an error.
+        """Run the database's integrity check.
 
         Raises:
-            LibraryError: it cannot be read, whatever is in it.
+            LibraryError: the database cannot be read for other reasons than damage.
         """
 
     @abstractmethod
     def rebuild_indexes(self) -> None:
-        """Make every index again from its table."""
+        """Rebuild all indexes."""
 
     @abstractmethod
     def delete_rows(self, connection: Connection, rows: Iterable[DanglingRow]) -> None:
-        """Delete rows that `find_damage` found."""
+        """Delete rows returned by `find_damage`."""
 
     @abstractmethod
     def pack(self) -> None:
-        """Give the room of deleted rows back."""
+        """Reclaim the space of deleted rows."""
 
     # --- schema ---------------------------------------------------------------------------------
 
     def prepare(self, *, create: bool) -> None:
-        """Make the tables of a new catalog; refuse one of another version.
+        """Create the tables of a new catalog, or check the version of an existing one.
 
         Raises:
-            NoLibraryError: there are none, and none are to be made.
-            LibraryError: they are another program's.
-            SchemaVersionError: another version of clipsearch wrote them.
+            NoLibraryError: there is no catalog, and `create` is False.
+            LibraryError: the tables belong to another program.
+            SchemaVersionError: the catalog is of another version of clipsearch.
         """
         with self.reading() as connection:
             version = self._schema_version(connection)
@@ -155,9 +157,10 @@ class Database(ABC):
         if version is None and not create:
             raise NoLibraryError(f"there is no library in {self.name}; make one with: clipsearch index FOLDER")
         if version is None:
-            with self.writing() as connection:  # where another process was faster, nothing is left to do
+            with self.writing() as connection:  # another process may have created them
                 if self._schema_version(connection) is None:
                     create_tables(connection)
+                    self.create_full_text(connection)
             return
         if version > SCHEMA_VERSION:
             raise SchemaVersionError(
@@ -165,12 +168,25 @@ class Database(ABC):
                 "update with: pip install --upgrade clipsearch"
             )
         raise SchemaVersionError(
-            f"{self.name} was written by a clipsearch from before version 1 of the catalog, which this one cannot "
-            "read; index again into a new library with --library DIR, or export it with the old version and import it"
+            f"{self.name} was written by an older clipsearch (schema {version}, this one reads {SCHEMA_VERSION}); "
+            "index again into a new library with --library DIR, or export it with the old version and import it"
         )
 
+    @abstractmethod
+    def create_full_text(self, connection: Connection) -> None:
+        """Create the index over the rows of `TextDocument`, which the database then keeps current."""
+
+    @abstractmethod
+    def full_text(self) -> FullText:
+        """The full-text search of this database."""
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement in the driver's own syntax."""
+        with self.reading() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(statement, tuple(values))]
+
     def _schema_version(self, connection: Connection) -> int | None:
-        """The version of the tables; 0 for those of before version 1, ``None`` if there are none."""
+        """Version of the tables; 0 for those before version 1, ``None`` if there are none."""
         inspector = inspect(connection)
         tables = inspector.get_table_names()
         if "alembic_version" in tables:
@@ -179,5 +195,22 @@ class Database(ABC):
             version: int = connection.execute(text("SELECT schema_version FROM catalog_state")).scalar_one()
             return version
         if tables:
-            raise LibraryError(f"{self.name} is a database of another program; name another library")
+            raise LibraryError(f"{self.name} is the database of another program; choose another library")
         return None
+
+
+class Repository:
+    """Reads and writes a group of tables of an open catalog."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+def current_revision(connection: Connection) -> int:
+    """The catalog's revision, as seen by a transaction."""
+    return connection.execute(select(CatalogState.revision)).scalar_one()
+
+
+def raise_revision(connection: Connection) -> None:
+    """Increment the revision; in every transaction that may change which embeddings have files, or their paths."""
+    connection.execute(update(CatalogState).values(revision=CatalogState.revision + 1))

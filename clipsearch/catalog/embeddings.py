@@ -1,4 +1,4 @@
-"""Reading the embeddings of a catalog."""
+"""Reads the embeddings of a catalog."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, ColumnElement, Integer, and_, bindparam, select
+from sqlalchemy import Column, ColumnElement, Integer, and_, bindparam, func, select
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql import visitors
 
+from clipsearch.catalog.blobs import from_blobs
 from clipsearch.catalog.chunks import chunks
 from clipsearch.catalog.completeness import is_complete, is_embedded
-from clipsearch.catalog.database import Database
+from clipsearch.catalog.database import Database, current_revision
 from clipsearch.catalog.portable_sql import join_in_order
-from clipsearch.catalog.revision import current_revision
+from clipsearch.catalog.records import FrameEmbeddings, ModelRecord
 from clipsearch.catalog.tables import Content, Embedding, File
-from clipsearch.errors import LibraryError
 from clipsearch.media.segments import WHOLE_KINDS, Segment, SegmentKind
 
 _FILES, _IMAGES, _EMBEDDINGS = File.__table__, Content.__table__, Embedding.__table__
@@ -24,7 +24,7 @@ _FILES, _IMAGES, _EMBEDDINGS = File.__table__, Content.__table__, Embedding.__ta
 _KNOWN = select(Content.content_hash).where(
     Content.content_hash == bindparam("of_hash"), is_complete(bindparam("of_model", type_=Integer))
 )
-"""Made once, as every file that is read is asked for: to make it takes five times as long as to run it."""
+"""Compiled once, because it runs for every file and its construction takes five times as long."""
 
 
 class EmbeddingReader:
@@ -33,22 +33,22 @@ class EmbeddingReader:
     _database: Database
 
     def revision(self) -> int:
-        """Rises with each commit that can change which embeddings have files."""
+        """The revision, which every commit increments that may change which embeddings have files."""
         with self._database.reading() as connection:
             return current_revision(connection)
 
     def live_embedding_ids(self, model_id: int, *, wholes_only: bool = False) -> tuple[int, NDArray[np.int64]]:
-        """The revision, and at that revision the ids of the model's embeddings that a file still holds.
+        """The revision, and the ids of the model's embeddings that have files.
 
         Args:
-            model_id: whose embeddings.
-            wholes_only: one for each content, leaving out those of tiles.
+            model_id: the model.
+            wholes_only: exclude embeddings of tiles.
 
         Returns:
-            The revision and int64 [n], ascending.
+            The revision, and int64 [n], ascending.
         """
-        held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
-        statement = select(Embedding.id).where(Embedding.model_id == model_id, held).order_by(Embedding.id)
+        has_file = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
+        statement = select(Embedding.id).where(Embedding.model_id == model_id, has_file).order_by(Embedding.id)
         if wholes_only:
             statement = statement.where(Embedding.kind.in_(WHOLE_KINDS))
         with self._database.reading() as connection:
@@ -56,13 +56,13 @@ class EmbeddingReader:
             return revision, np.fromiter(connection.execute(statement).scalars(), dtype=np.int64)
 
     def embedding_ids_where(self, model_id: int, condition: ColumnElement[bool]) -> NDArray[np.int64]:
-        """Ids of the model's embeddings of which a file passes a condition (`FilterCompiler`), int64 [n], ascending."""
-        # what fails is to be left out before its rows in other tables are looked for
-        first, second = (_FILES, _IMAGES) if _asks_of_files(condition) else (_IMAGES, _FILES)
-        held = join_in_order(first, second, File.content_hash == Content.content_hash)
+        """Ids of the model's embeddings with a file that passes a `FilterCompiler` condition, int64 [n], ascending."""
+        # filter before joining the other tables
+        first, second = (_FILES, _IMAGES) if _has_file_columns(condition) else (_IMAGES, _FILES)
+        files = join_in_order(first, second, File.content_hash == Content.content_hash)
         statement = (
             select(Embedding.id)
-            .select_from(join_in_order(held, _EMBEDDINGS, Embedding.content_hash == Content.content_hash))
+            .select_from(join_in_order(files, _EMBEDDINGS, Embedding.content_hash == Content.content_hash))
             .where(Embedding.model_id == model_id, condition)
             .distinct()
             .order_by(Embedding.id)
@@ -76,10 +76,10 @@ class EmbeddingReader:
         """Read embeddings by id, in blocks.
 
         Yields:
-            int64 [n] and float16 [n, dim]; ids that the catalog does not hold are left out.
+            int64 [n] and float16 [n, dim]; unknown ids are ignored.
 
         Raises:
-            LibraryError: one of them is damaged.
+            LibraryError: an embedding is damaged.
         """
         for chunk in chunks(ids.tolist()):
             with self._database.reading() as connection:
@@ -87,15 +87,28 @@ class EmbeddingReader:
                     select(Embedding.id, Embedding.vector).where(Embedding.id.in_(chunk)).order_by(Embedding.id)
                 ).all()
             if rows:
-                blob = b"".join(vector for _, vector in rows)
-                if len(blob) != 2 * dim * len(rows):
-                    raise LibraryError(
-                        f"{self._database.name} holds damaged embeddings; mend it with: clipsearch check --repair"
-                    )
-                yield np.array([row_id for row_id, _ in rows]), np.frombuffer(blob, "<f2").reshape(-1, dim)
+                ids_of_rows, blobs = zip(*rows, strict=True)
+                yield np.array(ids_of_rows, np.int64), from_blobs(blobs, dim, catalog=self._database.name)
+
+    def embeddings_by_hash(self, content_hashes: Sequence[str], model: ModelRecord) -> dict[str, NDArray[np.float16]]:
+        """The model's embeddings of whole images by content hash, float16 [dim], in the order of the hashes.
+
+        Raises:
+            LibraryError: an embedding is damaged.
+        """
+        vectors: dict[str, NDArray[np.float16]] = {}
+        statement = select(Embedding.content_hash, Embedding.vector)
+        statement = statement.where(Embedding.model_id == model.id, Embedding.kind.in_(WHOLE_KINDS))
+        for chunk in chunks(content_hashes):
+            with self._database.reading() as connection:
+                rows = connection.execute(statement.where(Embedding.content_hash.in_(chunk))).all()
+            if rows:
+                digests, blobs = zip(*rows, strict=True)
+                vectors.update(zip(digests, from_blobs(blobs, model.dim, catalog=self._database.name), strict=True))
+        return {digest: vectors[digest] for digest in content_hashes if digest in vectors}
 
     def embedding_of(self, content_hash: str, model_id: int) -> tuple[int, NDArray[np.float16]] | None:
-        """Id and float16 [dim] of a content's embedding, if the model has embedded it."""
+        """Id and embedding, float16 [dim], of a content; ``None`` if the model has not embedded it."""
         statement = select(Embedding.id, Embedding.vector).where(
             Embedding.content_hash == content_hash, Embedding.model_id == model_id, Embedding.kind.in_(WHOLE_KINDS)
         )
@@ -104,33 +117,33 @@ class EmbeddingReader:
         return (row[0], np.frombuffer(row[1], "<f2")) if row else None
 
     def is_embedded(self, content_hash: str, model_id: int) -> bool:
-        """Whether the model has embedded a content, and its tiles if it has any, from a file that holds it."""
+        """Whether the model has embedded a content and its tiles from a file."""
         statement = select(Content.content_hash).where(Content.content_hash == content_hash, is_embedded(model_id))
         with self._database.reading() as connection:
             return connection.execute(statement).first() is not None
 
     def embedded_among(self, content_hashes: Collection[str], model_id: int) -> set[str]:
-        """Those contents that `is_embedded`."""
-        found: set[str] = set()
+        """The contents for which `is_embedded` holds."""
+        embedded: set[str] = set()
         for chunk in chunks(sorted(content_hashes)):
             statement = select(Content.content_hash).where(Content.content_hash.in_(chunk), is_embedded(model_id))
             with self._database.reading() as connection:
-                found.update(connection.execute(statement).scalars())
-        return found
+                embedded.update(connection.execute(statement).scalars())
+        return embedded
 
     def is_known(self, content_hash: str, model_id: int) -> bool:
-        """Whether a content need not be decoded: the model has embedded it, and its metadata is up to date."""
+        """Whether a content need not be decoded: it is embedded, and its metadata is up to date."""
         with self._database.reading() as connection:
             return connection.execute(_KNOWN, {"of_hash": content_hash, "of_model": model_id}).first() is not None
 
     def complete_contents(self, model_id: int) -> Iterator[str]:
-        """Every content hash that `is_known`."""
+        """All content hashes for which `is_known` holds."""
         statement = select(Content.content_hash).where(is_complete(model_id))
         with self._database.reading() as connection:
             yield from connection.execute(statement).scalars()
 
     def by_hash_prefix(self, content_hash: str, model_id: int) -> list[tuple[int, NDArray[np.float16]]]:
-        """Id and float16 [dim] of up to two embeddings whose content hash begins so."""
+        """Ids and embeddings, float16 [dim], of up to two contents whose hash has a prefix."""
         statement = select(Embedding.id, Embedding.vector).where(
             Embedding.content_hash >= content_hash,
             Embedding.content_hash < content_hash + "g",  # after every hex digit
@@ -141,38 +154,100 @@ class EmbeddingReader:
             return [(row_id, np.frombuffer(blob, "<f2")) for row_id, blob in connection.execute(statement.limit(2))]
 
     def parent_ids(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, Segment]]:
-        """For those embeddings that are not of a whole content: the id of the whole's, and the segment."""
+        """Of embeddings of tiles: the id of the whole image's embedding, and the segment."""
         whole = aliased(Embedding)
         of_content = and_(whole.content_hash == Embedding.content_hash, whole.model_id == Embedding.model_id)
         statement = select(Embedding.id, whole.id, Embedding.kind, Embedding.position).join(
             whole, and_(of_content, whole.kind.in_(WHOLE_KINDS))
         )
-        found: dict[int, tuple[int, Segment]] = {}
+        parents: dict[int, tuple[int, Segment]] = {}
         for chunk in chunks(embedding_ids):
             with self._database.reading() as connection:
                 rows = connection.execute(
                     statement.where(Embedding.id.in_(chunk), Embedding.kind.not_in(WHOLE_KINDS))
                 ).all()
-            found.update(
+            parents.update(
                 {row_id: (whole_id, Segment(SegmentKind(kind), position)) for row_id, whole_id, kind, position in rows}
             )
-        return found
+        return parents
+
+    def frames_of(self, embedding_ids: Sequence[int], *, dim: int) -> dict[int, FrameEmbeddings]:
+        """The frames of videos by the ids of the embeddings of the whole; pictures have none.
+
+        Raises:
+            LibraryError: an embedding is damaged.
+        """
+        frames: dict[int, FrameEmbeddings] = {}
+        for row_id in embedding_ids:
+            of_content = select(Embedding.content_hash, Embedding.model_id).where(Embedding.id == row_id)
+            with self._database.reading() as connection:
+                whole = connection.execute(of_content).one_or_none()
+            if whole is not None and len((found := self.frames_of_content(*whole, dim=dim)).positions):
+                frames[row_id] = found
+        return frames
+
+    def frames_of_content(self, content_hash: str, model_id: int, *, dim: int) -> FrameEmbeddings:
+        """The frames of a video that a model has embedded, all or, while it is read, the first ones.
+
+        Raises:
+            LibraryError: an embedding is damaged.
+        """
+        frames = select(Embedding.id, Embedding.position, Embedding.vector).where(_is_frame(content_hash, model_id))
+        with self._database.reading() as connection:
+            rows = connection.execute(frames.order_by(Embedding.position)).all()
+        ids, positions, blobs = zip(*rows, strict=True) if rows else ((), (), ())
+        vectors = from_blobs(blobs, dim, catalog=self._database.name)
+        return FrameEmbeddings(np.array(ids, np.int64), np.array(positions, np.int64), vectors)
+
+    def videos_of(self, model_id: int) -> list[str]:
+        """Content hashes of the videos that a model has embedded."""
+        whole = select(Embedding.content_hash).where(
+            Embedding.model_id == model_id, Embedding.kind == SegmentKind.VIDEO, ~Embedding.from_preview
+        )
+        with self._database.reading() as connection:
+            return list(connection.execute(whole.order_by(Embedding.id)).scalars())
+
+    def wanted_from(self, content_hash: str, model_id: int) -> int:
+        """The position after the last frame that a model has embedded of a video; 0 if it has none."""
+        last = select(func.max(Embedding.position)).where(_is_frame(content_hash, model_id))
+        with self._database.reading() as connection:
+            last_position = connection.execute(last).scalar_one()
+        return 0 if last_position is None else int(last_position) + 1
+
+    def durations_of(self, embedding_ids: Sequence[int]) -> dict[int, int]:
+        """Durations of videos in milliseconds, by embedding id."""
+        statement = select(Embedding.id, Content.duration_ms).join(
+            Content, Content.content_hash == Embedding.content_hash
+        )
+        durations: dict[int, int] = {}
+        for chunk in chunks(embedding_ids):
+            of_videos = statement.where(Embedding.id.in_(chunk), Content.duration_ms.is_not(None))
+            with self._database.reading() as connection:
+                rows = connection.execute(of_videos).all()
+            durations |= {row_id: duration for row_id, duration in rows if duration is not None}
+        return durations
 
     def fingerprints_of(self, embedding_ids: Sequence[int]) -> dict[int, bytes]:
-        """What the contents behind embeddings look like, by embedding id, for those of which it is known."""
-        found: dict[int, bytes] = {}
+        """Perceptual fingerprints by embedding id, if known."""
+        fingerprints: dict[int, bytes] = {}
         for chunk in chunks(embedding_ids):
             statement = select(Embedding.id, Content.fingerprint).join(
                 Content, Content.content_hash == Embedding.content_hash
             )
             with self._database.reading() as connection:
-                for row_id, seen in connection.execute(statement.where(Embedding.id.in_(chunk))):
-                    if seen is not None:
-                        found[row_id] = seen
-        return found
+                for row_id, fingerprint in connection.execute(statement.where(Embedding.id.in_(chunk))):
+                    if fingerprint is not None:
+                        fingerprints[row_id] = fingerprint
+        return fingerprints
 
 
-def _asks_of_files(condition: ColumnElement[bool]) -> bool:
-    """Whether a condition is of files' own columns; their content's hash leads to other tables."""
+def _is_frame(content_hash: str, model_id: int) -> ColumnElement[bool]:
+    return and_(
+        Embedding.content_hash == content_hash, Embedding.model_id == model_id, Embedding.kind == SegmentKind.FRAME
+    )
+
+
+def _has_file_columns(condition: ColumnElement[bool]) -> bool:
+    """Whether a condition uses columns of files other than the content hash, which joins other tables."""
     columns = (element for element in visitors.iterate(condition) if isinstance(element, Column))
     return any(column.table is _FILES and column.name != File.content_hash.key for column in columns)

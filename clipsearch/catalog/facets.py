@@ -1,28 +1,29 @@
-"""What a catalog holds, counted and looked up for a person to see: facets of files, and one picture with its files."""
+"""Facets of files, and the details of an image."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, case, extract, func, select
 
-from clipsearch.catalog.database import Database
-from clipsearch.catalog.tables import Content, ContentKeyword, File, Root
+from clipsearch.catalog.database import Repository
+from clipsearch.catalog.tables import Content, ContentKeyword, ContentPlace, File, Place, Root
 from clipsearch.catalog.tags import effective_tags
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata, Precision, metadata_from_fields
+from clipsearch.system.file_times import time_of
+from clipsearch.text import fold
 
-MOST_VALUES = 200
-"""Of a facet; what is rarer than the two hundred most frequent is better typed than picked."""
+MAX_VALUES = 200
+"""Maximum number of values of a facet."""
 
 
 @dataclass(frozen=True)
 class FacetValue:
-    """A value that files share, as the query language writes it, and how many do."""
+    """A value in the query language's notation, and the number of files that have it."""
 
     value: str
     count: int
@@ -30,22 +31,23 @@ class FacetValue:
 
 @dataclass(frozen=True)
 class Facets:
-    """What files have in common, to choose filters from; of each kind the most frequent first, at most `MOST_VALUES`.
+    """Filter values of files, the most frequent first, at most `MAX_VALUES` per facet.
 
     Attributes:
-        total: files counted.
-        months: ``2021-06``, ascending, all of them; by the camera's clock.
-        undated: files of which it is not known when the picture was taken.
+        total: number of files.
+        months: all months as ``2021-06``, ascending, by the camera's clock.
+        undated: number of files without a date.
         cameras: make and model.
         lenses: model.
-        folders: the folders directly below the roots.
+        folders: folders directly below the roots.
         extensions: lower case, without the dot.
+        places: towns, regions and countries.
         orientations: ``landscape``, ``portrait`` or ``square``.
         ratings: stars, ``-1`` for rejected.
-        keywords: that people wrote into pictures.
-        tags: that the library gave, or a person.
-        roots: the indexed folders, in full.
-        located: files of which it is known where the picture was taken.
+        keywords: keywords in the images' metadata.
+        tags: tags of the library or the user.
+        roots: paths of the roots.
+        located: number of files with coordinates.
     """
 
     total: int = 0
@@ -55,6 +57,7 @@ class Facets:
     lenses: tuple[FacetValue, ...] = ()
     folders: tuple[FacetValue, ...] = ()
     extensions: tuple[FacetValue, ...] = ()
+    places: tuple[FacetValue, ...] = ()
     orientations: tuple[FacetValue, ...] = ()
     ratings: tuple[FacetValue, ...] = ()
     keywords: tuple[FacetValue, ...] = ()
@@ -64,25 +67,29 @@ class Facets:
 
 
 @dataclass(frozen=True)
-class HeldPath:
-    """A file that holds a picture: which root's, where, its size in bytes, and when it changed last (UTC)."""
+class StoredFile:
+    """A file of an image: root, path, size in bytes, and modification time (UTC) if known."""
 
     root_id: int
     path: Path
     size: int
-    modified_at: datetime
+    modified_at: datetime | None
 
 
 @dataclass(frozen=True)
 class PictureRecord:
-    """All that a catalog knows of one content."""
+    """A content with its metadata and files."""
 
     content_hash: str
     width: int
     height: int
     format: str
     metadata: ImageMetadata
-    files: tuple[HeldPath, ...]
+    files: tuple[StoredFile, ...]
+    place: str | None = None
+    duration_ms: int | None = None
+    frame_rate: float | None = None
+    codec: str | None = None
 
 
 _ORIENTATION = case(
@@ -90,35 +97,13 @@ _ORIENTATION = case(
     (Content.width < Content.height, "portrait"),
     (Content.width == Content.height, "square"),
 )
-_METADATA = (
-    "taken_at",
-    "taken_offset_min",
-    "camera",
-    "lens",
-    "focal_length_mm",
-    "focal_length_35mm",
-    "f_number",
-    "exposure_s",
-    "iso",
-    "latitude",
-    "longitude",
-    "altitude_m",
-    "orientation",
-    "title",
-    "caption",
-    "rating",
-)
 
 
-class FacetRepository:
-    """What a catalog holds; `Catalog.overview`."""
-
-    def __init__(self, database: Database) -> None:
-        """Bind an open catalog."""
-        self._database = database
+class FacetRepository(Repository):
+    """Facets and image details; `Catalog.overview`."""
 
     def facets(self, condition: ColumnElement[bool] | None = None) -> Facets:
-        """Facets of the files that pass a condition (`FilterCompiler`); of all by default."""
+        """Facets of all files, or of those that pass a condition (`FilterCompiler`)."""
         with self._database.reading() as connection:
             places = _places(connection, condition)
             shared = _shared(connection, condition)
@@ -127,22 +112,23 @@ class FacetRepository:
                 total=sum(places.roots.values()),
                 months=tuple(FacetValue(month, shared.months[month]) for month in sorted(shared.months)),
                 undated=shared.undated,
-                cameras=_most(shared.cameras),
-                lenses=_most(shared.lenses),
-                folders=_most(places.folders),
-                extensions=_most(places.extensions),
-                orientations=_most(shared.orientations),
-                ratings=_most(shared.ratings),
-                keywords=_most(
+                cameras=_top(shared.cameras),
+                lenses=_top(shared.lenses),
+                folders=_top(places.folders),
+                extensions=_top(places.extensions),
+                places=_top(_named_places(connection, condition)),
+                orientations=_top(shared.orientations),
+                ratings=_top(shared.ratings),
+                keywords=_top(
                     _named(connection, condition, ContentKeyword.content_hash, _column(ContentKeyword.keyword))
                 ),
-                tags=_most(_named(connection, condition, tags.c.content_hash, tags.c.tag)),
-                roots=_most(places.roots),
+                tags=_top(_named(connection, condition, tags.c.content_hash, tags.c.tag)),
+                roots=_top(places.roots),
                 located=shared.located,
             )
 
     def picture(self, content_hash: str) -> PictureRecord | None:
-        """A content that files hold, by its whole hash; ``None`` if none does."""
+        """A content with files, by its full hash; ``None`` if there is none."""
         with self._database.reading() as connection:
             of_content = Content.content_hash == content_hash
             row = connection.execute(select(*Content.__table__.columns).where(of_content)).mappings().one_or_none()
@@ -152,23 +138,26 @@ class FacetRepository:
                 .where(File.content_hash == content_hash)
                 .order_by(Root.path, File.relative_path)
             )
-            held = tuple(
-                HeldPath(root_id, Path(root) / relative, size, datetime.fromtimestamp(mtime_ns / 1e9, UTC))
+            paths = tuple(
+                StoredFile(root_id, Path(root) / relative, size, time_of(mtime_ns))
                 for root_id, root, relative, size, mtime_ns in connection.execute(files)
             )
-            if row is None or not held:
+            if row is None or not paths:
                 return None
             of_keyword = ContentKeyword.content_hash == content_hash
             keywords = select(ContentKeyword.keyword).where(of_keyword).order_by(ContentKeyword.position)
-            metadata = ImageMetadata(
-                **{name: row[name] for name in _METADATA}, keywords=tuple(connection.execute(keywords).scalars())
-            )
-        return PictureRecord(content_hash, row["width"], row["height"], row["format"], metadata, held)
+            named = select(Place.label).join(ContentPlace).join(Content, ContentPlace.of_content()).where(of_content)
+            place = connection.execute(named).scalar_one_or_none()
+            metadata = metadata_from_fields({**row, "keywords": connection.execute(keywords).scalars().all()})
+        of_video = (row["duration_ms"], row["frame_rate"], row["codec"])
+        return PictureRecord(
+            content_hash, row["width"], row["height"], row["format"], metadata, paths, place, *of_video
+        )
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Where files are: how many below each root, in each folder directly below one, with each extension."""
+    """Numbers of files by root, by folder directly below a root, and by extension."""
 
     roots: Counter[str]
     folders: Counter[str]
@@ -182,14 +171,14 @@ def _column(attribute: Any) -> ColumnElement[Any]:
 
 
 def _files(statement: Select[*tuple[Any, ...]], condition: ColumnElement[bool] | None) -> Select[*tuple[Any, ...]]:
-    """A statement over files and their contents, those that pass."""
+    """A statement over files and their contents, with a condition."""
     joined = statement.select_from(File).join(Content, Content.content_hash == File.content_hash)
     return joined if condition is None else joined.where(condition)
 
 
 @dataclass
 class _Shared:
-    """What pictures have in common, in files."""
+    """Numbers of files by metadata values."""
 
     months: Counter[str] = field(default_factory=Counter)
     undated: int = 0
@@ -201,29 +190,30 @@ class _Shared:
 
 
 def _shared(connection: Connection, condition: ColumnElement[bool] | None) -> _Shared:
-    """Counted together, so that files and their pictures are joined once."""
+    """Counts of all metadata facets with one join of files and contents."""
     values = (
         extract("year", Content.taken_at),
         extract("month", Content.taken_at),
+        Content.taken_precision,
         Content.camera,
         Content.lens,
         _ORIENTATION,
         Content.rating,
         Content.latitude.is_not(None),
     )
-    found = _Shared()
+    shared = _Shared()
     for *row, count in connection.execute(_files(select(*values, func.count()), condition).group_by(*values)):
-        year, month, camera, lens, orientation, rating, located = row
-        if year is None:
-            found.undated += count
+        year, month, precision, camera, lens, orientation, rating, located = row
+        if year is None or precision == Precision.YEAR:
+            shared.undated += count
         else:
-            found.months[f"{int(year):04}-{int(month):02}"] += count
-        found.cameras[camera or ""] += count
-        found.lenses[lens or ""] += count
-        found.orientations[orientation] += count
-        found.ratings["" if rating is None else str(rating)] += count
-        found.located += count if located else 0
-    return found
+            shared.months[f"{int(year):04}-{int(month):02}"] += count
+        shared.cameras[camera or ""] += count
+        shared.lenses[lens or ""] += count
+        shared.orientations[orientation] += count
+        shared.ratings["" if rating is None else str(rating)] += count
+        shared.located += count if located else 0
+    return shared
 
 
 def _named(
@@ -232,13 +222,24 @@ def _named(
     content_hash: Any,
     name: ColumnElement[Any],
 ) -> Counter[str]:
-    """Files per name that their contents have in another table."""
+    """Number of files by their contents' names in another table."""
     named = _files(select(name, func.count()), condition).where(content_hash == File.content_hash)
     return Counter({str(value): count for value, count in connection.execute(named.group_by(name))})
 
 
+def _named_places(connection: Connection, condition: ColumnElement[bool] | None) -> Counter[str]:
+    """Number of files by the names of the town, the region and the country they were taken in."""
+    columns = (Place.town, Place.region, Place.country)
+    statement = _files(select(*columns, func.count()), condition)
+    statement = statement.join(ContentPlace, ContentPlace.of_content()).join(Place, Place.id == ContentPlace.place_id)
+    counts: Counter[str] = Counter()
+    for *names, count in connection.execute(statement.group_by(*columns)):
+        counts.update(dict.fromkeys(names, count))
+    return counts
+
+
 def _places(connection: Connection, condition: ColumnElement[bool] | None) -> _Places:
-    """Counted from the paths themselves: databases do not agree on how to take a path apart."""
+    """Counts by path, in Python, because SQL has no portable path functions."""
     roots = {row_id: str(path) for row_id, path in connection.execute(select(Root.id, Root.path))}
     places = _Places(Counter(), Counter(), Counter())
     columns = select(File.root_id, File.relative_path)
@@ -252,8 +253,17 @@ def _places(connection: Connection, condition: ColumnElement[bool] | None) -> _P
     return places
 
 
-def _most(counts: Iterable[str] | Counter[str]) -> tuple[FacetValue, ...]:
-    """The most frequent values that are not empty; equally frequent ones in alphabetical order."""
-    found = [(value, count) for value, count in Counter(counts).items() if value]
-    found.sort(key=lambda item: (-item[1], item[0]))
-    return tuple(FacetValue(value, count) for value, count in found[:MOST_VALUES])
+def _top(counts: Counter[str]) -> tuple[FacetValue, ...]:
+    """The most frequent non-empty values, equally frequent ones alphabetically.
+
+    Values with the same folded form are one value, in the most frequent spelling.
+    """
+    spellings: dict[str, list[tuple[str, int]]] = {}
+    for value, count in counts.items():
+        if value:
+            spellings.setdefault(fold(value), []).append((value, count))
+    values = [
+        FacetValue(min(same, key=lambda item: (-item[1], item[0]))[0], sum(count for _, count in same))
+        for same in spellings.values()
+    ]
+    return tuple(sorted(values, key=lambda item: (-item.count, item.value))[:MAX_VALUES])

@@ -1,4 +1,4 @@
-"""One library's catalog as its readers see it: what a plain search reads at once, everything else when it is needed."""
+"""The catalog for readers, which loads SQLAlchemy only when needed."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipsearch.catalog.fast_reads import QuickReads
+from clipsearch.catalog.fast_reads import FastReads
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.media.segments import Segment
+from clipsearch.media.stacks import StackFile
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
     from clipsearch.catalog.catalog import Catalog
-    from clipsearch.catalog.records import FoundFile, ModelRecord, RootPlace
+    from clipsearch.catalog.full_text import FullText
+    from clipsearch.catalog.records import FoundFile, FrameEmbeddings, ModelRecord, RootPlace
 
 
 class LazyCatalog:
-    """Gives the catalog's `Catalog`, and spares a plain search loading it. Safe to use from several threads."""
+    """`FastReads` for plain searches, and the full `Catalog` on demand. Thread-safe."""
 
     def __init__(self, place: LibraryPlace, *, create: bool = False) -> None:
-        """Open (or create) the catalog of a directory or in a database; see `Catalog` for the errors."""
+        """Open or create a catalog; see `open_database`."""
         self.place = place
         self._lock = threading.Lock()
         self._store: Catalog | None = None
-        self._quick = QuickReads.open(place / CATALOG_NAME) if isinstance(place, Path) else None
+        self._quick = FastReads.open(place / CATALOG_NAME) if isinstance(place, Path) else None
         if self._quick is None:
             from clipsearch.catalog.catalog import Catalog
 
@@ -40,7 +42,7 @@ class LazyCatalog:
 
     @property
     def store(self) -> Catalog:
-        """All that can be read and written."""
+        """The full catalog."""
         with self._lock:
             if self._store is None:
                 from clipsearch.catalog.catalog import Catalog
@@ -49,7 +51,7 @@ class LazyCatalog:
             return self._store
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close all connections."""
         with self._lock:
             if self._store is not None:
                 self._store.close()
@@ -57,12 +59,12 @@ class LazyCatalog:
                 self._quick.close()
 
     def active_model(self) -> ModelRecord | None:
-        """The model that searches use; ``None`` before the first indexing."""
+        """See `clipsearch.catalog.models.ModelRepository.active`."""
         return self._quick.active_model() if self._quick is not None else self.store.models.active()
 
     def revision(self) -> int:
         """See `Catalog.revision`."""
-        return self._quick.revision() if self._quick is not None else self.store.revision()
+        return (self._quick or self.store).revision()
 
     def files_of(
         self, embedding_ids: Sequence[int], condition: ColumnElement[bool] | None = None
@@ -72,12 +74,24 @@ class LazyCatalog:
             return self._quick.files_of(embedding_ids)
         return self.store.files_of(embedding_ids, condition)
 
+    def stack_files(self, model_id: int, keys: Sequence[tuple[int, str]]) -> dict[int, list[StackFile]]:
+        """See `Catalog.stack_files`."""
+        quick = self._quick
+        return quick.stack_files(model_id, keys) if quick is not None else self.store.stack_files(model_id, keys)
+
     def parent_ids(self, embedding_ids: Sequence[int]) -> dict[int, tuple[int, Segment]]:
         """See `Catalog.parent_ids`."""
-        return (
-            self._quick.parent_ids(embedding_ids) if self._quick is not None else self.store.parent_ids(embedding_ids)
-        )
+        return (self._quick or self.store).parent_ids(embedding_ids)
+
+    @property
+    def full_text(self) -> FullText:
+        """See `Catalog.full_text`."""
+        return (self._quick or self.store).full_text
+
+    def frames_of(self, embedding_ids: Sequence[int], *, dim: int) -> dict[int, FrameEmbeddings]:
+        """See `Catalog.frames_of`."""
+        return (self._quick or self.store).frames_of(embedding_ids, dim=dim)
 
     def root_places(self) -> list[RootPlace]:
-        """Every root by path."""
+        """See `clipsearch.catalog.roots.RootRepository.places`."""
         return self._quick.root_places() if self._quick is not None else self.store.roots.places()

@@ -1,19 +1,19 @@
-"""Looking after a catalog: finding damage and what nobody needs any more, mending and dropping it."""
+"""Maintenance of the catalog: damage, unused contents, and forgetting of files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, delete, func, select, tuple_
 
 from clipsearch.catalog.chunks import chunks
-from clipsearch.catalog.database import CatalogDamage, Database
+from clipsearch.catalog.database import CatalogDamage, Repository, raise_revision
 from clipsearch.catalog.models import MODEL_COLUMNS
 from clipsearch.catalog.records import ModelRecord, model_record
-from clipsearch.catalog.revision import raise_revision
 from clipsearch.catalog.tables import (
     Content,
     ContentKeyword,
@@ -24,7 +24,11 @@ from clipsearch.catalog.tables import (
     Model,
     Root,
     TagDecision,
+    TextDocument,
+    TextLine,
+    TextState,
 )
+from clipsearch.catalog.text_documents import refresh_documents
 
 _REPLACEABLE = frozenset(
     {
@@ -33,33 +37,37 @@ _REPLACEABLE = frozenset(
         ("failures", "roots"),
         ("embeddings", "contents"),
         ("content_keywords", "contents"),
+        ("text_lines", "contents"),
+        ("text_states", "contents"),
+        ("text_documents", "contents"),
         ("content_tags", "contents"),
         ("content_tags", "models"),
         ("tag_states", "models"),
     }
 )
-"""Tables, each with one that its rows name: without that row, theirs can go, and indexing makes them again."""
+"""Pairs of tables and referenced tables whose dangling rows may be deleted, because indexing recreates them."""
 
 
-class MaintenanceRepository:
-    """Upkeep of a catalog; `Catalog.upkeep`. Whoever changes something holds the writer's lock."""
+_OfContent: TypeAlias = (
+    Content | Embedding | ContentKeyword | ContentTag | TagDecision | TextLine | TextState | TextDocument
+)
 
-    def __init__(self, database: Database) -> None:
-        """Bind an open catalog."""
-        self._database = database
+
+class MaintenanceRepository(Repository):
+    """Maintenance of a catalog; `Catalog.upkeep`. Writing needs the writer's lock."""
 
     # --- damage ---------------------------------------------------------------------------------
 
     def damage(self) -> CatalogDamage:
-        """What the database finds wrong with its own file."""
+        """Result of the database's integrity check."""
         return self._database.find_damage()
 
     def rebuild_indexes(self) -> None:
-        """Make every index again from its table."""
+        """Rebuild all indexes."""
         self._database.rebuild_indexes()
 
     def delete_dangling(self, damage: CatalogDamage) -> None:
-        """Delete rows that name others which are not there, where the indexer can make them again."""
+        """Delete foreign key violations that the indexer can recreate."""
         rows = [row for row in damage.dangling if is_replaceable(row.table, row.parent)]
         with self._database.writing() as connection:
             self._database.delete_rows(connection, rows)
@@ -68,13 +76,13 @@ class MaintenanceRepository:
     # --- embeddings -----------------------------------------------------------------------------
 
     def models(self) -> list[ModelRecord]:
-        """Every model that the catalog has known."""
+        """All models."""
         statement = select(*MODEL_COLUMNS).order_by(Model.id)
         with self._database.reading() as connection:
             return [model_record(row) for row in connection.execute(statement)]
 
     def embedding_ids(self, model: ModelRecord) -> tuple[NDArray[np.int64], list[int]]:
-        """Ids of a model's embeddings: those of the right length in bytes, int64 [n] ascending, and the others."""
+        """Ids of a model's embeddings with the correct length, int64 [n] ascending, and of the others."""
         statement = select(Embedding.id, func.length(Embedding.vector)).where(Embedding.model_id == model.id)
         good: list[int] = []
         bad: list[int] = []
@@ -84,7 +92,7 @@ class MaintenanceRepository:
         return np.array(good, dtype=np.int64), bad
 
     def delete_embeddings(self, ids: Sequence[int]) -> None:
-        """Delete embeddings by id, with the others of the same content; the next indexing makes them again."""
+        """Delete embeddings, with the others of the same contents; the next indexing recreates them."""
         with self._database.writing() as connection:
             for chunk in chunks(ids):
                 named = select(Embedding.content_hash, Embedding.model_id).where(Embedding.id.in_(chunk))
@@ -93,7 +101,7 @@ class MaintenanceRepository:
             raise_revision(connection)
 
     def path_of_embedding(self, embedding_id: int) -> Path | None:
-        """A file whose content an embedding is of, if there is one."""
+        """A file of an embedding's content, if there is one."""
         statement = (
             select(Root.path, File.relative_path)
             .join(File, File.root_id == Root.id)
@@ -106,39 +114,39 @@ class MaintenanceRepository:
         return Path(row[0]) / row[1] if row else None
 
     def without_embedding(self, model_id: int) -> tuple[int, Path | None]:
-        """How many contents that files hold the model has not embedded, and a file that holds one of them."""
+        """Number of contents with files that the model has not embedded, and an example."""
         known = select(Embedding.id).where(Embedding.content_hash == File.content_hash, Embedding.model_id == model_id)
-        lacking = select(func.count(File.content_hash.distinct())).where(~known.exists())
+        missing = select(func.count(File.content_hash.distinct())).where(~known.exists())
         example = select(Root.path, File.relative_path).join(File, File.root_id == Root.id).where(~known.exists())
         with self._database.reading() as connection:
-            count = connection.execute(lacking).scalar_one()
+            count = connection.execute(missing).scalar_one()
             row = connection.execute(example.limit(1)).one_or_none()
         return count, Path(row[0]) / row[1] if row else None
 
     def count_embeddings(self) -> int:
-        """How many embeddings there are, of all models."""
+        """Number of embeddings of all models."""
         with self._database.reading() as connection:
             return connection.execute(select(func.count()).select_from(Embedding)).scalar_one()
 
     # --- contents -------------------------------------------------------------------------------
 
-    def count_unheld(self) -> tuple[int, int]:
-        """How many images and how many embeddings of them are in the catalog although no file holds them."""
+    def count_unreferenced(self) -> tuple[int, int]:
+        """Numbers of images and embeddings without files."""
         with self._database.reading() as connection:
-            contents = select(func.count()).select_from(Content).where(~_is_held(Content))
-            embeddings = select(func.count()).select_from(Embedding).where(~_is_held(Embedding))
+            contents = select(func.count()).select_from(Content).where(~_has_file(Content))
+            embeddings = select(func.count()).select_from(Embedding).where(~_has_file(Embedding))
             return connection.execute(contents).scalar_one(), connection.execute(embeddings).scalar_one()
 
     def known_contents(self, prefix: str) -> dict[str, bool]:
-        """The contents of the catalog whose hash begins with hex digits, and whether a file holds them."""
-        # "g" comes after every hex digit, so that an index serves, which LIKE does not use
+        """Contents by hash prefix, and whether they have files."""
+        # "g" sorts after all hex digits; unlike LIKE, BETWEEN uses the index
         within = Content.content_hash.between(prefix, f"{prefix}g")
         with self._database.reading() as connection:
-            rows = connection.execute(select(Content.content_hash, _is_held(Content)).where(within))
-            return {content_hash: bool(held) for content_hash, held in rows}
+            rows = connection.execute(select(Content.content_hash, _has_file(Content)).where(within))
+            return {content_hash: bool(has_file) for content_hash, has_file in rows}
 
     def files_holding(self, content_hashes: Sequence[str]) -> Iterator[tuple[str, Path]]:
-        """Contents and the files that hold them, copies one after the other."""
+        """Contents with their files, grouped by content."""
         for chunk in chunks(content_hashes):
             statement = (
                 select(File.content_hash, Root.path, File.relative_path)
@@ -150,63 +158,70 @@ class MaintenanceRepository:
                 rows = connection.execute(statement).all()
             yield from ((content_hash, Path(root) / relative) for content_hash, root, relative in rows)
 
-    def drop_unheld(self) -> tuple[int, int]:
-        """Drop every image that no file holds, with its embeddings, keywords and tags, in one transaction.
+    def drop_unreferenced(self) -> tuple[int, int]:
+        """Delete all images without files, with embeddings, keywords and tags, in one transaction.
 
         Returns:
-            How many images and how many embeddings that were.
+            Numbers of deleted images and embeddings.
         """
         with self._database.writing() as connection:
-            embeddings = connection.execute(delete(Embedding).where(~_is_held(Embedding))).rowcount
-            for table in (ContentKeyword, ContentTag, TagDecision):
-                connection.execute(delete(table).where(~_is_held(table)))
-            images = connection.execute(delete(Content).where(~_is_held(Content))).rowcount
+            embeddings = connection.execute(delete(Embedding).where(~_has_file(Embedding))).rowcount
+            for table in (ContentKeyword, ContentTag, TagDecision, TextLine, TextState, TextDocument):
+                connection.execute(delete(table).where(~_has_file(table)))
+            images = connection.execute(delete(Content).where(~_has_file(Content))).rowcount
             if images or embeddings:
                 raise_revision(connection)
         return images, embeddings
 
     def pack(self) -> None:
-        """Give the room of deleted rows back to the disk."""
+        """Reclaim the space of deleted rows."""
         self._database.pack()
 
     # --- forgetting -----------------------------------------------------------------------------
 
     def rows_below(self, root_id: int, relative: str) -> dict[type[File | Failure], list[int]]:
-        """Rows of the files, readable and not, that are a relative path or lie below it; all for an empty one."""
+        """Row ids of files and failures at or below a relative path; all for an empty path."""
         tables = (File, Failure)
         with self._database.reading() as connection:
-            named: dict[type[File | Failure], list[int]] = {}
+            at_path: dict[type[File | Failure], list[int]] = {}
             for table in tables:
                 exact = select(table.id).where(table.root_id == root_id, table.relative_path == relative)
-                named[table] = list(connection.execute(exact).scalars())
-            if any(named.values()):
-                return named  # without the search below, which reads the whole table
-            found: dict[type[File | Failure], list[int]] = {}
+                at_path[table] = list(connection.execute(exact).scalars())
+            if any(at_path.values()):
+                return at_path  # a file; the query below reads the whole table
+            below_path: dict[type[File | Failure], list[int]] = {}
             for table in tables:
                 statement = select(table.id, table.relative_path).where(table.root_id == root_id)
                 if relative:
                     statement = statement.where(table.relative_path.startswith(relative, autoescape=True, escape="^"))
-                # LIKE ignores case in SQLite, and takes an encoded byte for the beginning of a folder
-                below = f"{relative}/" if relative else ""
-                found[table] = [row_id for row_id, path in connection.execute(statement) if path.startswith(below)]
-        return found
+                # LIKE ignores case in SQLite, and encoded bytes contain slashes
+                prefix = f"{relative}/" if relative else ""
+                rows = connection.execute(statement)
+                below_path[table] = [row_id for row_id, path in rows if path.startswith(prefix)]
+        return below_path
 
     def forget(self, rows: Sequence[dict[type[File | Failure], list[int]]]) -> int:
-        """Delete rows that `rows_below` found, in one transaction, and return how many there were."""
+        """Delete rows returned by `rows_below`, in one transaction, and return their number."""
         forgotten = 0
         with self._database.writing() as connection:
-            for found in rows:
-                for table, ids in found.items():
+            contents: set[str] = set()
+            for ids in (by_table.get(File, ()) for by_table in rows):
+                for chunk in chunks(ids):
+                    of_files = select(File.content_hash).where(File.id.in_(chunk))
+                    contents.update(connection.execute(of_files).scalars())
+            for by_table in rows:
+                for table, ids in by_table.items():
                     for chunk in chunks(ids):
                         forgotten += connection.execute(delete(table).where(table.id.in_(chunk))).rowcount
+            refresh_documents(connection, contents)
             raise_revision(connection)
         return forgotten
 
 
 def is_replaceable(table: str, parent: str) -> bool:
-    """Whether a row of a table may go because the row of `parent` that it names is not there."""
+    """Whether dangling rows of a table that refer to `parent` may be deleted."""
     return (table, parent) in _REPLACEABLE
 
 
-def _is_held(table: type[Content | Embedding | ContentKeyword | ContentTag | TagDecision]) -> ColumnElement[bool]:
+def _has_file(table: type[_OfContent]) -> ColumnElement[bool]:
     return select(File.id).where(File.content_hash == table.content_hash).exists()

@@ -1,4 +1,4 @@
-"""Opening the catalog of a library, whatever database it is in."""
+"""Opens the database of a catalog."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from clipsearch.errors import NoLibraryError
 
 
 def open_database(place: LibraryPlace, *, create: bool) -> Database:
-    """Open a catalog, creating or upgrading its tables.
+    """Open a catalog.
 
     Args:
-        place: the library's directory, or the address of its database.
-        create: make the catalog if there is none.
+        place: the library's directory, or the URL of its database.
+        create: create the catalog if it does not exist.
 
     Raises:
-        LibraryError: there is none, it cannot be reached, is no catalog, or is damaged.
-        SchemaVersionError: a newer clipsearch wrote it.
-        ConfigError: what speaks to its database is not installed.
+        LibraryError: the catalog is missing, unreachable, damaged, or belongs to another program.
+        SchemaVersionError: the catalog is of another version of clipsearch.
+        ConfigError: the database driver is not installed.
     """
     database = _unopened(place, create=create)
     try:

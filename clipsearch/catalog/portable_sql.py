@@ -1,4 +1,4 @@
-"""What every database can say, each in words of its own."""
+"""SQL constructs with different syntax in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from clipsearch.catalog.tables import Base
+from clipsearch.text import APOSTROPHES, INVISIBLE
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
 
-LOWER = "unicode_lower"
-"""A function that SQLite connections are given: `str.lower`."""
+FOLD = "unicode_fold"
+"""Name of the SQLite function for `clipsearch.text.fold`."""
 
 
-def lower(value: Any) -> ColumnElement[str]:
-    """A text in lower case, as Python's `str.lower` has it, of whatever language; NULL for NULL."""
-    lowered: ColumnElement[str] = _Lower(value)
-    return lowered
+def folded(value: Any) -> ColumnElement[str]:
+    """Folded text, as `clipsearch.text.fold`; NULL for NULL."""
+    expression: ColumnElement[str] = _Folded(value)
+    return expression
 
 
 def is_one_of(column: Any, values: Collection[str]) -> ColumnElement[bool]:
-    """The condition that a column's text is one of many: more than a statement may have parameters."""
+    """Whether a column is one of many texts, without the limit on parameters."""
     listed = _JsonTexts(json.dumps(list(values))).table_valued("value")
-    found: ColumnElement[bool] = column.in_(select(listed.c.value))
-    return found
+    condition: ColumnElement[bool] = column.in_(select(listed.c.value))
+    return condition
 
 
 def join_in_order(first: FromClause, second: FromClause, condition: ColumnElement[bool]) -> Join:
-    """A join whose rows of `first` are gone through first, which SQLite would decide by the number of rows alone.
+    """A join with `first` in the outer loop.
 
-    Where most rows of `first` fail a condition that it knows nothing about, that is several times as slow.
+    SQLite chooses the order by the numbers of rows alone, which is several times slower with a selective condition on
+    `first`.
     """
     return _JoinInOrder(first, second, condition)
 
 
 def upsert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that takes ``on_conflict_do_update`` and ``on_conflict_do_nothing``."""
-    # imported here: what only reads needs neither, and each brings all drivers of its database
+    # imported here, because readers need neither and each imports all drivers of its database
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
@@ -53,7 +55,7 @@ def upsert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgre
     return sqlite.insert(table)
 
 
-class _Lower(FunctionElement[str]):
+class _Folded(FunctionElement[str]):
     type = Text()
     inherit_cache = True
 
@@ -67,17 +69,27 @@ class _JsonTexts(FunctionElement[str]):
     inherit_cache = True
 
 
-@compiles(_Lower)
-def _lower(element: _Lower, compiler: Any, **options: Any) -> str:
-    # SQLite's own function is ten times as fast, and knows ASCII only: text with as many bytes as characters
+@compiles(_Folded)
+def _folded(element: _Folded, compiler: Any, **options: Any) -> str:
+    # SQLite's own function is ten times faster, but supports only ASCII (as many bytes as characters)
     text = compiler.process(element.clauses, **options)
-    return f"CASE WHEN length({text}) = length(CAST({text} AS BLOB)) THEN lower({text}) ELSE {LOWER}({text}) END"
+    return f"CASE WHEN length({text}) = length(CAST({text} AS BLOB)) THEN lower({text}) ELSE {FOLD}({text}) END"
 
 
-@compiles(_Lower, "postgresql")
-def _lower_by_unicode(element: _Lower, compiler: Any, **options: Any) -> str:
-    # the database's own collation may know ASCII only; and what is lowered is compared byte by byte
-    return f'(lower(({compiler.process(element.clauses, **options)}) COLLATE "und-x-icu") COLLATE "C")'
+@compiles(_Folded, "postgresql")
+def _folded_by_unicode(element: _Folded, compiler: Any, **options: Any) -> str:
+    # the default collation may support only ASCII; the result is compared bytewise
+    text = f"normalize({compiler.process(element.clauses, **options)}, NFKC)"
+    # a character without a replacement is deleted
+    same = f"translate({text}, {_literal(APOSTROPHES + INVISIBLE)}, {_literal(chr(39) * len(APOSTROPHES))})"
+    lowered = f'lower(upper(lower(({same}) COLLATE "und-x-icu")))'
+    joined = f"replace(replace({lowered}, {_literal('ς')}, {_literal('σ')}), {_literal('i' + chr(0x307))}, 'i')"
+    return f'(normalize({joined}, NFKC) COLLATE "C")'
+
+
+def _literal(text: str) -> str:
+    """PostgreSQL string literal in ASCII."""
+    return "U&'" + "".join(f"\\{ord(character):04x}" for character in text) + "'"
 
 
 @compiles(_JoinInOrder, "sqlite")

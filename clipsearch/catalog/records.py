@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.media.segments import WHOLE_IMAGE, Segment
 from clipsearch.models.parity import Parity
 
-METADATA_VERSION = 1
+METADATA_VERSION = 3
 """Raised when more metadata is read than before: contents of an older version are then read again, not embedded."""
 
 
@@ -69,10 +69,14 @@ class RootRecord(RootPlace):
     Attributes:
         volume_path: from the mount point of that file system, parts joined by ``/``.
         files: readable files of it in the catalog.
+        exclusions: its own patterns of what is not indexed, in gitignore's syntax.
+        default_exclusions: whether other programs' private folders are excluded (`indexer.exclusions`).
     """
 
     volume_path: str | None
     files: int
+    exclusions: tuple[str, ...] = ()
+    default_exclusions: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,12 +102,30 @@ class SeenFile(NamedTuple):
         size: in bytes.
         mtime_ns: time of last change, nanoseconds since 1970.
         failed: it could not be read then.
+        sidecar_stamp: of the files beside it; ``None`` without any.
     """
 
     relative_path: str
     size: int
     mtime_ns: int
     failed: bool
+    sidecar_stamp: str | None = None
+
+
+class OtherRecord(NamedTuple):
+    """A file that is no picture that can be read.
+
+    Attributes:
+        relative_path: from its root, parts joined by ``/``.
+        size: in bytes.
+        mtime_ns: time of last change, nanoseconds since 1970.
+        kind: of `clipsearch.media.formats`; empty for one that is counted nowhere.
+    """
+
+    relative_path: str
+    size: int
+    mtime_ns: int
+    kind: str
 
 
 class UnembeddedFile(NamedTuple):
@@ -116,14 +138,33 @@ class UnembeddedFile(NamedTuple):
     content_hash: str
 
 
+class SidecarRecord(NamedTuple):
+    """The files beside a picture, to be written to the catalog.
+
+    Attributes:
+        stamp: another text for every other state of theirs; ``None`` without any.
+        said: what they say (`clipsearch.media.metadata.sidecars.Beside.to_json`); ``None`` for nothing.
+    """
+
+    stamp: str | None = None
+    said: str | None = None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the drive or the system kept it from being read, so that the next run tries again."""
+        return self.stamp == ""
+
+
 @dataclass(frozen=True)
 class FileRecord:
-    """A readable file to be written to the catalog."""
+    """A readable file to be written to the catalog; what is beside it as in `SidecarRecord`."""
 
     relative_path: str
     size: int
     mtime_ns: int
     content_hash: str
+    sidecar_stamp: str | None = None
+    sidecar: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +187,9 @@ class NewImage:
     format: str
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
     fingerprint: bytes | None = None
+    duration_ms: int | None = None
+    frame_rate: float | None = None
+    codec: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +230,7 @@ class SpaceRecord:
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file behind a search result: bytes, upright pixels, and when it was taken on the camera's clock."""
+    """A file behind a search result: bytes, upright pixels, and when (on the camera's clock) and where it was taken."""
 
     embedding_id: int
     root_id: int
@@ -197,6 +241,31 @@ class FoundFile:
     height: int
     format: str
     taken_at: datetime | None
+    stack: str | None = None
+    camera: str | None = None
+    mtime_ns: int = 0
+    taken_source: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    position_source: str | None = None
+    place: str | None = None
+    duration_ms: int | None = None
+    taken_precision: str | None = None
+
+
+@dataclass(frozen=True)
+class FrameEmbeddings:
+    """The embedded frames of a video, in order.
+
+    Attributes:
+        ids: int64 [frames], of the embeddings.
+        positions: int64 [frames], in milliseconds, ascending.
+        vectors: float16 [frames, dim], unit length.
+    """
+
+    ids: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    vectors: NDArray[np.float16]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
-"""What the library tells about itself and about a run of the indexer."""
+"""Reports of a library's status and of indexing runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from clipsearch.catalog.records import SpaceRecord
 
 
 @dataclass(frozen=True)
 class FileFailure:
-    """A file that could not be read, why, and when that was found (with time zone; ``None`` for just now)."""
+    """An unreadable file, the reason, and when it failed (with time zone; ``None`` for the current run)."""
 
     path: Path
     reason: str
@@ -19,14 +22,14 @@ class FileFailure:
 
 @dataclass(frozen=True)
 class IndexProgress:
-    """Where a run of the indexer stands.
+    """Progress of an indexing run.
 
     Attributes:
-        done: files dealt with of those that had to be read.
-        total: files that have to be read; ``None`` while the folders are still being walked.
+        done: processed files.
+        total: files to process; ``None`` while folders are being scanned.
         images_per_second: since the first file.
-        remaining_s: time left in seconds; ``None`` while it cannot be told.
-        of: what is counted: the last step of a migration fits concepts.
+        remaining_s: estimated seconds left; ``None`` if unknown.
+        of: what is counted; the last step of a migration fits concepts.
     """
 
     done: int
@@ -38,12 +41,12 @@ class IndexProgress:
 
 @dataclass(frozen=True)
 class StageTime:
-    """What a stage of indexing took.
+    """Time of an indexing stage.
 
     Attributes:
         stage: its name.
-        seconds: spent in it, added up over the processes that share it.
-        processes: how many those were; 0 for what the program's own process does, one stage after the other.
+        seconds: total over its processes.
+        processes: number of processes; 0 for the main process.
     """
 
     stage: str
@@ -53,49 +56,78 @@ class StageTime:
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What a run of the indexer did, in files.
+    """Result of an indexing run, in files.
 
     Attributes:
-        embedded: new contents, embedded.
-        reused: new or changed files whose content was embedded before.
-        unchanged: files passed over because they are as they were.
-        moved: files that are no longer there, but whose content is, under another name.
-        removed: other files that are no longer there.
-        missing: such files that were kept in the catalog, because they are more than half of a folder.
-        failures: files that cannot be read, those known from before included.
-        offline: folders that are not there now; nothing of them was changed.
+        embedded: embedded new contents.
+        reused: new or changed files with known content.
+        unchanged: skipped unchanged files.
+        sidecars: unchanged files whose sidecars were read again.
+        moved: missing files whose content exists under another path.
+        removed: other missing files, removed from the catalog.
+        missing: missing files kept in the catalog, because they are more than half of a root.
+        failures: unreadable files, including earlier ones.
+        offline: offline roots, which were not changed.
+        excluded: files removed from the catalog because they are excluded now.
+        unread: number of files of other kinds in the roots by kind (``mp4``, ``psd``), most frequent first.
         seconds: wall time.
-        stages: where the time went: the decoding processes' stages in the order a file goes through them, then this
-            process's. What is left of the wall time went into loading the model and small things.
+        stages: times of the decoding processes' stages, then of the main process's. The rest of the wall time is
+            mainly loading of the model.
     """
 
     embedded: int = 0
     reused: int = 0
     unchanged: int = 0
+    sidecars: int = 0
     moved: int = 0
     removed: int = 0
     missing: int = 0
     failures: list[FileFailure] = field(default_factory=list)
     offline: list[Path] = field(default_factory=list)
+    excluded: int = 0
+    unread: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     stages: tuple[StageTime, ...] = ()
 
     @property
     def indexed(self) -> int:
-        """Files that are new in the catalog or changed."""
+        """New and changed files."""
         return self.embedded + self.reused
 
 
 @dataclass(frozen=True)
-class IndexPreview:
-    """What a run of the indexer would do; found without reading a file.
+class TextReport:
+    """Result of a run that reads the text in pictures.
 
     Attributes:
-        to_read: files that are new, changed, or not known well enough.
-        unchanged: how many files would be passed over.
-        gone: files that are no longer there: moved, renamed or deleted, which only reading can tell.
-        failures: files that could not be read before and would be left alone.
-        offline: folders that are not there now; nothing of them would be changed.
+        read: pictures read.
+        with_text: pictures of those with text.
+        lines: lines of text found.
+        failed: pictures that could not be read.
+        left: pictures of the library that are not read yet.
+        seconds: wall time.
+    """
+
+    read: int
+    with_text: int
+    lines: int
+    failed: int
+    left: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class IndexPreview:
+    """What an indexing run would do, determined without reading files.
+
+    Attributes:
+        to_read: new, changed or incomplete files.
+        unchanged: number of files to skip.
+        gone: missing files: moved, renamed or deleted, which only reading can distinguish.
+        failures: files that failed before and would be skipped.
+        offline: offline roots, which would not be changed.
+        excluded: files that would be removed because they are excluded.
+        unread: as in `IndexReport`.
     """
 
     to_read: list[Path] = field(default_factory=list)
@@ -103,18 +135,20 @@ class IndexPreview:
     gone: list[Path] = field(default_factory=list)
     failures: list[FileFailure] = field(default_factory=list)
     offline: list[Path] = field(default_factory=list)
+    excluded: list[Path] = field(default_factory=list)
+    unread: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MigrationReport:
-    """What a migration to another model did, in distinct pictures.
+    """Result of a migration to another model, in distinct images.
 
     Attributes:
-        embedded: from their files.
-        from_preview: from their thumbnails, because their drive is not there.
-        missing: that the new model still lacks: their file cannot be read, and there is no thumbnail.
-        concepts: named concepts that were fitted for the new model.
-        switched: whether searches use the new model now.
+        embedded: embedded from files.
+        from_preview: embedded from thumbnails, because the drive is offline.
+        missing: not embedded: the file is unreadable, and there is no thumbnail.
+        concepts: concepts fitted for the new model.
+        switched: whether the new model is active.
         seconds: wall time.
     """
 
@@ -128,49 +162,42 @@ class MigrationReport:
 
 @dataclass(frozen=True)
 class RootStatus:
-    """An indexed folder: how many of its files are in the catalog, and whether it is there now."""
+    """A root.
+
+    Attributes:
+        path: absolute path.
+        files: number of its files in the catalog.
+        online: whether it is online.
+        exclusions: its exclusion patterns, in gitignore's syntax.
+        default_exclusions: whether other programs' private folders are excluded (docs/indexing.md).
+    """
 
     path: Path
     files: int
     online: bool
-
-
-@dataclass(frozen=True)
-class SpaceStatus:
-    """A model's embedding space, in distinct pictures.
-
-    Attributes:
-        model: spec.
-        embedded: pictures in it.
-        from_preview: of them, those embedded from their thumbnail, until their drive is there again.
-        missing: pictures that it lacks.
-        active: searches use it.
-    """
-
-    model: str
-    embedded: int
-    from_preview: int
-    missing: int
-    active: bool
+    exclusions: tuple[str, ...] = ()
+    default_exclusions: bool = True
 
 
 @dataclass(frozen=True)
 class LibraryStatus:
-    """What a library holds.
+    """Status of a library.
 
     Attributes:
-        path: its directory; of one in a database, what this machine keeps of it.
-        database: the address of that database without user and password; ``None`` for `catalog.sqlite3` in `path`.
-        model: spec of the model that searches use; ``None`` before the first indexing.
-        precision: of that model's embeddings when they were first made.
+        path: its directory; for a database server, the cache on this machine.
+        database: URL of the database without user and password; ``None`` for `catalog.sqlite3` in `path`.
+        unread: number of files of other kinds in the roots by kind, most frequent first.
+        exclusions: exclusion patterns for every root.
+        model: spec of the active model; ``None`` before the first indexing.
+        precision: precision of that model's first embeddings.
         dim: embedding dimension.
-        files: picture files in the catalog.
-        images: distinct contents among them.
-        failures: files that could not be read.
-        interrupted: when the run of the indexer began that did not come to its end, or is still at work.
-        bytes_on_disk: size of the library's own files.
-        roots: the indexed folders.
-        spaces: each model that has embedded the pictures, or is being filled.
+        files: number of files.
+        images: number of distinct contents.
+        failures: number of unreadable files.
+        interrupted: start of an indexing run that did not finish or is still running.
+        bytes_on_disk: size of the library's files.
+        roots: the roots.
+        spaces: the embedding spaces, complete or not.
     """
 
     path: Path
@@ -183,5 +210,7 @@ class LibraryStatus:
     interrupted: datetime | None
     bytes_on_disk: int
     roots: list[RootStatus]
-    spaces: list[SpaceStatus] = field(default_factory=list)
+    spaces: list[SpaceRecord] = field(default_factory=list)
     database: str | None = None
+    unread: dict[str, int] = field(default_factory=dict)
+    exclusions: tuple[str, ...] = ()

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 9
 """Of the tables in `clipsearch.catalog.tables`; a catalog of any other version is refused."""

@@ -1,7 +1,4 @@
-"""A look into a catalog by the standard library alone, for shell completion, where SQLAlchemy takes too long to load.
-
-Nothing else reads the catalog this way. What cannot be read is nothing: a completion is no place for an error.
-"""
+"""Reads names for shell completion without SQLAlchemy, which is slow to import; errors yield no names."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 
-Glanced: TypeAlias = Literal["saved", "roots", "concepts"]
+NameKind: TypeAlias = Literal["saved", "roots", "concepts"]
 
 _STATEMENTS = {
     "saved": "SELECT name FROM saved_searches",
@@ -21,12 +18,12 @@ _STATEMENTS = {
 }
 
 
-def glance(library: Path, what: Glanced) -> list[str]:
-    """Names of the saved searches or concepts, or paths of the roots, in order; those not UTF-8 are left out."""
+def names_for_completion(library: Path, kind: NameKind) -> list[str]:
+    """Sorted names of saved searches or concepts, or paths of roots, without those that are not UTF-8."""
     try:
         uri = (library / CATALOG_NAME).absolute().as_uri() + "?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=0.2)) as connection:
-            found = [str(text) for (text,) in connection.execute(_STATEMENTS[what])]
+            names = [str(text) for (text,) in connection.execute(_STATEMENTS[kind])]
     except (sqlite3.Error, OSError, ValueError):
         return []
-    return sorted(text for text in found if "//" not in text)
+    return sorted(text for text in names if "//" not in text)

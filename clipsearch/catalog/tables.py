@@ -8,6 +8,7 @@ from uuid import uuid4
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -19,8 +20,10 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
     false,
     insert,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -91,6 +94,8 @@ class Model(Base):
     parity_cosine: Mapped[float | None] = mapped_column(Float)
     """See `clipsearch.models.parity.Parity`; with `parity_overlap`, both ``None`` where nothing was rounded."""
     parity_overlap: Mapped[float | None] = mapped_column(Float)
+    pooling: Mapped[str] = mapped_column(_text(64), server_default="mean")
+    """What made its whole-video embeddings: `clipsearch.models.video_heads.VideoHeadsSpec.pooling_id`."""
     added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
@@ -104,7 +109,7 @@ class CatalogState(Base):
     """Rises by one with each commit that changes which embeddings have files."""
     active_model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
     library_id: Mapped[str] = mapped_column(_text(32))
-    """Hex digits, drawn when the catalog was made: what tells it from another one in the same place."""
+    """Hex digits, drawn when the catalog was made: distinguishes it from another one in the same place."""
     schema_version: Mapped[int] = mapped_column(Integer)
     """`clipsearch.catalog.schema.SCHEMA_VERSION` of whoever made the tables."""
 
@@ -120,7 +125,20 @@ class Root(Base):
     """Identity of the file system it is on; ``None`` where the system does not tell."""
     volume_path: Mapped[str | None] = mapped_column(PathText)
     """Where it is on that file system: from the mount point, parts joined by ``/``; with `volume_id` only."""
+    default_exclusions: Mapped[bool] = mapped_column(Boolean(create_constraint=False), server_default=true())
+    """Whether private folders of other programs are excluded; see `indexer.exclusions`."""
     added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Exclusion(Base):
+    """A gitignore pattern of what is not indexed; later ones win over earlier ones."""
+
+    __tablename__ = "exclusions"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    root_id: Mapped[int | None] = mapped_column(ForeignKey("roots.id", ondelete="CASCADE"), index=True)
+    """``None`` for a pattern of every folder of the library."""
+    pattern: Mapped[str] = mapped_column(PathText)
 
 
 class Content(Base):
@@ -133,11 +151,19 @@ class Content(Base):
     """After EXIF rotation, in pixels; with `height` ``None`` where the medium has no size of its own."""
     height: Mapped[int | None] = mapped_column(Integer)
     format: Mapped[str] = mapped_column(_text(16))
+    duration_ms: Mapped[int | None] = mapped_column(BigInteger)
+    """Of a video; ``None`` for a picture."""
+    frame_rate: Mapped[float | None] = mapped_column(Float)
+    codec: Mapped[str | None] = mapped_column(_text(16))
     metadata_version: Mapped[int] = mapped_column(Integer, server_default="0")
     """Which `METADATA_VERSION` read what follows; contents of an older one are read again when next indexed."""
     taken_at: Mapped[datetime | None] = mapped_column(DateTime)
     """On the camera's clock, without a zone."""
     taken_offset_min: Mapped[int | None] = mapped_column(Integer)
+    taken_precision: Mapped[str | None] = mapped_column(_text(16))
+    """`clipsearch.media.metadata.values.Precision`; ``None`` where the day is known."""
+    taken_source: Mapped[str | None] = mapped_column(_text(16))
+    """Where the date comes from: `clipsearch.media.metadata.values.Source`."""
     camera: Mapped[str | None] = mapped_column(_text())
     lens: Mapped[str | None] = mapped_column(_text())
     focal_length_mm: Mapped[float | None] = mapped_column(Float)
@@ -148,12 +174,15 @@ class Content(Base):
     latitude: Mapped[float | None] = mapped_column(Float)
     longitude: Mapped[float | None] = mapped_column(Float)
     altitude_m: Mapped[float | None] = mapped_column(Float)
+    position_source: Mapped[str | None] = mapped_column(_text(16))
     orientation: Mapped[int | None] = mapped_column(Integer)
     title: Mapped[str | None] = mapped_column(_text())
     caption: Mapped[str | None] = mapped_column(_text())
     rating: Mapped[int | None] = mapped_column(Integer)
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
     """What `clipsearch.media.perceptual_hash` sees of it, to know it again re-encoded, resized, cropped or turned."""
+    embedded: Mapped[str | None] = mapped_column(_text())
+    """Its own metadata as JSON where files beside it say something else; ``None`` where what is above is its own."""
 
 
 class ContentKeyword(Base):
@@ -164,6 +193,99 @@ class ContentKeyword(Base):
     content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True)
     keyword: Mapped[str] = mapped_column(_text(), index=True)
+
+
+class TextLine(Base):
+    """A line of text that was read in a picture; see `clipsearch.media.ocr`."""
+
+    __tablename__ = "text_lines"
+
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), primary_key=True)
+    kind: Mapped[str] = mapped_column(_text(8), primary_key=True)
+    """Of the segment: `clipsearch.media.segments.SegmentKind`."""
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Which segment of that kind, from 0."""
+    line: Mapped[int] = mapped_column(Integer, primary_key=True)
+    """In reading order, from 0."""
+    text: Mapped[str] = mapped_column(_text())
+    confidence: Mapped[float] = mapped_column(Float)
+    """0–1."""
+    script: Mapped[str] = mapped_column(_text(16))
+    """That most of its letters are of, for example ``latin`` or ``cjk``; empty without letters."""
+    x: Mapped[int] = mapped_column(Integer)
+    """Of the box around the line, in pixels of the upright segment, as `y`, `width` and `height`."""
+    y: Mapped[int] = mapped_column(Integer)
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+
+
+class TextState(Base):
+    """A content in which text was looked for, whether or not there was any."""
+
+    __tablename__ = "text_states"
+
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), primary_key=True)
+    reader: Mapped[str] = mapped_column(_text(64))
+    """`clipsearch.media.ocr.READER` that looked; contents of another one are read again."""
+
+
+class TextDocument(Base):
+    """The words of a content that has files, in search form, for the full-text index.
+
+    Derived from other tables by `clipsearch.catalog.text_documents`.
+    """
+
+    __tablename__ = "text_documents"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), unique=True)
+    text: Mapped[str] = mapped_column(_text())
+    """The lines of `TextLine`; lines, files and keywords are separated by line breaks."""
+    title: Mapped[str] = mapped_column(_text())
+    caption: Mapped[str] = mapped_column(_text())
+    keyword: Mapped[str] = mapped_column(_text())
+    name: Mapped[str] = mapped_column(_text())
+    """Names of its files, with extension."""
+    folder: Mapped[str] = mapped_column(_text())
+    """Folders of its files, from the root's name on."""
+    place: Mapped[str] = mapped_column(_text())
+    """Names of the place it was taken at, in many languages."""
+    camera: Mapped[str] = mapped_column(_text())
+
+
+class Place(Base):
+    """The names of a place at which pictures were taken: `clipsearch.media.metadata.gazetteer.NamedPlace`."""
+
+    __tablename__ = "places"
+
+    id: Mapped[str] = mapped_column(_text(32), primary_key=True)
+    label: Mapped[str] = mapped_column(_text())
+    town: Mapped[str] = mapped_column(_text())
+    region: Mapped[str] = mapped_column(_text())
+    country: Mapped[str] = mapped_column(_text())
+    names: Mapped[str] = mapped_column(_text())
+    """In the form in which they are compared, each between line feeds."""
+
+
+class ContentPlace(Base):
+    """The place of a content's coordinates, as they were when it was named; it holds only for those."""
+
+    __tablename__ = "content_places"
+
+    content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash", ondelete="CASCADE"), primary_key=True)
+    latitude: Mapped[float] = mapped_column(Float)
+    longitude: Mapped[float] = mapped_column(Float)
+    place_id: Mapped[str | None] = mapped_column(ForeignKey("places.id"), index=True)
+    """``None`` where no town is near."""
+
+    @classmethod
+    def of_content(cls) -> ColumnElement[bool]:
+        """The condition that joins it with `Content`: named for the coordinates of today."""
+        return and_(
+            cls.content_hash == Content.content_hash,
+            cls.latitude == Content.latitude,
+            cls.longitude == Content.longitude,
+        )
 
 
 class File(Base):
@@ -179,6 +301,29 @@ class File(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     content_hash: Mapped[str] = mapped_column(ForeignKey("contents.content_hash"), index=True)
+    stack: Mapped[str | None] = mapped_column(PathText, index=True)
+    """`clipsearch.media.stacks.stack_key` of its path."""
+    sidecar_stamp: Mapped[str | None] = mapped_column(_text())
+    """Another one for every other state of the files beside it; ``None`` without any."""
+    sidecar: Mapped[str | None] = mapped_column(_text())
+    """What those say of the picture, as JSON; `clipsearch.catalog.beside` makes it part of the content's metadata."""
+
+
+class OtherFile(Base):
+    """A file that is no picture that can be read, as it was when last seen: counted by kind, and not opened again."""
+
+    __tablename__ = "other_files"
+    __table_args__ = (UniqueConstraint("root_id", "relative_path"),)
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    root_id: Mapped[int] = mapped_column(ForeignKey("roots.id", ondelete="CASCADE"))
+    relative_path: Mapped[str] = mapped_column(PathText)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(_text(16))
+    """Of `clipsearch.media.formats`, for example ``psd``; empty for what is no picture, drawing, video or document."""
+    stack: Mapped[str | None] = mapped_column(PathText, index=True)
+    """See `File.stack`."""
 
 
 class Embedding(Base):

@@ -1,10 +1,10 @@
-"""The tags of a catalog's contents: those that its models gave, and what a person has said of them."""
+"""Tags of contents: assigned by models, and decided by the user."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,13 @@ from sqlalchemy import (
 )
 from sqlalchemy import cast as sql_cast
 
+from clipsearch.catalog.blobs import from_blobs
 from clipsearch.catalog.chunks import chunks
-from clipsearch.catalog.database import Database
+from clipsearch.catalog.database import Repository
+from clipsearch.catalog.portable_sql import folded
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.catalog.tables import CatalogState, Content, ContentTag, Embedding, File, TagDecision, TagState
 from clipsearch.catalog.vocabulary import Folding, canonical, parse_vocabulary
-from clipsearch.errors import LibraryError
 from clipsearch.media.segments import WHOLE_KINDS
 
 Source = Literal["model", "person"]
@@ -40,9 +41,9 @@ class TagRecord:
     """A tag of a content.
 
     Attributes:
-        tag: its one name.
-        source: who gave it.
-        score: the probability that it fits, 0–1; ``None`` from a person.
+        tag: canonical name.
+        source: who assigned it.
+        score: probability, 0–1; ``None`` for a user's tag.
     """
 
     tag: str
@@ -52,7 +53,7 @@ class TagRecord:
 
 @dataclass(frozen=True)
 class TagCount:
-    """How many contents that files hold have a tag, and how many of these got it from a person."""
+    """A tag with its number of images, and the number of those tagged by the user."""
 
     tag: str
     images: int
@@ -61,7 +62,7 @@ class TagCount:
 
 @dataclass(frozen=True)
 class TagProgress:
-    """How far a model's tags have come; see `clipsearch.catalog.tables.TagState`."""
+    """Progress of a model's tagging; see `clipsearch.catalog.tables.TagState`."""
 
     vocabulary: str | None
     digest: str
@@ -71,11 +72,11 @@ class TagProgress:
 
 @dataclass(frozen=True)
 class EmbeddedContents:
-    """A block of embeddings of whole pictures.
+    """A block of embeddings of whole images.
 
     Attributes:
         ids: int64 [n], ascending.
-        content_hashes: of the pictures.
+        content_hashes: of the images.
         vectors: float16 [n, dim], unit rows.
     """
 
@@ -84,28 +85,23 @@ class EmbeddedContents:
     vectors: NDArray[np.float16]
 
 
-class TagRepository:
+class TagRepository(Repository):
     """The tags of a catalog; `Catalog.tags`.
 
-    A person's decisions are single rows that no cache depends on, so the writer's lock is not asked for; whoever
-    writes a model's tags holds it.
+    Writing a model's tags needs the writer's lock; a user's decisions do not, because no cache depends on them.
     """
-
-    def __init__(self, database: Database) -> None:
-        """Bind an open catalog."""
-        self._database = database
 
     # --- a model's tags -------------------------------------------------------------------------
 
     def progress(self, model_id: int) -> TagProgress | None:
-        """How far a model's tags have come; ``None`` if it gives none."""
+        """Progress of a model's tagging; ``None`` if it does not tag."""
         columns = (TagState.vocabulary, TagState.digest, TagState.embedding_id, TagState.pictures)
         with self._database.reading() as connection:
             row = connection.execute(select(*columns).where(TagState.model_id == model_id)).one_or_none()
         return TagProgress(*row) if row else None
 
     def newest_embedding(self, model_id: int) -> int:
-        """The newest embedding of a whole picture by a model; 0 if there is none."""
+        """Id of a model's newest embedding of a whole image; 0 if there is none."""
         newest = select(func.coalesce(func.max(Embedding.id), 0))
         with self._database.reading() as connection:
             return connection.execute(
@@ -113,10 +109,10 @@ class TagRepository:
             ).scalar_one()
 
     def embedded(self, model: ModelRecord, *, after: int = 0) -> Iterator[EmbeddedContents]:
-        """The model's embeddings of whole pictures that are newer than one, in blocks.
+        """The model's embeddings of whole images after an id, in blocks.
 
         Raises:
-            LibraryError: one of them is damaged.
+            LibraryError: an embedding is damaged.
         """
         statement = select(Embedding.id, Embedding.content_hash, Embedding.vector).order_by(Embedding.id)
         statement = statement.where(Embedding.model_id == model.id, Embedding.kind.in_(WHOLE_KINDS))
@@ -126,27 +122,12 @@ class TagRepository:
             if not rows:
                 return
             after = rows[-1][0]
-            yield _block(rows, model.dim, self._database.name)
-
-    def embedded_as(self, content_hashes: Sequence[str], model: ModelRecord) -> dict[str, NDArray[np.float16]]:
-        """Embeddings of whole pictures by content hash, float16 [dim]; without those that the model has not embedded.
-
-        Raises:
-            LibraryError: one of them is damaged.
-        """
-        found: dict[str, NDArray[np.float16]] = {}
-        statement = select(Embedding.id, Embedding.content_hash, Embedding.vector)
-        statement = statement.where(Embedding.model_id == model.id, Embedding.kind.in_(WHOLE_KINDS))
-        for chunk in chunks(content_hashes):
-            with self._database.reading() as connection:
-                rows = connection.execute(statement.where(Embedding.content_hash.in_(chunk))).all()
-            if rows:
-                block = _block(rows, model.dim, self._database.name)
-                found.update(zip(block.content_hashes, block.vectors, strict=True))
-        return found
+            ids, hashes, blobs = zip(*rows, strict=True)
+            vectors = from_blobs(blobs, model.dim, catalog=self._database.name)
+            yield EmbeddedContents(np.array(ids, np.int64), hashes, vectors)
 
     def write(self, model_id: int, tags: Mapping[str, Sequence[tuple[str, float]]]) -> None:
-        """Give contents a model's tags, with their scores, instead of those that it gave them before."""
+        """Replace a model's tags of contents, with their scores."""
         with self._database.writing() as connection:
             for chunk in chunks(list(tags)):
                 connection.execute(delete(ContentTag).where(_given(model_id), ContentTag.content_hash.in_(chunk)))
@@ -159,13 +140,13 @@ class TagRepository:
                     connection.execute(insert(ContentTag), rows)
 
     def set_progress(self, model_id: int, progress: TagProgress) -> None:
-        """Say how far a model's tags have come."""
+        """Record the progress of a model's tagging."""
         with self._database.writing() as connection:
             connection.execute(delete(TagState).where(TagState.model_id == model_id))
             connection.execute(insert(TagState).values(model_id=model_id, **vars(progress)))
 
     def drop(self, model_id: int) -> int:
-        """Take a model's tags back, and give no more; returns how many pictures had some."""
+        """Delete a model's tags and stop its tagging; returns the number of tagged images."""
         with self._database.writing() as connection:
             tagged = select(func.count(ContentTag.content_hash.distinct())).where(_given(model_id))
             count = connection.execute(tagged).scalar_one()
@@ -173,10 +154,10 @@ class TagRepository:
             connection.execute(delete(TagState).where(TagState.model_id == model_id))
         return count
 
-    # --- a person's -----------------------------------------------------------------------------
+    # --- the user's -----------------------------------------------------------------------------
 
     def decide(self, content_hashes: Sequence[str], tag: str, *, present: bool | None) -> None:
-        """Say that a tag fits contents or does not; with ``None``, leave it to the models again."""
+        """Decide whether a tag fits contents; ``None`` deletes the decision."""
         with self._database.writing() as connection:
             for chunk in chunks(list(dict.fromkeys(content_hashes))):
                 of_chunk = and_(TagDecision.content_hash.in_(chunk), TagDecision.tag == tag)
@@ -185,30 +166,32 @@ class TagRepository:
                     rows = [{"content_hash": content, "tag": tag, "present": present} for content in chunk]
                     connection.execute(insert(TagDecision), rows)
 
-    # --- what holds -----------------------------------------------------------------------------
+    # --- effective tags -------------------------------------------------------------------------
 
     def canonical(self, name: str) -> str:
-        """The one name of a tag, by the vocabulary that the active model's tags are of.
+        """The canonical name of a tag, by the vocabulary of the active model's tags.
 
         Raises:
-            ConfigError: it is no name of a tag (`clipsearch.catalog.vocabulary.Folding.canonical`).
+            ConfigError: the name is invalid (`clipsearch.catalog.vocabulary.Folding.canonical`).
         """
         statement = select(TagState.vocabulary).join(CatalogState, CatalogState.active_model_id == TagState.model_id)
         with self._database.reading() as connection:
-            own = connection.execute(statement).scalar()
-        return Folding(parse_vocabulary(own, "of the library")).canonical(name) if own else canonical(name)
+            vocabulary = connection.execute(statement).scalar()
+        if not vocabulary:
+            return canonical(name)
+        return Folding(parse_vocabulary(vocabulary, "of the library")).canonical(name)
 
     def of(self, content_hash: str) -> list[TagRecord]:
-        """The tags of a content: a person's by name, then the active model's, the surest first."""
+        """Tags of a content: the user's by name, then the active model's by descending score."""
         tags = effective_tags()
         statement = select(tags.c.tag, tags.c.score).where(tags.c.content_hash == content_hash)
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
-        found = [TagRecord(tag, "person" if score is None else "model", score) for tag, score in rows]
-        return sorted(found, key=lambda item: (-1.0 if item.score is None else -item.score + 1, item.tag))
+        records = [TagRecord(tag, "person" if score is None else "model", score) for tag, score in rows]
+        return sorted(records, key=lambda item: (-1.0 if item.score is None else -item.score + 1, item.tag))
 
     def counts(self, condition: ColumnElement[bool] | None = None) -> list[TagCount]:
-        """The tags of contents that files hold, or of which a file passes a condition, the most frequent first."""
+        """Tags of contents with files, optionally with a file that passes a condition, by descending frequency."""
         tags = effective_tags()
         images, by_person = func.count(tags.c.content_hash.distinct()), func.count(tags.c.content_hash.distinct())
         statement = select(tags.c.tag, images, by_person.filter(tags.c.score.is_(None))).join(
@@ -222,54 +205,45 @@ class TagRepository:
 
 
 _BLOCK = 2000
-"""Embeddings that are in memory at a time."""
+"""Embeddings per block."""
 
 
 def effective_tags() -> Subquery:
-    """Rows content_hash, tag, score of all tags that hold: a person's (their score is NULL), and the active model's
-    of which no person has said anything."""
+    """Subquery of content_hash, tag and score: the user's tags (score NULL), and the active model's undecided ones."""
     active = select(CatalogState.active_model_id).scalar_subquery()
     decided = select(TagDecision.tag).where(
         TagDecision.content_hash == ContentTag.content_hash, TagDecision.tag == ContentTag.tag
     )
-    given = select(ContentTag.content_hash, ContentTag.tag, ContentTag.score)
-    said = select(TagDecision.content_hash, TagDecision.tag, sql_cast(null(), Float).label("score"))
+    model_tags = select(ContentTag.content_hash, ContentTag.tag, ContentTag.score)
+    decisions = select(TagDecision.content_hash, TagDecision.tag, sql_cast(null(), Float).label("score"))
     return union_all(
-        given.where(ContentTag.model_id == active, ~decided.exists()), said.where(TagDecision.present)
+        model_tags.where(ContentTag.model_id == active, ~decided.exists()), decisions.where(TagDecision.present)
     ).subquery()
 
 
 def has_tag(names: Sequence[str]) -> ColumnElement[bool]:
-    """Whether the content of a `File` has a tag of one of these names."""
+    """Whether the content of a `File` has a tag of one of these names, in the form of `clipsearch.text.fold`."""
     active = select(CatalogState.active_model_id).scalar_subquery()
-    said = select(TagDecision.tag).where(
-        TagDecision.content_hash == File.content_hash, TagDecision.tag.in_(names), TagDecision.present
+    decision = select(TagDecision.tag).where(
+        TagDecision.content_hash == File.content_hash, folded(TagDecision.tag).in_(names), TagDecision.present
     )
     decided = select(TagDecision.tag).where(
         TagDecision.content_hash == File.content_hash, TagDecision.tag == ContentTag.tag
     )
-    given = select(ContentTag.tag).where(
+    model_tag = select(ContentTag.tag).where(
         ContentTag.content_hash == File.content_hash,
-        ContentTag.tag.in_(names),
+        folded(ContentTag.tag).in_(names),
         ContentTag.model_id == active,
         ~decided.correlate(File, ContentTag).exists(),
     )
-    return or_(said.exists(), given.exists())
+    return or_(decision.exists(), model_tag.exists())
 
 
 def drop_tags_of_others(connection: Connection, model_id: int) -> None:
-    """Forget the tags of every model but one, before these models go."""
+    """Delete the tags of all models but one."""
     connection.execute(delete(ContentTag).where(ContentTag.model_id != model_id))
     connection.execute(delete(TagState).where(TagState.model_id != model_id))
 
 
 def _given(model_id: int) -> ColumnElement[bool]:
     return ContentTag.model_id == model_id
-
-
-def _block(rows: Sequence[Any], dim: int, catalog: str) -> EmbeddedContents:
-    blob = b"".join(vector for _, _, vector in rows)
-    if len(blob) != 2 * dim * len(rows):
-        raise LibraryError(f"{catalog} holds damaged embeddings; mend it with: clipsearch check --repair")
-    ids = np.array([row_id for row_id, _, _ in rows], np.int64)
-    return EmbeddedContents(ids, tuple(row[1] for row in rows), np.frombuffer(blob, "<f2").reshape(-1, dim))

@@ -11,15 +11,20 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, select
 
+from clipsearch.catalog.beside import merge_beside
 from clipsearch.catalog.chunks import CHUNK, chunks
-from clipsearch.catalog.database import Database
+from clipsearch.catalog.database import Database, raise_revision
+from clipsearch.catalog.exclusions import read_exclusions
+from clipsearch.catalog.full_text import OcrLine
 from clipsearch.catalog.models import MODEL_COLUMNS
 from clipsearch.catalog.records import ModelRecord, model_record
-from clipsearch.catalog.revision import raise_revision
 from clipsearch.catalog.tables import Base, CatalogState, Content, ContentKeyword, Embedding, Failure, File, Model, Root
+from clipsearch.catalog.text_documents import refresh_documents
+from clipsearch.catalog.texts import add_texts, exchanged_texts
 from clipsearch.catalog.transfer_concepts import ExchangedConcepts, add_concepts, exchanged_concepts
 from clipsearch.catalog.transfer_tags import ExchangedTag, add_tags, exchanged_tags
-from clipsearch.media.segments import image_segments
+from clipsearch.media.segments import WHOLE_KINDS, Segment, SegmentKind
+from clipsearch.media.stacks import stack_key
 
 IMAGE_FIELDS: dict[str, type] = {
     column.name: column.type.python_type for column in Content.__table__.columns if column.name != "content_hash"
@@ -41,6 +46,8 @@ class ExchangedRoot:
     path: Path
     volume_id: str | None
     volume_path: str | None
+    exclusions: tuple[str, ...] = ()
+    default_exclusions: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,16 @@ class ExchangedFile:
         path: from the root, parts joined by ``/``.
         size: in bytes.
         mtime_ns: time of last change, nanoseconds since 1970.
+        sidecar_stamp: see `clipsearch.catalog.records.SidecarRecord`.
+        sidecar: metadata of the files beside it, as JSON.
     """
 
     root: int
     path: str
     size: int
     mtime_ns: int
+    sidecar_stamp: str | None = None
+    sidecar: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,22 +77,27 @@ class ExchangedImage:
 
     Attributes:
         content_hash: XXH3-128, hex.
-        fields: values by the names of `IMAGE_FIELDS`; those that are ``None`` may be left out.
+        fields: values by the names of `IMAGE_FIELDS`; those that are ``None`` may be omitted.
         keywords: in their order.
         files: that hold it, by root and path.
-        vectors: float16 [dim], little-endian, as bytes: of the whole, then of its parts; empty if the model has not
-            embedded it.
+        segments: that the model has embedded, the whole first; empty if it has embedded none.
+        vectors: of each segment, float16 [dim], little-endian, as bytes.
         from_preview: the vectors were made from the thumbnail, because the file's drive was not there.
         tags: a person's and the model's, by name.
+        text_reader: that looked for text (`clipsearch.media.ocr.READER`); ``None`` if none did.
+        lines: of text that it found, in reading order.
     """
 
     content_hash: str
     fields: Mapping[str, FieldValue]
     keywords: tuple[str, ...]
     files: tuple[ExchangedFile, ...]
+    segments: tuple[Segment, ...] = ()
     vectors: tuple[bytes, ...] = ()
     from_preview: bool = False
     tags: tuple[ExchangedTag, ...] = ()
+    text_reader: str | None = None
+    lines: tuple[OcrLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,11 +113,16 @@ class CatalogSnapshot:
     """One state of a catalog, however much is written meanwhile."""
 
     def __init__(self, connection: Connection) -> None:
-        """Read the roots; `roots` lists them by path."""
+        """Read the roots; `roots` lists them by path, `exclusions` has the patterns of all of them."""
         self._connection = connection
-        columns = (Root.id, Root.path, Root.volume_id, Root.volume_path)
+        columns = (Root.id, Root.path, Root.volume_id, Root.volume_path, Root.default_exclusions)
         rows = connection.execute(select(*columns).order_by(Root.path)).all()
-        self.roots = [ExchangedRoot(Path(path), *volume) for _, path, *volume in rows]
+        excluded = read_exclusions(connection)
+        self.exclusions = excluded.get(None, ())
+        self.roots = [
+            ExchangedRoot(Path(path), volume_id, volume_path, excluded.get(row_id, ()), defaults)
+            for row_id, path, volume_id, volume_path, defaults in rows
+        ]
         self._root_index = {row[0]: index for index, row in enumerate(rows)}
 
     def model(self) -> ModelRecord | None:
@@ -115,8 +136,8 @@ class CatalogSnapshot:
         images = self._connection.execute(select(func.count(File.content_hash.distinct()))).scalar_one()
         if model is None:
             return images, 0
-        held = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
-        statement = select(func.count()).select_from(Embedding).where(Embedding.model_id == model.id, held)
+        has_file = select(File.id).where(File.content_hash == Embedding.content_hash).exists()
+        statement = select(func.count()).select_from(Embedding).where(Embedding.model_id == model.id, has_file)
         return images, self._connection.execute(statement).scalar_one()
 
     def concepts(self) -> ExchangedConcepts:
@@ -125,11 +146,11 @@ class CatalogSnapshot:
 
     def images(self, model: ModelRecord | None) -> Iterator[list[ExchangedImage]]:
         """The contents that files hold, by hash, in blocks."""
-        held = select(File.id).where(File.content_hash == Content.content_hash).exists()
+        has_file = select(File.id).where(File.content_hash == Content.content_hash).exists()
         columns = [Content.__table__.columns[name] for name in IMAGE_FIELDS]
         last = ""
         while True:
-            page = select(Content.content_hash, *columns).where(Content.content_hash > last, held)
+            page = select(Content.content_hash, *columns).where(Content.content_hash > last, has_file)
             rows = self._connection.execute(page.order_by(Content.content_hash).limit(CHUNK)).all()
             if not rows:
                 return
@@ -145,31 +166,35 @@ class CatalogSnapshot:
         for content_hash, keyword in self._connection.execute(words.order_by(ContentKeyword.position)):
             keywords.setdefault(content_hash, []).append(keyword)
         files: dict[str, list[ExchangedFile]] = {}
-        found = select(File.content_hash, File.root_id, File.relative_path, File.size, File.mtime_ns)
-        for content_hash, root_id, path, size, mtime in self._connection.execute(
-            found.where(File.content_hash.in_(hashes))
-        ):
-            files.setdefault(content_hash, []).append(ExchangedFile(self._root_index[root_id], path, size, mtime))
-        vectors: dict[str, list[bytes]] = {}
+        seen = (File.relative_path, File.size, File.mtime_ns, File.sidecar_stamp, File.sidecar)
+        statement = select(File.content_hash, File.root_id, *seen)
+        for row in self._connection.execute(statement.where(File.content_hash.in_(hashes))):
+            files.setdefault(row[0], []).append(ExchangedFile(self._root_index[row[1]], *row[2:]))
+        segments: dict[str, list[tuple[Segment, bytes]]] = {}
         previews: set[str] = set()
         if model is not None:
-            blobs = select(Embedding.content_hash, Embedding.vector, Embedding.from_preview).order_by(
-                Embedding.kind, Embedding.position
+            columns = (Embedding.content_hash, Embedding.kind, Embedding.position, Embedding.vector)
+            blobs = select(*columns, Embedding.from_preview).order_by(
+                Embedding.kind.not_in(WHOLE_KINDS), Embedding.kind, Embedding.position
             )
             blobs = blobs.where(Embedding.content_hash.in_(hashes), Embedding.model_id == model.id)
-            for content_hash, vector, from_preview in self._connection.execute(blobs):
-                vectors.setdefault(content_hash, []).append(vector)
+            for content_hash, kind, position, vector, from_preview in self._connection.execute(blobs):
+                segments.setdefault(content_hash, []).append((Segment(SegmentKind(kind), position), vector))
                 previews |= {content_hash} if from_preview else set()
         tags = exchanged_tags(self._connection, hashes, model.id if model is not None else None)
+        texts = exchanged_texts(self._connection, hashes)
         return [
             ExchangedImage(
                 content_hash=row[0],
                 fields=dict(zip(IMAGE_FIELDS, row[1:], strict=True)),
                 keywords=tuple(keywords.get(row[0], ())),
                 files=tuple(sorted(files.get(row[0], ()), key=lambda file: (file.root, file.path))),
-                vectors=tuple(vectors.get(row[0], ())),
+                segments=tuple(segment for segment, _ in segments.get(row[0], ())),
+                vectors=tuple(vector for _, vector in segments.get(row[0], ())),
                 from_preview=row[0] in previews,
                 tags=tags.get(row[0], ()),
+                text_reader=texts[row[0]][0] if row[0] in texts else None,
+                lines=texts[row[0]][1] if row[0] in texts else (),
             )
             for row in rows
         ]
@@ -202,6 +227,10 @@ class TransferRepository:
                 embeddings=_add_embeddings(connection, images, model_id) if model_id is not None else 0,
                 files=_add_files(connection, images, roots),
             )
+            hashes = [image.content_hash for image in images]
+            merge_beside(connection, hashes)
+            add_texts(connection, {image.content_hash: (image.text_reader, image.lines) for image in images})
+            refresh_documents(connection, hashes)
             add_tags(connection, {image.content_hash: image.tags for image in images}, model_id)
             raise_revision(connection)
         return added
@@ -242,7 +271,7 @@ def _add_embeddings(connection: Connection, images: Sequence[ExchangedImage], mo
         }
         for image in images
         if image.content_hash not in known
-        for segment, vector in zip(image_segments(len(image.vectors)), image.vectors, strict=True)
+        for segment, vector in zip(image.segments, image.vectors, strict=True)
     ]
     _insert(connection, Embedding, fresh)
     return len(fresh)
@@ -253,13 +282,17 @@ def _add_files(connection: Connection, images: Sequence[ExchangedImage], roots: 
     for image in images:
         for file in image.files:
             root_id, prefix = roots[file.root]
-            row = {"size": file.size, "mtime_ns": file.mtime_ns, "content_hash": image.content_hash}
-            by_root.setdefault(root_id, {})[prefix + file.path] = row
+            row = {name: getattr(file, name) for name in ("size", "mtime_ns", "sidecar_stamp", "sidecar")}
+            by_root.setdefault(root_id, {})[prefix + file.path] = {**row, "content_hash": image.content_hash}
     added = 0
     for root_id, rows in by_root.items():
         of_root = select(File.relative_path).where(File.root_id == root_id)
         known = _values(connection, of_root, File.relative_path, list(rows))
-        fresh = [{"root_id": root_id, "relative_path": path, **rows[path]} for path in rows if path not in known]
+        fresh = [
+            {"root_id": root_id, "relative_path": path, "stack": stack_key(path), **rows[path]}
+            for path in rows
+            if path not in known
+        ]
         _insert(connection, File, fresh)
         for chunk in chunks(list(rows)):  # a path is in one of the two tables, never in both
             failed = and_(Failure.root_id == root_id, Failure.relative_path.in_(chunk))
@@ -270,10 +303,10 @@ def _add_files(connection: Connection, images: Sequence[ExchangedImage], roots: 
 
 def _values(connection: Connection, statement: Select[Any], column: Any, wanted: Sequence[str]) -> set[str]:
     """Which of the wanted values of a column are there."""
-    found: set[str] = set()
+    values: set[str] = set()
     for chunk in chunks(wanted):
-        found.update(connection.execute(statement.where(column.in_(chunk))).scalars())
-    return found
+        values.update(connection.execute(statement.where(column.in_(chunk))).scalars())
+    return values
 
 
 def _insert(connection: Connection, table: type[Base], rows: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from clipsearch.catalog.concept_records import ConceptExample, ConceptFit
 from clipsearch.catalog.concepts import insert_examples, insert_fit, read_examples, read_fits
 from clipsearch.catalog.tables import Concept, Model
 from clipsearch.catalog.tables import ConceptFit as FitRow
+from clipsearch.text import fold
 
 
 @dataclass(frozen=True)
@@ -82,20 +83,20 @@ def add_concepts(connection: Connection, exchanged: ExchangedConcepts) -> int:
     """
     rows = _known_models(connection, exchanged.models)
     columns = select(Concept.id, Concept.name, Concept.text)
-    known = {name.casefold(): (row_id, text) for row_id, name, text in connection.execute(columns)}
+    known = {fold(name): (row_id, text) for row_id, name, text in connection.execute(columns)}
     changed = 0
     for concept in exchanged.concepts:
-        own = replace(
+        imported = replace(
             concept,
             examples=tuple(_in_models(example, rows) for example in concept.examples),
             fits={rows[index]: fit for index, fit in concept.fits.items() if index in rows},
         )
-        held = known.get(concept.name.casefold())
-        if held is None:
-            _add(connection, own)
+        existing = known.get(fold(concept.name))
+        if existing is None:
+            _add(connection, imported)
             changed += 1
         else:
-            changed += _merge(connection, *held, own)
+            changed += _merge(connection, *existing, imported)
     return changed
 
 

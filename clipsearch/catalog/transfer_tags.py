@@ -40,8 +40,8 @@ def exchanged_tags(
     said = select(TagDecision.content_hash, TagDecision.tag, TagDecision.present)
     for content_hash, tag, present in connection.execute(said.where(TagDecision.content_hash.in_(content_hashes))):
         tags.setdefault(content_hash, []).append(ExchangedTag(tag, present=present))
-    given = select(ContentTag.content_hash, ContentTag.tag, ContentTag.score)
-    of_model = given.where(ContentTag.content_hash.in_(content_hashes), ContentTag.model_id == model_id)
+    model_tags = select(ContentTag.content_hash, ContentTag.tag, ContentTag.score)
+    of_model = model_tags.where(ContentTag.content_hash.in_(content_hashes), ContentTag.model_id == model_id)
     for content_hash, tag, score in connection.execute(of_model):
         tags.setdefault(content_hash, []).append(ExchangedTag(tag, score))
     return {
@@ -57,10 +57,10 @@ def add_tags(connection: Connection, tags: Mapping[str, Sequence[ExchangedTag]],
     for chunk in chunks(list(tags)):
         known = select(TagDecision.content_hash, TagDecision.tag).where(TagDecision.content_hash.in_(chunk))
         decided.update((content_hash, tag) for content_hash, tag in connection.execute(known))
-        given = select(ContentTag.content_hash).where(
+        with_model_tags = select(ContentTag.content_hash).where(
             ContentTag.model_id == model_id, ContentTag.content_hash.in_(chunk)
         )
-        tagged.update(connection.execute(given).scalars())
+        tagged.update(connection.execute(with_model_tags).scalars())
     said = [
         {"content_hash": content_hash, "tag": tag.tag, "present": tag.present}
         for content_hash, own in tags.items()

@@ -1,4 +1,4 @@
-"""Drives: which file system a folder is on, and whether an indexed folder is there at all now."""
+"""Volumes of folders, and whether a root is online."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from clipsearch.system.remote_files import scheme_of
 
 @dataclass(frozen=True)
 class VolumePlace:
-    """A folder's place on its file system, which survives unplugging and mounting elsewhere.
+    """A folder's location on its volume, independent of the mount point.
 
     Attributes:
-        volume_id: ``uuid:…`` on Linux (from ``/dev/disk/by-uuid``), ``serial:…`` on Windows (the volume's
-            serial number); ``None`` where the system does not tell, as for network and memory file systems.
-        volume_path: from the mount point, parts joined by ``/``, empty for the mount point itself; ``None``
-            without `volume_id`.
+        volume_id: ``uuid:…`` on Linux (``/dev/disk/by-uuid``), ``serial:…`` on Windows; ``None`` if unknown, as for
+            network file systems.
+        volume_path: path from the mount point, joined by ``/``; ``None`` without `volume_id`.
     """
 
     volume_id: str | None
@@ -27,10 +26,10 @@ class VolumePlace:
 
 
 def place_of(folder: Path) -> VolumePlace:
-    """Where an existing folder is on its file system.
+    """The location of an existing folder on its volume.
 
     Raises:
-        OSError: it is not there.
+        OSError: the folder does not exist.
     """
     volume_id = _volume_id(folder)
     if volume_id is None:
@@ -43,11 +42,10 @@ def place_of(folder: Path) -> VolumePlace:
 
 
 def is_online(root: RootPlace) -> bool:
-    """Whether a root's pictures can be there: not if it is missing, emptied, or on another drive than before.
+    """Whether a root is online: its folder exists, is on the same volume and not empty.
 
-    An empty folder where pictures used to be is taken for the mount point of an unplugged drive; a root that is
-    not known to be without files (`RootRecord.files`) is taken to have some. One at an address is never there
-    (`clipsearch.system.remote_files`).
+    An empty folder counts as the mount point of an unmounted drive, unless the root is known to have no files
+    (`RootRecord.files`). A remote root is never online (`clipsearch.system.remote_files`).
     """
     if scheme_of(root.path) is not None:
         return False
@@ -69,5 +67,5 @@ def _volume_id(folder: Path) -> str | None:
             if os.stat(f"/dev/disk/by-uuid/{name}").st_rdev == device:  # noqa: PTH116
                 return f"uuid:{name}"
     except OSError:
-        return None  # no such directory: not Linux, or a container without devices
+        return None  # not Linux, or a container without devices
     return None

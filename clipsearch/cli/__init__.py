@@ -1,7 +1,7 @@
-"""The command line: parse, call the library once, show what it returned.
+"""The command line: parse, call the library once, show the result.
 
-Each command is one module, imported only when it runs, so that ``clipsearch --help`` is instant. To add
-one, write its module and add a line to `COMMANDS`.
+Each command is a module of its name in `clipsearch.cli.commands`, imported only when it runs, so that
+``clipsearch --help`` is instant. To add one, write the module and add a line to `COMMAND_GROUPS`.
 """
 
 from __future__ import annotations
@@ -19,39 +19,54 @@ from clipsearch.cli.options import Settings, common_options
 from clipsearch.cli.progress import show_log
 from clipsearch.cli.startup import LazyGroup
 
-__all__ = ["COMMANDS", "cli", "main"]
+__all__ = ["COMMANDS", "COMMAND_GROUPS", "cli", "main"]
 
-COMMANDS: Mapping[str, str] = {
-    "index": "Add folders of pictures to the library, or bring them up to date.",
-    "search": "Find pictures by words, pictures and filters.",
-    "similar": "Find pictures that look like a given one.",
-    "classify": "Tell pictures apart by the names of classes, without examples.",
-    "tag": "Give every picture the tags that fit it, or some by hand.",
-    "save": "Save a search under a name, run it again and see what is new since.",
-    "saved": "List the saved searches, run one, or see what is new in it.",
-    "ui": "Search, look at pictures and index folders in a browser.",
-    "serve": "Serve the library to other programs over HTTP, to many at once.",
-    "mcp": "Offer the library to an assistant, over the Model Context Protocol.",
-    "concept": "Teach the library a person, a pet or a thing by a few pictures, and search for it as @NAME.",
-    "status": "Show what the library holds.",
-    "failures": "List the files that could not be read, with reason and time.",
-    "roots": "Show the indexed folders, or say that one has moved or is to be forgotten.",
-    "watch": "Keep the library current: index what changes in its folders, as it changes.",
-    "migrate": "Embed every picture with another model, then make searches use it.",
-    "duplicates": "Find pictures that the library holds more than once; nothing is ever deleted.",
-    "remove": "Forget files or folders, which stay on the disk.",
-    "check": "Verify catalog, vector cache and previews against each other.",
-    "compact": "Drop what belongs to deleted pictures.",
-    "index-copy": "Move the vectors to another engine: FAISS, or Milvus.",
-    "export": "Write paths, metadata, embeddings, tags and concepts to a new directory.",
-    "import": "Take an exported directory into the library.",
-    "models": "List the models, and compile them for fast use on CPUs.",
-    "evaluate": "Measure a model, or compare two: retrieval, labels, few-shot, robustness.",
-    "train": "Fine-tune a model on pictures with captions, or train one from scratch.",
-    "completion": "Print a script that makes a shell complete clipsearch.",
-    "demo": "Index a few bundled photographs and search them, to see it work.",
+COMMAND_GROUPS: Mapping[str, Mapping[str, str]] = {
+    "Find pictures": {
+        "search": "Find pictures by text, example pictures and filters.",
+        "similar": "Find pictures similar to one or more pictures.",
+        "duplicates": "Find duplicate and near-duplicate pictures.",
+        "save": "Save a search under a name.",
+        "saved": "List or run saved searches, or show their new matches.",
+    },
+    "Organize pictures": {
+        "tag": "Tag pictures, automatically or by hand.",
+        "concept": "Define concepts (a person, a pet, a thing) by example pictures.",
+        "classify": "Classify pictures by label names (zero-shot).",
+    },
+    "Manage the library": {
+        "index": "Add folders to the library, or update it.",
+        "text": "Read the text in pictures, so that searches find it.",
+        "watch": "Index changes in the library's roots as they happen.",
+        "status": "Show the state of the library.",
+        "failures": "List the files that could not be read.",
+        "roots": "List, move, exclude parts of or remove roots (the indexed folders).",
+        "remove": "Remove files or folders from the library, not from disk.",
+        "check": "Check the library for damage, and repair it.",
+        "compact": "Free the disk space of removed pictures.",
+        "export": "Export paths, metadata, embeddings, tags and concepts.",
+        "import": "Import an exported directory.",
+        "index-copy": "Move the embeddings to another vector engine: FAISS or Milvus.",
+    },
+    "Models": {
+        "models": "List the models, or compile one for fast use on CPUs.",
+        "migrate": "Switch the library to another model.",
+        "evaluate": "Evaluate a model, or compare two.",
+        "train": "Fine-tune a model on captioned pictures, or train one from scratch.",
+    },
+    "Serve the library": {
+        "ui": "Open the library in a web browser.",
+        "serve": "Serve the library over HTTP.",
+        "mcp": "Serve the library to AI assistants (Model Context Protocol).",
+    },
+    "Other": {
+        "demo": "Index bundled photographs and search them.",
+        "completion": "Print a completion script for your shell.",
+    },
 }
-"""The help of each command, whose module in `clipsearch.cli.commands` has its name."""
+"""Commands by what they are for, each with the first sentence of its help."""
+
+COMMANDS: Mapping[str, str] = {name: text for group in COMMAND_GROUPS.values() for name, text in group.items()}
 
 
 class _Cli(ErrorReportingGroup, LazyGroup):
@@ -61,7 +76,7 @@ class _Cli(ErrorReportingGroup, LazyGroup):
 @click.group(
     cls=_Cli,
     package="clipsearch.cli.commands",
-    short_helps=COMMANDS,
+    groups=COMMAND_GROUPS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
     no_args_is_help=False,
@@ -70,7 +85,7 @@ class _Cli(ErrorReportingGroup, LazyGroup):
 @click.version_option(package_name="clipsearch", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Search your own pictures by words or by example, privately, on this machine.
+    """Search your own pictures by text or by example, privately, on this machine.
 
     \b
     Examples:
@@ -86,20 +101,20 @@ def cli(context: click.Context) -> None:
         context.exit(2)
 
 
-_TELL_OF_LEFT_OBJECTS = {"onnx", "torch"}
-"""Libraries that complain on stderr of objects that are not collected at the end."""
+_WARN_OF_UNCOLLECTED = {"onnx", "torch"}
+"""Libraries that warn on stderr about objects that are not collected at exit."""
 
 
 def main() -> None:
     """Run the command line and exit; the console script ``clipsearch``."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # a console that lacks a character shows its code instead of ending the program
+            # a console that cannot encode a character shows its code instead of failing
             stream.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # those of other people's code; ours go through `notify` and logging
+        warnings.simplefilter("ignore")  # those of dependencies; ours go through `notify` and logging
     try:
         cli.main(prog_name="clipsearch")
     finally:
-        if not _TELL_OF_LEFT_OBJECTS & sys.modules.keys():
-            gc.freeze()  # else the interpreter looks through all objects again before it ends: a quarter of a second
+        if not _WARN_OF_UNCOLLECTED & sys.modules.keys():
+            gc.freeze()  # skip the collection at exit: a quarter of a second

@@ -1,4 +1,4 @@
-"""Arguments that several commands share: query lines, and the names that a shell completes."""
+"""Arguments that several commands share: queries, and names with shell completion."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from clipsearch.catalog.shell_completion import Glanced, glance
+from clipsearch.catalog.shell_completion import NameKind, names_for_completion
 from clipsearch.cli.options import Settings
 from clipsearch.config import library_place
+from clipsearch.text import composed
 
 NEGATIVE_TERM = re.compile(r'-(?:\d*\.?\d+:|["~@]|[^\W\d_]{2})')
-"""How a negative term begins: a weight, a quote, a picture, a concept, or two letters, which no option has."""
+"""The start of a negative term: a weight, a quote, a picture, a concept, or two letters; no option starts so."""
 
 _MARK = "\0"
-"""Kept from the shell by the system itself: no argument can hold it."""
+"""Cannot occur in a command-line argument."""
 
 _BEFORE_VALUE = re.compile(r"[+-]?(?:\d*\.?\d+:)?(?:[A-Za-z]+:|[~@])?")
 
 
 class QueryCommand(click.Command):
-    """A command whose arguments are a query line: ``-people`` is a term of it, not an option."""
+    """A command whose arguments are a query: ``-people`` is a term, not an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep negative terms out of click's way; `query_line` takes them back."""
+        """Mark negative terms so that click does not parse them; `query_line` removes the mark."""
         end = args.index("--") if "--" in args else len(args)
         marked = [_MARK + arg if NEGATIVE_TERM.match(arg) else arg for arg in args[:end]]
         return super().parse_args(ctx, marked + args[end:])
 
 
 def query_line(arguments: Sequence[str]) -> str:
-    """The line that a person meant.
+    """The query of the arguments.
 
-    One argument is the line as it is. Of several, those that hold white space were quoted for the shell, and are
-    quoted again.
+    A single argument is the query. Of several, those with white space were quoted for the shell and are quoted again.
 
     >>> query_line(["two", "dogs", "-people"])
     'two dogs -people'
@@ -56,22 +56,22 @@ def _quoted(argument: str) -> str:
 
 
 def suggest_saved(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of the library's saved searches."""
+    """Names of saved searches."""
     return _from_library(context, "saved", incomplete)
 
 
 def suggest_concepts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of the library's concepts."""
+    """Names of concepts."""
     return _from_library(context, "concepts", incomplete)
 
 
 def suggest_roots(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The indexed folders."""
+    """Paths of roots."""
     return _from_library(context, "roots", incomplete)
 
 
 def suggest_presets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The models that have a short name."""
+    """Names of model presets."""
     from clipsearch.models.presets import PRESETS
 
     return [
@@ -81,8 +81,7 @@ def suggest_presets(context: click.Context, parameter: click.Parameter, incomple
     ]
 
 
-def _from_library(context: click.Context, what: Glanced, incomplete: str) -> list[CompletionItem]:
-    named = context.ensure_object(Settings).library
-    library = named if named is not None else library_place()
-    names = glance(library, what) if isinstance(library, Path) else []  # a database is too far for a completion
-    return [CompletionItem(text) for text in names if text.startswith(incomplete)]
+def _from_library(context: click.Context, what: NameKind, incomplete: str) -> list[CompletionItem]:
+    library = context.ensure_object(Settings).library or library_place()
+    names = names_for_completion(library, what) if isinstance(library, Path) else []  # a database would be too slow
+    return [CompletionItem(text) for text in names if composed(text).startswith(composed(incomplete))]

@@ -1,4 +1,4 @@
-"""What ``clipsearch classify`` writes: labels of pictures, and how often they are right."""
+"""The output of ``clipsearch classify``: labels of pictures, and their accuracy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from clipsearch.cli.output import write_json
 from clipsearch.text import display_path, display_text, format_count
 
 if TYPE_CHECKING:
-    from clipsearch.labeling.classification import Classification, LabelledPicture
+    from clipsearch.labeling.classification import Classification, LabeledPicture
     from clipsearch.labeling.zero_shot import Accuracy
 
-_WIDEST_MATRIX = 12
-"""Labels up to which the confusion matrix is shown as a table; of more, the most frequent confusions."""
+_MAX_MATRIX = 12
+"""Labels up to which the whole confusion matrix is shown; with more, only the most frequent confusions."""
 
 _CONFUSIONS = 10
 
@@ -30,12 +30,12 @@ def write(
     """Write a classification on stdout.
 
     Args:
-        classification: what to write.
-        truth: the class of pictures where it is known.
-        k: labels of each picture; ``--csv`` has all.
+        classification: labels and probabilities of pictures.
+        truth: true labels by path.
+        k: labels per picture; ``--csv`` has all.
         as_json: one object, accuracy included.
-        as_jsonl: an object for each picture.
-        as_csv: a column for each label.
+        as_jsonl: one object per picture.
+        as_csv: one column per label.
     """
     accuracy = classification.accuracy(truth) if truth else None
     pictures = classification.best(k)
@@ -49,14 +49,14 @@ def write(
     else:
         _write_pictures(pictures, truth)
     if accuracy is not None and not as_json:
-        # where the pictures are data, the figures are told beside them
+        # keep stdout machine-readable
         click.echo("\n".join(accuracy_lines(accuracy, classification.labels)), err=as_jsonl or as_csv)
     if truth and accuracy is None:
-        click.echo("no picture's class is among the labels: nothing could be measured", err=True)
+        click.echo("no accuracy: no true label is among the labels", err=True)
 
 
 def accuracy_lines(accuracy: Accuracy, labels: tuple[str, ...]) -> list[str]:
-    """The figures and the confusion matrix as a person reads them."""
+    """The accuracy and the confusion matrix as text."""
     lines = [
         "",
         f"accuracy over {format_count(accuracy.pictures, 'picture')}: top-1 {accuracy.top1:.1%}, "
@@ -74,7 +74,7 @@ def accuracy_lines(accuracy: Accuracy, labels: tuple[str, ...]) -> list[str]:
 
 def _confusion_lines(accuracy: Accuracy, labels: tuple[str, ...], width: int) -> list[str]:
     matrix = accuracy.confusion
-    if len(labels) <= _WIDEST_MATRIX:
+    if len(labels) <= _MAX_MATRIX:
         cells = [max(len(display_text(label)), len(str(matrix.max()))) for label in labels]
         head = "  ".join(f"{display_text(label):>{cell}}" for label, cell in zip(labels, cells, strict=True))
         rows = [
@@ -82,7 +82,7 @@ def _confusion_lines(accuracy: Accuracy, labels: tuple[str, ...], width: int) ->
             + "  ".join(f"{count:>{cell}}" for count, cell in zip(row, cells, strict=True))
             for label, row in zip(labels, matrix.tolist(), strict=True)
         ]
-        return ["confusion: a row for each class, a column for what it was taken for", f"{'':<{width}}  {head}", *rows]
+        return ["confusion matrix: rows are true labels, columns predicted labels", f"{'':<{width}}  {head}", *rows]
     wrong = [
         (count, labels[row], labels[column])
         for row, counts in enumerate(matrix.tolist())
@@ -92,11 +92,11 @@ def _confusion_lines(accuracy: Accuracy, labels: tuple[str, ...], width: int) ->
     frequent = sorted(wrong, key=lambda item: (-item[0], item[1], item[2]))[:_CONFUSIONS]
     if not frequent:
         return ["no confusions"]
-    taken = [f"{count:>4,}  {display_text(one)} taken for {display_text(other)}" for count, one, other in frequent]
-    return ["most frequent confusions", *taken]
+    lines = [f"{count:>4,}  {display_text(one)} → {display_text(other)}" for count, one, other in frequent]
+    return ["most frequent confusions (true → predicted)", *lines]
 
 
-def _write_pictures(pictures: list[LabelledPicture], truth: Mapping[Path, str]) -> None:
+def _write_pictures(pictures: list[LabeledPicture], truth: Mapping[Path, str]) -> None:
     widths = [
         max(len(display_text(picture.labels[rank].name)) for picture in pictures)
         for rank in range(len(pictures[0].labels))
@@ -106,11 +106,11 @@ def _write_pictures(pictures: list[LabelledPicture], truth: Mapping[Path, str]) 
             f"{label.probability:>6.1%} {display_text(label.name):<{width}}"
             for label, width in zip(picture.labels, widths, strict=True)
         )
-        known = f"  (is {display_text(truth[picture.path])})" if picture.path in truth else ""
-        click.echo(f"{labels}  {display_path(picture.path)}{known}")
+        true_label = f"  (true: {display_text(truth[picture.path])})" if picture.path in truth else ""
+        click.echo(f"{labels}  {display_path(picture.path)}{true_label}")
 
 
-def _record(picture: LabelledPicture, truth: Mapping[Path, str]) -> dict[str, Any]:
+def _record(picture: LabeledPicture, truth: Mapping[Path, str]) -> dict[str, Any]:
     return {
         "path": str(picture.path),
         "labels": [{"label": item.name, "probability": round(item.probability, 6)} for item in picture.labels],
@@ -120,7 +120,7 @@ def _record(picture: LabelledPicture, truth: Mapping[Path, str]) -> dict[str, An
 
 def _as_object(
     classification: Classification,
-    pictures: list[LabelledPicture],
+    pictures: list[LabeledPicture],
     truth: Mapping[Path, str],
     accuracy: Accuracy | None,
 ) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Concepts as text for people and as data for scripts."""
+"""Concepts as text and as JSON."""
 
 from __future__ import annotations
 
@@ -12,45 +12,46 @@ if TYPE_CHECKING:
     from clipsearch.labeling.concepts.values import ConceptDetails, Suggestion
 
 
-def concept_line(shown: ConceptDetails) -> str:
+def concept_line(concept: ConceptDetails) -> str:
     """A concept in one line."""
-    name, count = display_text(str(ConceptTerm(shown.name))), format_count(shown.positives, "picture")
-    text = f": {display_text(shown.text)}" if shown.text is not None else ""
-    return f"{name}  {count} of it, {shown.negatives:,} of others{text}"
+    name = display_text(str(ConceptTerm(concept.name)))
+    examples = f"{format_count(concept.positives, 'positive example')}, {concept.negatives:,} negative"
+    text = f": {display_text(concept.text)}" if concept.text is not None else ""
+    return f"{name}  {examples}{text}"
 
 
-def details_lines(shown: ConceptDetails) -> Iterator[str]:
-    """A concept with what was fitted, and its examples."""
-    yield concept_line(shown)
-    if shown.fit is not None:
-        share, model = shown.fit.text_share, display_text(shown.model or "")
-        drawn = format_count(shown.fit.drawn, "picture")
+def details_lines(concept: ConceptDetails) -> Iterator[str]:
+    """A concept with its fit and its examples."""
+    yield concept_line(concept)
+    if concept.fit is not None:
+        share, model = concept.fit.text_share, display_text(concept.model or "")
+        drawn = format_count(concept.fit.drawn, "negative example")
         yield f"fitted for {model}: {share:.0%} text, {1 - share:.0%} pictures; {drawn} drawn from the library"
     else:
-        yield "not fitted yet for the model that searches use; the next search for it does that"
-    for example in shown.examples:
-        where = display_path(example.path) if example.path is not None else f"#{example.content_hash[:12]} (gone)"
-        outside = " (outside of the library)" if example.path is not None and not example.in_library else ""
-        yield f"{'shows it' if example.positive else 'does not':<8}  {where}{outside}"
+        yield "not fitted for the current model yet; the next search with it does that"
+    for example in concept.examples:
+        path = display_path(example.path) if example.path is not None else f"#{example.content_hash[:12]} (missing)"
+        outside = " (not in the library)" if example.path is not None and not example.in_library else ""
+        yield f"{'positive' if example.positive else 'negative'}  {path}{outside}"
 
 
-def concept_to_json(shown: ConceptDetails) -> dict[str, Any]:
+def concept_to_json(concept: ConceptDetails) -> dict[str, Any]:
     """One element of ``clipsearch concept list --json``."""
     return {
-        "name": shown.name,
-        "text": shown.text,
-        "positives": shown.positives,
-        "negatives": shown.negatives,
-        "added_at": shown.added_at.isoformat(timespec="seconds"),
+        "name": concept.name,
+        "text": concept.text,
+        "positives": concept.positives,
+        "negatives": concept.negatives,
+        "added_at": concept.added_at.isoformat(timespec="seconds"),
     }
 
 
-def details_to_json(shown: ConceptDetails) -> dict[str, Any]:
-    """What ``clipsearch concept show --json`` prints; nulls where nothing is fitted yet."""
-    fit = shown.fit
+def details_to_json(concept: ConceptDetails) -> dict[str, Any]:
+    """The output of ``clipsearch concept show --json``; null for an unfitted concept's values."""
+    fit = concept.fit
     return {
-        **concept_to_json(shown),
-        "model": shown.model,
+        **concept_to_json(concept),
+        "model": concept.model,
         "text_share": round(fit.text_share, 4) if fit is not None else None,
         "regularisation": fit.regularisation if fit is not None else None,
         "drawn": fit.drawn if fit is not None else None,
@@ -61,7 +62,7 @@ def details_to_json(shown: ConceptDetails) -> dict[str, Any]:
                 "path": str(example.path) if example.path is not None else None,
                 "in_library": example.in_library,
             }
-            for example in shown.examples
+            for example in concept.examples
         ],
     }
 

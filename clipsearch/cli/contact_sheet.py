@@ -1,4 +1,4 @@
-"""A contact sheet: one HTML file that shows results with everything in it, to keep or to send."""
+"""A contact sheet: one self-contained HTML file of results."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from clipsearch.cli.previews import preview_jpeg
 from clipsearch.errors import ConfigError
+from clipsearch.media.metadata.values import date_text
 from clipsearch.system import atomic
 from clipsearch.text import display_text, format_count
 
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
     from clipsearch.library import SearchResult
 
 MARK = '<meta name="generator" content="clipsearch contact sheet">'
-"""In the first bytes of every contact sheet: how one is known again."""
+"""Identifies a contact sheet; within its first `_MARK_WITHIN` bytes."""
 
-_LOOKED_AT = 512
-"""Bytes of a file in which the mark has to be."""
+_MARK_WITHIN = 512
 
 _HEAD = f"""<!DOCTYPE html>
 <html lang="en">
@@ -54,34 +54,34 @@ figcaption b { color: var(--text); }
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse to write a contact sheet over anything but an older one.
+    """Refuse to overwrite anything but an older contact sheet.
 
     Raises:
-        ConfigError: there is something else at `path`, or no folder to write it into.
+        ConfigError: `path` is something else, or its folder does not exist.
     """
     if not path.parent.is_dir():
-        raise ConfigError(f"there is no folder {path.parent}; make it first")
+        raise ConfigError(f"the folder {path.parent} does not exist; create it first")
     if not path.exists() and not path.is_symlink():
         return
     try:
         with path.open("rb") as opened:
-            is_ours = MARK.encode("ascii") in opened.read(_LOOKED_AT)
+            is_ours = MARK.encode("ascii") in opened.read(_MARK_WITHIN)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be replaced: {error.strerror or error}; name another file") from error
+        raise ConfigError(f"cannot replace {path}: {error.strerror or error}; choose another file") from error
     if not is_ours:
-        raise ConfigError(f"{path} is there and is no contact sheet of clipsearch; name another file")
+        raise ConfigError(f"{path} exists and is not a contact sheet; choose another file")
 
 
 def write_contact_sheet(path: Path, results: Sequence[SearchResult], *, title: str) -> None:
-    """Write results as one HTML file that needs no other.
+    """Write results as one HTML file, atomically.
 
     Args:
-        path: others see the whole file there, or what was there before.
+        path: a new file, or an older contact sheet.
         results: best first.
-        title: what was looked for.
+        title: the heading.
 
     Raises:
-        ConfigError: there is something else at `path`, or it cannot be written.
+        ConfigError: `path` is something else, or cannot be written.
     """
     check_replaceable(path)
     try:
@@ -94,7 +94,7 @@ def write_contact_sheet(path: Path, results: Sequence[SearchResult], *, title: s
 def _parts(results: Sequence[SearchResult], title: str) -> Iterator[str]:
     name = _text(title) or "clipsearch"
     yield f"{_HEAD}<title>{name}</title>\n{_STYLE}</head>\n<body>\n"
-    count = format_count(len(results), "picture") if results else "nothing found"
+    count = format_count(len(results), "picture") if results else "no results"
     yield f"<header>\n<h1>{name}</h1>\n<p>{count}</p>\n</header>\n<main>\n<ol>\n"
     for result in results:
         yield _item(result)
@@ -104,10 +104,11 @@ def _parts(results: Sequence[SearchResult], title: str) -> Iterator[str]:
 def _item(result: SearchResult) -> str:
     details: list[str] = [result.match] if result.match in ("strong", "possible") else []
     details += [f"{result.width}×{result.height}"]
-    details += [f"{result.taken_at:%Y-%m-%d %H:%M}"] if result.taken_at else []
+    details += [date_text(result.taken_at, result.taken_precision)] if result.taken_at else []
     details += [] if result.online else ["offline"]
     others = len(result.copies) + len(result.near_duplicates)
     details += [f"and {others:,} more"] if others else []
+    details += [f"with {_text(', '.join(path.name for path in result.stack))}"] if result.stack else []
     score = "" if result.score is None else f" · {result.score:.3f}"
     return (
         f"<li>\n<figure>\n{_picture(result)}\n"
@@ -117,7 +118,7 @@ def _item(result: SearchResult) -> str:
 
 
 def _picture(result: SearchResult) -> str:
-    """The preview, linked to the file where that can be opened."""
+    """The preview, linked to the file if its path is absolute."""
     jpeg = preview_jpeg(result)
     alt = f"{result.rank}: {_text(result.path.name)}"
     if jpeg is None:
@@ -130,5 +131,5 @@ def _picture(result: SearchResult) -> str:
 
 
 def _text(text: str) -> str:
-    """Text from outside: nothing that steers a page, and nothing that is not UTF-8."""
+    """Untrusted text, escaped for HTML and as UTF-8."""
     return escape(display_text(text))

@@ -1,4 +1,4 @@
-"""Copying or linking results into a folder, overwriting nothing."""
+"""Copies of results, or links to them, in a folder; nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -6,72 +6,73 @@ import contextlib
 import errno
 import filecmp
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.errors import ConfigError
+from clipsearch.text import Notify
 
 if TYPE_CHECKING:
     from clipsearch.library import SearchResult
 
 _WINDOWS_NO_PRIVILEGE = 1314
-"""Windows' ERROR_PRIVILEGE_NOT_HELD: links are for administrators, or for anybody in developer mode."""
+"""ERROR_PRIVILEGE_NOT_HELD: without developer mode, only administrators can create links."""
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What came of it, in results: done now, there from before, on a drive that is not there, failed."""
+    """Numbers of results: copied or linked now, present before, offline, failed."""
 
     done: int
-    there: int
+    present: int
     offline: int
     failed: int
 
 
-def collect(results: Sequence[SearchResult], folder: Path, *, link: bool, notify: Callable[[str], None]) -> Collected:
-    """Copy the results' files into a folder, or put symbolic links to them there.
+def collect(results: Sequence[SearchResult], folder: Path, *, link: bool, notify: Notify) -> Collected:
+    """Copy the files of results into a folder, or create symbolic links to them.
 
-    Each keeps its name, with ``-2``, ``-3`` and so on where that is taken. A file that is there already with the
-    same content (or a link to the same file) is left alone, so that doing it again adds nothing.
+    Each keeps its name; ``-2``, ``-3`` and so on is added if the name is taken. An existing file with the same content
+    (or link to the same file) is kept, so that a repeated call adds nothing.
 
     Args:
-        results: whose files.
-        folder: made if it does not exist.
-        link: link instead of copying.
-        notify: told in one line of each file that is offline or fails.
+        results: the results.
+        folder: created if it does not exist.
+        link: create links instead of copies.
+        notify: callback for one-line user notices: files that are offline or fail.
 
     Raises:
-        ConfigError: the folder cannot be made, or cannot hold links.
+        ConfigError: the folder cannot be created, or does not support links.
         OSError: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-    counts = dict.fromkeys(("done", "there", "offline", "failed"), 0)
+        raise ConfigError(f"cannot create the folder {folder}: {error.strerror or error}") from error
+    counts = dict.fromkeys(("done", "present", "offline", "failed"), 0)
     for result in results:
         if not result.online:
             notify(f"offline: {result.path}")
             counts["offline"] += 1
             continue
         try:
-            counts["done" if _place(result.path, folder, link=link) else "there"] += 1
+            counts["done" if _place(result.path, folder, link=link) else "present"] += 1
         except OSError as error:
-            _raise_if_hopeless(error, folder, link=link)
+            _raise_if_permanent(error, folder, link=link)
             notify(f"cannot {'link' if link else 'copy'} {result.path}: {(error.strerror or str(error)).lower()}")
             counts["failed"] += 1
     return Collected(**counts)
 
 
 def _place(source: Path, folder: Path, *, link: bool) -> bool:
-    """Put a file into a folder under a free name; returns false if it is there already."""
+    """Copy or link a file under a free name; returns False if it is present already."""
     if not source.is_file():
-        raise FileNotFoundError(errno.ENOENT, "it is no longer there")
+        raise FileNotFoundError(errno.ENOENT, "the file no longer exists")
     for target in free_names(folder, source.name):
         try:
             if link:
@@ -83,11 +84,11 @@ def _place(source: Path, folder: Path, *, link: bool) -> bool:
                 return False
         else:
             return True
-    raise AssertionError("there is no end of names")
+    raise AssertionError("free_names is infinite")
 
 
 def free_names(folder: Path, name: str) -> Iterator[Path]:
-    """Paths to try for a file of that name, until one is free: with ``-2``, ``-3`` and so on."""
+    """Candidate paths for a file of this name: without a number, then with ``-2``, ``-3`` and so on."""
     yield folder / name
     stem, suffix = Path(name).stem, Path(name).suffix
     for number in count(2):
@@ -95,20 +96,20 @@ def free_names(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy content and times to a new file, or leave none.
+    """Copy content and times to a new file, which is deleted on failure.
 
     Raises:
-        FileExistsError: there is something of that name.
+        FileExistsError: `target` exists.
     """
     with source.open("rb") as read:
-        written = target.open("xb")
+        copy = target.open("xb")
         try:
-            with written:
-                shutil.copyfileobj(read, written)
+            with copy:
+                shutil.copyfileobj(read, copy)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-    with contextlib.suppress(OSError):  # not every file system keeps times and permissions
+    with contextlib.suppress(OSError):  # some file systems have no times or permissions
         shutil.copystat(source, target)
 
 
@@ -118,12 +119,12 @@ def _is_same(source: Path, target: Path, *, link: bool) -> bool:
     return not target.is_symlink() and target.is_file() and filecmp.cmp(source, target, shallow=False)
 
 
-def _raise_if_hopeless(error: OSError, folder: Path, *, link: bool) -> None:
-    """Stop where every other file would fail too."""
+def _raise_if_permanent(error: OSError, folder: Path, *, link: bool) -> None:
+    """Raise if every other file would fail, too."""
     if error.errno in (errno.ENOSPC, errno.EROFS):
         raise error
     if link and (error.errno in _NO_LINKS or getattr(error, "winerror", None) == _WINDOWS_NO_PRIVILEGE):
         raise ConfigError(
-            f"symbolic links cannot be made in {folder} ({error.strerror or error}); use --copy-to, or on Windows "
-            "switch on its developer mode"
+            f"cannot create symbolic links in {folder} ({error.strerror or error}); use --copy-to, or on Windows "
+            "enable developer mode"
         ) from error

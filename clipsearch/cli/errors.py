@@ -1,7 +1,4 @@
-"""The one place where errors become a line on stderr and an exit status.
-
-Exit status: 0 done, 1 an error, 2 wrong usage, 130 interrupted.
-"""
+"""Errors as one line on stderr and an exit status: 0 success, 1 error, 2 wrong usage, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class ErrorReportingGroup(click.Group):
-    """A group whose `main` never lets a traceback through, unless ``--debug`` asks for it."""
+    """A group that reports errors in one line; ``--debug`` adds the traceback."""
 
     def main(
         self,
@@ -36,7 +33,7 @@ class ErrorReportingGroup(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run, report, and exit with the status that the module's docstring lists."""
+        """Run the command, report an error, and exit with the status."""
         settings = extra.setdefault("obj", Settings())
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
@@ -49,18 +46,18 @@ class ErrorReportingGroup(click.Group):
 
 
 def explain(error: BaseException) -> str:
-    """What happened and what to do, in one line."""
+    """The error and its remedy, in one line."""
     if _is_disk_full(error):
-        return "the disk is full; make room and run the command again: it carries on where it stopped"
+        return "the disk is full; free some space and run the command again to continue"
     if isinstance(error, ClipSearchError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename}" if error.filename is not None else ""
-        what = f"{error.strerror}{where}"
+        path = f": {error.filename}" if error.filename is not None else ""
+        text = f"{error.strerror}{path}"
     else:
         first_line = next(iter(str(error).splitlines()), "")
-        what = f"unexpected {type(error).__name__}{': ' if first_line else ''}{first_line}"
-    return f"{what}; run again with --debug for the traceback"
+        text = f"unexpected {type(error).__name__}{': ' if first_line else ''}{first_line}"
+    return f"{text}; run again with --debug for the traceback"
 
 
 def _report(error: Exception, *, debug: bool) -> int:
@@ -68,10 +65,10 @@ def _report(error: Exception, *, debug: bool) -> int:
         _say(_usage_message(error))
         return EXIT_USAGE
     if isinstance(error, click.Abort):
-        _say("interrupted; run the command again to carry on")
+        _say("interrupted; run the command again to continue")
         return EXIT_INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        # the reader is gone, as in `| head`; what is still buffered must not complain at exit
+        # the reader has closed the pipe, as in `| head`; flushing the buffer at exit must not fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_ERROR
     if debug:
@@ -81,9 +78,12 @@ def _report(error: Exception, *, debug: bool) -> int:
 
 
 def _usage_message(error: click.UsageError) -> str:
-    message = error.format_message().rstrip(".")
+    if isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand) and error.possibilities:
+        message = f"{error.message.rstrip('.')}; did you mean {error.possibilities[0]}?"
+    else:
+        message = error.format_message().rstrip(".")
     command = error.ctx.command_path if error.ctx else "clipsearch"
-    return f"{message} (see: {command} --help)"
+    return f"{message[:1].lower()}{message[1:]} (see: {command} --help)"
 
 
 def _say(message: str) -> None:
@@ -100,7 +100,7 @@ def _is_disk_full(error: BaseException) -> bool:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     seen: set[int] = set()
-    while cause is not None and id(cause) not in seen:  # pymilvus gives errors as their own causes
+    while cause is not None and id(cause) not in seen:  # errors of pymilvus can be their own cause
         seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__

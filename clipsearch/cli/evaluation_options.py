@@ -1,4 +1,4 @@
-"""The options of all evaluations, and what they have in common: load the models, measure, write."""
+"""The options of all evaluations, and their common steps: load the models, measure, write the report."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipsearch.cli.options import debug_option, encoder_options
+from clipsearch.cli.options import debug_option, encoder_options, json_option
 from clipsearch.cli.progress import notify_on_stderr
 
 if TYPE_CHECKING:
-    from clipsearch.evaluation import Bootstrap, EvaluationReport, Progress
+    from clipsearch.evaluation import EvaluationReport, Progress
     from clipsearch.models.encoder import Encoder
 
 _PATH = click.Path(path_type=Path)
 
-_FEWEST_RESAMPLES = 100
+_MIN_RESAMPLES = 100
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What is measured, and how it is written.
+    """What to measure, and the output.
 
     Attributes:
         spec: the model; ``None`` if two are compared.
         compare: the two models that are compared; ``None`` if there is one.
         table: captions or labels.
-        images: the folder of the pictures that the table names.
-        split: of the table; all of it by default.
-        resamples: of the bootstrap.
-        seed: of all that is drawn.
-        as_json: whether JSON is written.
-        plot: where a plot is written as well.
+        images: the folder of the pictures in the table.
+        split: the split of the table; ``None`` for all rows.
+        resamples: bootstrap resamples.
+        seed: the random seed.
+        as_json: write JSON.
+        plot: also write a plot to this file.
         runtime: value of ``--runtime``.
         device: value of ``--device``.
     """
@@ -59,35 +59,37 @@ class EvaluationSettings:
         return self.compare if self.compare is not None else (self.spec or "",)
 
 
-def evaluation_options(*, table: str, says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def evaluation_options(*, table: str, table_help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the options of every evaluation, passed on as `settings`, an `EvaluationSettings`.
 
     Args:
-        table: the option that names the table, ``--captions`` or ``--labels``.
-        says: its help.
+        table: the option of the table, ``--captions`` or ``--labels``.
+        table_help: its help.
     """
     options = (
-        click.option("--model", "spec", metavar="SPEC", help="The model to measure; see `clipsearch models`."),
+        click.option("--model", "spec", metavar="SPEC", help="The model; see: clipsearch models."),
         click.option(
             "--compare",
             nargs=2,
             metavar="A B",
-            help="Instead of --model: two models side by side, and how they differ.",
+            help="Instead of --model: compare two models.",
         ),
-        click.option(table, "table", type=_PATH, metavar="FILE", help=says),
-        click.option("--images", type=_PATH, metavar="DIR", help="The folder of the pictures that FILE names."),
+        click.option(table, "table", type=_PATH, metavar="FILE", help=table_help),
+        click.option("--images", type=_PATH, metavar="DIR", help="The folder of the pictures or videos in FILE."),
         click.option("--split", metavar="NAME", help="Use only the rows of this split."),
-        click.option("--json", "as_json", is_flag=True, help="Print a JSON object; rates are between 0 and 1."),
-        click.option("--plot", type=_PATH, metavar="FILE", help="Draw the figures too, as .png or .svg."),
+        json_option("Print a JSON object; rates are between 0 and 1."),
+        click.option("--plot", type=_PATH, metavar="FILE", help="Also plot the results, as .png or .svg."),
         click.option(
             "--resamples",
-            type=click.IntRange(min=_FEWEST_RESAMPLES),
+            type=click.IntRange(min=_MIN_RESAMPLES),
             default=2000,
             show_default=True,
             metavar="N",
-            help="Draws of the bootstrap that intervals and p-values are made of.",
+            help="Bootstrap resamples for confidence intervals and p-values.",
         ),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="The random seed."
+        ),
         encoder_options,
         debug_option,
     )
@@ -100,9 +102,13 @@ def evaluation_options(*, table: str, says: str) -> Callable[[Callable[..., Any]
                 return command(*arguments, settings=None, **values)
             for name, value in ((table, chosen["table"]), ("--images", chosen["images"])):
                 if value is None:
-                    raise click.UsageError(f"Missing option '{name}'", click.get_current_context())
+                    raise click.UsageError(f"missing option '{name}'", click.get_current_context())
             if (chosen["spec"] is None) == (chosen["compare"] is None):
-                message = "Missing option '--model'" if chosen["spec"] is None else "--model does not go with --compare"
+                message = (
+                    "missing option '--model'"
+                    if chosen["spec"] is None
+                    else "--model cannot be combined with --compare"
+                )
                 raise click.UsageError(message, click.get_current_context())
             return command(*arguments, settings=EvaluationSettings(**chosen), **values)
 
@@ -120,7 +126,7 @@ def run_evaluation(
     *,
     per_model: Callable[[Encoder], None] = lambda encoder: None,
 ) -> None:
-    """Measure one model, or two that are compared, and write what was found.
+    """Measure one model, or compare two, and write the report.
 
     Args:
         settings: the options.
@@ -149,24 +155,20 @@ def run_evaluation(
     bootstrap = Bootstrap(settings.resamples, settings.seed)
     write_reports(reports, bootstrap, as_json=settings.as_json)
     if settings.plot is not None:
-        _plot(settings.plot, reports, bootstrap)
+        from clipsearch.evaluation.plots import plot_reports
 
-
-def _plot(path: Path, reports: list[EvaluationReport], bootstrap: Bootstrap) -> None:
-    from clipsearch.evaluation.plots import plot_reports
-
-    plot_reports(path, reports, bootstrap)
+        plot_reports(settings.plot, reports, bootstrap)
 
 
 class EmbeddingProgress:
-    """One line on stderr, rewritten on a terminal; elsewhere a line per tenth."""
+    """One line on stderr: updated on a terminal, else one per tenth."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._last_shown = ("", 0)
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         tenth = 10 * done // total
         if self._terminal:
             click.echo(f"\r\033[Kembedding {what}: {done:,} of {total:,}", err=True, nl=False)

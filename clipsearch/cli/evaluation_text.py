@@ -1,4 +1,4 @@
-"""Evaluation reports as people and programs read them."""
+"""Evaluation reports as text and as JSON."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from clipsearch.cli.output import write_json
 from clipsearch.text import display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
-    from clipsearch.evaluation import Bootstrap, Difference, EvaluationReport
+    from clipsearch.evaluation import Bootstrap, Difference, EvaluationReport, Figure
 
 _HARDEST = 10
-"""Classes that the text names; JSON has all of them."""
+"""Classes in the text; JSON has all of them."""
 
 
 def write_reports(reports: Sequence[EvaluationReport], bootstrap: Bootstrap, *, as_json: bool) -> None:
@@ -40,6 +40,7 @@ def write_reports(reports: Sequence[EvaluationReport], bootstrap: Bootstrap, *, 
 def report_to_json(report: EvaluationReport, bootstrap: Bootstrap) -> dict[str, Any]:
     """A report as an object; docs/evaluation.md lists the fields."""
     from clipsearch.evaluation import RetrievalReport
+    from clipsearch.evaluation.video import VideoReport
 
     fields: dict[str, Any] = {
         "task": report.task,
@@ -50,6 +51,11 @@ def report_to_json(report: EvaluationReport, bootstrap: Bootstrap) -> dict[str, 
     if isinstance(report, RetrievalReport):
         for name in ("hit_rate_at_1", "hit_rate_at_5", "hit_rate_at_10", "mean_reciprocal_rank"):
             fields[name] = getattr(report, name)
+    if isinstance(report, VideoReport):
+        fields["ranks"] = [
+            {"name": mean.name, "median": asdict(median), "mean": asdict(mean)}
+            for median, mean in report.rank_figures(bootstrap)
+        ]
     return {
         **fields,
         "figures": [asdict(figure) for figure in report.figures(bootstrap)],
@@ -63,7 +69,7 @@ def report_to_json(report: EvaluationReport, bootstrap: Bootstrap) -> dict[str, 
 
 
 def report_lines(report: EvaluationReport, bootstrap: Bootstrap) -> list[str]:
-    """A report as a person reads it."""
+    """A report as text."""
     rows = [
         (figure.name, f"{figure.value:.1%}", f"{figure.low:.1%} – {figure.high:.1%}", f"{figure.queries:,}")
         for figure in report.figures(bootstrap)
@@ -72,13 +78,13 @@ def report_lines(report: EvaluationReport, bootstrap: Bootstrap) -> list[str]:
     contrasts = report.differences(bootstrap)
     if contrasts:
         lines += ["", *_table(("Comparison", *_DIFFERENCE), [(one.name, *_cells(one)) for one in contrasts])]
-    return [*lines, *_details(report)]
+    return [*lines, *_details(report, bootstrap)]
 
 
 def comparison_lines(
     first: EvaluationReport, second: EvaluationReport, differences: Sequence[Difference], bootstrap: Bootstrap
 ) -> list[str]:
-    """Two models side by side as a person reads it."""
+    """A comparison of two models as text."""
     rows = [
         (one.name, f"{first.value(one.name):.1%}", f"{second.value(one.name):.1%}", *_cells(one)) for one in differences
     ]
@@ -106,10 +112,9 @@ def _p(value: float) -> str:
 
 
 def _head(report: EvaluationReport, bootstrap: Bootstrap) -> list[str]:
-    asked = format_count(report.queries, "query").replace("querys", "queries")
     pairs = [
         ("model", display_text(report.model)),
-        ("asked", f"{asked} about {format_count(report.images, 'picture')}"),
+        ("data", f"{format_count(report.queries, 'query')}, {format_count(report.images, report.candidates)}"),
         ("intervals", f"{bootstrap.resamples:,} resamples of {report.resampled}, seed {bootstrap.seed}"),
         ("time", format_seconds(report.seconds)),
     ]
@@ -118,10 +123,19 @@ def _head(report: EvaluationReport, bootstrap: Bootstrap) -> list[str]:
     return [f"{name:<10}{value}" for name, value in pairs]
 
 
-def _details(report: EvaluationReport) -> list[str]:
+def _details(report: EvaluationReport, bootstrap: Bootstrap) -> list[str]:
     from clipsearch.evaluation.labels import ENSEMBLE, LabelsReport
     from clipsearch.evaluation.overlap import OverlapReport
+    from clipsearch.evaluation.video import VideoReport
 
+    if isinstance(report, VideoReport):
+        ranks = [
+            (mean.name, f"{median.value:.0f}", _ranks(median), f"{mean.value:.1f}", _ranks(mean))
+            for median, mean in report.rank_figures(bootstrap)
+        ]
+        heading = ("Rank", "Median", "95 % interval", "Mean", "95 % interval")
+        uses = f"whole-video embeddings: {report.pooling}; re-ranking: {report.reranking}"
+        return ["", *_table(heading, ranks), "", uses]
     if isinstance(report, LabelsReport):
         hardest = sorted(report.classes, key=lambda one: one.top_1[ENSEMBLE])[:_HARDEST]
         rows = [
@@ -138,22 +152,26 @@ def _details(report: EvaluationReport) -> list[str]:
     if isinstance(report, OverlapReport):
         share = f"{len(report.seen) / report.images:.1%}"
         count = f"{len(report.seen):,} of {format_count(report.images, 'picture')}"
-        return ["", f"{count} ({share}) are among the {report.training_images:,} of the training set as well"]
+        return ["", f"{count} ({share}) are also among the {report.training_images:,} of the training set"]
     return []
 
 
+def _ranks(figure: Figure) -> str:
+    return f"{figure.low:.1f} – {figure.high:.1f}"
+
+
 def _table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns beside each other: the first to the left, the others to the right, but for words at the end."""
+    """Aligned columns: the first to the left, the others to the right, a last one without a heading to the left."""
     lines = [heading, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
-    words = heading[-1] == ""
+    ends_in_text = heading[-1] == ""
     aligned = []
     for line in lines:
         cells = [
             line[0].ljust(widths[0]),
             *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
         ]
-        if words:
+        if ends_in_text:
             cells[-1] = line[-1]
         aligned.append("  ".join(cells).rstrip())
     return aligned

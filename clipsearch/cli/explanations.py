@@ -1,4 +1,4 @@
-"""``--explain``: a picture for each result that shows where in it the match is."""
+"""``--explain``: an image per result that highlights the matching regions."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ _QUALITY = 90
 def write_explanations(
     results: Sequence[SearchResult], folder: Path, *, explain: Callable[[SearchResult], Explanation]
 ) -> None:
-    """Write one JPEG for each result, named by its rank and its file, and say how many on stderr.
+    """Write one JPEG per result, named by its rank and file name, and print the number on stderr.
 
     Args:
-        results: what is explained.
-        folder: made if it does not exist; nothing in it is overwritten.
-        explain: explains one.
+        results: the results to explain.
+        folder: created if it does not exist; nothing in it is overwritten.
+        explain: explains one result.
 
     Raises:
-        ConfigError: the folder cannot be made or written to.
-        ClipSearchError: a picture could not be read; after all others are done.
+        ConfigError: the folder cannot be created or written to.
+        ClipSearchError: a picture could not be read; raised after the others are done.
     """
-    _make(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot create the folder {folder}: {error.strerror or error}") from error
     from_preview = failed = 0
     for result in results:
         try:
@@ -54,25 +57,18 @@ def write_explanations(
         raise ClipSearchError(f"{format_count(failed, 'result')} could not be explained; see above")
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-
-
 def _write(picture: Image.Image, folder: Path, name: str) -> None:
-    """Write a picture under a name that is free."""
+    """Write an image under a free name."""
     for path in free_names(folder, name):
         try:
-            written = path.open("xb")
+            file = path.open("xb")
         except FileExistsError:
             continue
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
         try:
-            with written:
-                picture.save(written, "JPEG", quality=_QUALITY)
+            with file:
+                picture.save(file, "JPEG", quality=_QUALITY)
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -1,6 +1,6 @@
-"""What commands write on stdout: search results, for people or for scripts; docs/output.md describes all of it.
+"""Search results on stdout, as text or in machine-readable formats; docs/output.md describes them.
 
-Every form is stable except the table and the aligned text, which are for people.
+The formats are stable, except the table and the aligned text, which are for people.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipsearch.text import format_count
+from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
     from clipsearch.cli.result_format import ResultsFormat
-    from clipsearch.library import SearchResult
+    from clipsearch.library import Library, SearchResult
 
 NOTHING_FOUND = 3
 """Exit status of a search without results."""
 
-_NOTHING = "nothing found: no picture of the library passes"
+_NO_RESULTS = "no results"
 
 
 def write_results(
@@ -35,36 +35,43 @@ def write_results(
     results_format: ResultsFormat,
     base: Path | None = None,
     title: str = "",
-    nothing: str = _NOTHING,
+    no_results: str = _NO_RESULTS,
 ) -> None:
-    """Write results on stdout and wherever else they are wanted, and on stderr what a person should know.
+    """Write results to stdout and to the targets of the options, and notices to stderr.
 
     Args:
         results: best first.
-        k: how many were asked for; ``None`` if no number was.
+        k: the requested number; ``None`` if none was requested.
         results_format: the format.
-        base: what paths for people are shown relative to; the current directory by default.
-        title: what was looked for, for the contact sheet.
-        nothing: the line for when there are no results.
+        base: the folder for relative paths in text; the current directory by default.
+        title: the title of the contact sheet.
+        no_results: the notice for an empty list.
 
     Raises:
-        ClipSearchError: the contact sheet, a copy or a link could not be made, or nothing can open the picture.
+        ClipSearchError: the contact sheet, a copy or a link failed, or no program can open the picture.
     """
     _write_on_stdout(results, results_format, base)
     if not results:
-        click.echo(nothing, err=True)
+        click.echo(no_results, err=True)
     elif k is not None and len(results) < k:
-        click.echo(f"{format_count(len(results), 'result')}, not {k:,}: no other picture passes", err=True)
-    if results_format.html or results_format.open_best or results_format.copy_to or results_format.link_to:
+        click.echo(f"only {format_count(len(results), 'result')}", err=True)
+    if results_format.has_targets:
         from clipsearch.cli.result_targets import deliver
 
         sys.stdout.flush()
         deliver(results, results_format, title=title)
 
 
+def suggest_tags(library: Library, query: str) -> None:
+    """Write a notice for each tag of a query that no picture has, with the most similar tag."""
+    for name, nearest in library.tags.unknown(query).items():
+        hint = f"did you mean {nearest}?" if nearest else "see: clipsearch tag list"
+        click.echo(display_text(f"no picture has the tag {name}; {hint}"), err=True)
+
+
 def _write_on_stdout(results: Sequence[SearchResult], results_format: ResultsFormat, base: Path | None) -> None:
     from clipsearch.cli import result_text
-    from clipsearch.retrieval.results_json import result_to_json
+    from clipsearch.retrieval.results import result_to_json
 
     if results_format.as_json:
         write_json([result_to_json(result) for result in results])
@@ -81,42 +88,42 @@ def _write_on_stdout(results: Sequence[SearchResult], results_format: ResultsFor
 
 
 def write_json(value: Any) -> None:
-    """Write JSON that any console encoding can carry (ASCII, other characters as ``\\uXXXX``)."""
+    """Write JSON in ASCII, other characters as ``\\uXXXX``, for any console encoding."""
     click.echo(json.dumps(value, indent=2))
 
 
 def write_paths(paths: Sequence[Path], *, end: bytes) -> None:
-    """Write the paths' own bytes, so that ``xargs`` gets exactly the names on the disk."""
+    """Write the bytes of the paths, so that ``xargs`` gets exactly the file names."""
     click.echo(b"".join(os.fsencode(path) + end for path in paths), nl=False)
 
 
 def _write_jsonl(results: Sequence[SearchResult]) -> None:
-    """Write one JSON object on each line, ASCII."""
-    from clipsearch.retrieval.results_json import result_to_json
+    """Write one JSON object per line, in ASCII."""
+    from clipsearch.retrieval.results import result_to_json
 
     for result in results:
         click.echo(json.dumps(result_to_json(result)))
 
 
 def _write_csv(results: Sequence[SearchResult]) -> None:
-    r"""Write a header and one record for each result, UTF-8, with the line ends and quotes of RFC 4180.
+    r"""Write a header and one record per result, in UTF-8, with the line ends and quotes of RFC 4180.
 
-    A byte of a path that is not UTF-8 is written as JSON writes it: as the six characters ``\udcXX``.
+    A byte of a path that is not UTF-8 becomes the six characters ``\udcXX``, as in JSON.
     """
-    from clipsearch.retrieval.results_json import FIELDS, result_to_json
+    from clipsearch.retrieval.results import RESULT_FIELDS, result_to_json
 
-    written = io.StringIO(newline="")
-    table = csv.writer(written, lineterminator="\r\n")
-    table.writerow(FIELDS)
+    buffer = io.StringIO(newline="")
+    table = csv.writer(buffer, lineterminator="\r\n")
+    table.writerow(RESULT_FIELDS)
     for result in results:
         record = result_to_json(result)
-        table.writerow([_cell(record[name]) for name in FIELDS])
-    # bytes, so that neither the console's encoding nor Windows' line ends change anything
-    click.echo(written.getvalue().encode("utf-8", "backslashreplace"), nl=False)
+        table.writerow([_cell(record[name]) for name in RESULT_FIELDS])
+    # bytes, so that neither the console encoding nor Windows line ends change them
+    click.echo(buffer.getvalue().encode("utf-8", "backslashreplace"), nl=False)
 
 
 def _cell(value: object) -> str:
-    """Nothing for null and for an empty list; true, false and lists as in JSON."""
+    """Empty for null and an empty list; booleans, lists and objects as in JSON."""
     if value is None or value == []:
         return ""
-    return json.dumps(value) if isinstance(value, bool | list) else str(value)
+    return json.dumps(value) if isinstance(value, bool | list | dict) else str(value)

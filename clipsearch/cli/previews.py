@@ -1,17 +1,23 @@
-"""The small JPEG that stands for a result: the library's preview, or one made from the file."""
+"""The preview of a result: from the library, or made from the file."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from clipsearch.errors import ImageReadError
+from clipsearch.media.segments import SegmentKind
 
 if TYPE_CHECKING:
     from clipsearch.library import SearchResult
 
 
 def preview_jpeg(result: SearchResult) -> bytes | None:
-    """A preview of a result, at most `THUMBNAIL_SIDE` pixels on its longer side; ``None`` if there can be none."""
+    """A JPEG of at most `THUMBNAIL_SIDE` pixels on its longer side; ``None`` if neither is readable.
+
+    Of a moment in a video it is that frame.
+    """
+    if result.segment.kind == SegmentKind.FRAME and result.online and (frame := _made_from_file(result)) is not None:
+        return frame
     if result.thumbnail is not None:
         try:
             content = result.thumbnail.read_bytes()
@@ -23,15 +29,15 @@ def preview_jpeg(result: SearchResult) -> bytes | None:
 
 
 def _is_whole_jpeg(content: bytes) -> bool:
-    """Whether it begins and ends as a JPEG does: after a power cut a preview may be cut off."""
+    """Whether the start and end markers are there; a power failure can truncate a preview."""
     return content.startswith(b"\xff\xd8") and content.endswith(b"\xff\xd9")
 
 
 def _made_from_file(result: SearchResult) -> bytes | None:
-    from clipsearch.media.decoding import load_image
+    from clipsearch.media.loading import open_media
     from clipsearch.media.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
 
     try:
-        return thumbnail_jpeg(load_image(result.path, min_longest=THUMBNAIL_SIDE).image)
-    except ImageReadError:  # gone or damaged since it was indexed; the result is shown without a picture
+        return thumbnail_jpeg(open_media(result.path).picture(at_s=result.segment.at_s, min_longest=THUMBNAIL_SIDE))
+    except ImageReadError:  # deleted or damaged since it was indexed
         return None

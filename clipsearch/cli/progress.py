@@ -1,4 +1,4 @@
-"""What goes to stderr while a command runs: progress (a bar on a terminal, plain lines otherwise), notices, the log."""
+"""Progress, notices and the log on stderr: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from clipsearch.text import display_text, format_count, format_seconds
+from clipsearch.text import display_text, format_count, format_seconds, shorten_paths
 
 if TYPE_CHECKING:
     from clipsearch.library import IndexProgress
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 _LOGGERS = ("clipsearch", "indexer")
 
 _LINE_INTERVAL_S = 10.0
-"""Seconds between two plain lines: a log of an hour stays readable."""
+"""Seconds between two plain lines."""
 
 
 class ProgressReporter(Protocol):
-    """A context in which progress and notices are shown."""
+    """A context manager that shows progress and notices."""
 
     def __enter__(self) -> Self:
         """Start showing."""
@@ -32,32 +32,33 @@ class ProgressReporter(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the terminal clean."""
+        """Clear the progress."""
         ...
 
     def update(self, progress: IndexProgress) -> None:
-        """Show how far the run is."""
+        """Show the progress."""
         ...
 
     def notify(self, message: str) -> None:
-        """Show a notice (a skipped file, a warning) without disturbing the progress."""
+        """Show a notice, such as a skipped file, beside the progress."""
         ...
 
 
-def progress_reporter() -> ProgressReporter:
-    """The reporter that suits stderr."""
-    return TerminalProgress() if sys.stderr.isatty() else PlainProgress()
+def progress_reporter(what: str = "Indexing") -> ProgressReporter:
+    """A progress bar if stderr is a terminal, else plain lines; both begin with `what` is done."""
+    return TerminalProgress(what) if sys.stderr.isatty() else PlainProgress(what)
 
 
 def notify_on_stderr(message: str) -> None:
-    """Show a notice from the library as one safe line on stderr."""
-    click.echo(display_text(message), err=True)
+    """Write a notice as one line on stderr, escaped by `display_text`."""
+    click.echo(display_text(shorten_paths(message)), err=True)
 
 
 class PlainProgress:
-    """A line on stderr every ten seconds, so that short runs show none."""
+    """One line on stderr every ten seconds; short runs show none."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, what: str = "Indexing", *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._what = what
         self._clock = clock
         self._last = clock()
 
@@ -71,11 +72,11 @@ class PlainProgress:
         pass
 
     def update(self, progress: IndexProgress) -> None:
-        """Write a line if the last one is long enough ago."""
+        """Write a line if the interval has passed."""
         now = self._clock()
         if now - self._last >= _LINE_INTERVAL_S:
             self._last = now
-            click.echo(describe_progress(progress), err=True)
+            click.echo(describe_progress(progress, self._what), err=True)
 
     def notify(self, message: str) -> None:
         """Write the notice."""
@@ -83,9 +84,9 @@ class PlainProgress:
 
 
 class TerminalProgress:
-    """A rich progress bar on stderr, with notices scrolling above it."""
+    """A progress bar on stderr, with notices above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "Indexing") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -97,7 +98,7 @@ class TerminalProgress:
             console=self._console,
             transient=True,
         )
-        self._task = self._bar.add_task("Indexing", total=None, detail="")
+        self._task = self._bar.add_task(what, total=None, detail="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -109,22 +110,22 @@ class TerminalProgress:
         self._bar.stop()
 
     def update(self, progress: IndexProgress) -> None:
-        """Move the bar."""
+        """Update the bar."""
         self._bar.update(self._task, completed=progress.done, total=progress.total, detail=_detail(progress))
 
     def notify(self, message: str) -> None:
         """Print the notice above the bar."""
-        self._console.print(display_text(message), soft_wrap=True)
+        self._console.print(display_text(shorten_paths(message)), soft_wrap=True)
 
 
-def describe_progress(progress: IndexProgress) -> str:
-    """One line for people: how far, how fast, how much longer."""
-    return f"indexing: {_detail(progress)}"
+def describe_progress(progress: IndexProgress, what: str = "Indexing") -> str:
+    """One line: pictures done, speed, remaining time."""
+    return f"{what.lower()}: {_detail(progress)}"
 
 
 def _detail(progress: IndexProgress) -> str:
     if progress.total is None:
-        parts = [f"{format_count(progress.done, 'picture')} so far, still looking for more"]
+        parts = [f"{format_count(progress.done, 'picture')}, still scanning"]
     else:
         parts = [f"{progress.done:,} of {format_count(progress.total, progress.of)}"]
     if progress.images_per_second > 0:
@@ -135,14 +136,14 @@ def _detail(progress: IndexProgress) -> str:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes each record as one safe line on whatever stderr is at the time."""
+    """Writes each record as one line, escaped by `display_text`, on the current stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"clipsearch: {display_text(record.getMessage())}", err=True)
 
 
 def show_log(*, debug: bool) -> None:
-    """Show warnings and errors that the library logs; with `debug`, everything."""
+    """Show warnings and errors of the log on stderr; with `debug`, all records."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(logging.DEBUG if debug else logging.WARNING)

@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import click
 
+from clipsearch.cli.options import Choice
 from clipsearch.system.ray_settings import RaySettings
-
-_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 _ONLY_WITH_RAY = ("ray_address", "ray_cpus", "ray_gpus", "shards")
 
+_OPTIONS = (
+    click.option(
+        "--engine",
+        type=Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Index on this machine, or on a Ray cluster (docs/ray.md).",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        envvar="RAY_ADDRESS",
+        show_envvar=True,
+        help="With --engine ray: the cluster; by default a local one that is started for this run.",
+    ),
+    click.option(
+        "--ray-cpus",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --engine ray: CPU cores per worker; by default those of the smallest node, at most 8.",
+    ),
+    click.option(
+        "--ray-gpus",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        metavar="N",
+        help="With --engine ray: GPUs per worker, such as 1 or 0.5; by default none.",
+    ),
+    click.option(
+        "--shards",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="With --engine ray: also write the embeddings to this directory as Parquet, for clipsearch import.",
+    ),
+)
 
-def ray_options(command: _Decorated) -> _Decorated:
+
+def ray_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--engine`` and its options, passed on as `ray`: `RaySettings`, or ``None`` for this machine alone."""
 
-    @wraps(command)
+    @functools.wraps(command)
     def with_ray(*arguments: Any, engine: str, runtime: str, device: str, **values: Any) -> Any:
         ray_values = {name: values.pop(name) for name in _ONLY_WITH_RAY}
         ray = None
@@ -36,49 +71,15 @@ def ray_options(command: _Decorated) -> _Decorated:
             _refuse_without_ray()
         return command(*arguments, ray=ray, runtime=runtime, device=device, **values)
 
-    decorated: Any = with_ray
-    for option in (
-        click.option(
-            "--shards",
-            type=click.Path(path_type=Path),
-            metavar="DIR",
-            help="With --engine ray: keep what is embedded as Parquet in this directory, for clipsearch import.",
-        ),
-        click.option(
-            "--ray-gpus",
-            type=click.FloatRange(min=0),
-            default=0.0,
-            metavar="N",
-            help="With --engine ray: GPUs of each worker, such as 1 or 0.5; by default it embeds on its cores.",
-        ),
-        click.option(
-            "--ray-cpus",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="With --engine ray: cores of each worker; by default those of the smallest node, 8 at most.",
-        ),
-        click.option(
-            "--ray-address",
-            metavar="HOST:PORT",
-            envvar="RAY_ADDRESS",
-            show_envvar=True,
-            help="With --engine ray: the cluster; by default one on this machine, for this run.",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(["local", "ray"]),
-            default="local",
-            show_default=True,
-            help="Read and embed on this machine, or on all of a Ray cluster (docs/ray.md).",
-        ),
-    ):
+    decorated: Callable[..., Any] = with_ray
+    for option in reversed(_OPTIONS):
         decorated = option(decorated)
-    return cast("_Decorated", decorated)
+    return decorated
 
 
 def _refuse_without_ray() -> None:
-    """An option of Ray's on the command line would do nothing without it; a variable that other programs use may be."""
+    """Refuse Ray's options on the command line; ``RAY_ADDRESS`` in the environment may be meant for other programs."""
     context = click.get_current_context()
     for name in _ONLY_WITH_RAY:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name.replace('_', '-')} goes with --engine ray", context)
+            raise click.UsageError(f"--{name.replace('_', '-')} requires --engine ray", context)

@@ -1,6 +1,6 @@
-"""Makes docs/cli.md of the commands' own help: ``python -m clipsearch.cli.reference docs/cli.md``.
+"""Generates docs/cli.md from the help of the commands: ``python -m clipsearch.cli.reference docs/cli.md``.
 
-With ``--check`` nothing is written; the exit status is 1 if the file is not what would be.
+With ``--check`` nothing is written, and the exit status is 1 if the file is out of date.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import click
 from clipsearch.cli import cli
 
 WIDTH = 100
-"""Columns of the help texts, whatever the terminal is."""
+"""Columns of the help texts, on every terminal."""
 
-_INTRODUCTION = """# The commands
+_INTRODUCTION = """# Commands
 
-Made from the commands' own help by `make reference`; do not edit it. [README.md](../README.md) says what they are for,
-[query.md](query.md) what a query can be, and [output.md](output.md) how results are written.
+Generated from the help of the commands by `make reference`; do not edit. See also the [query language](query.md) and
+the [output formats](output.md).
 """
 
 
@@ -41,15 +41,15 @@ def _sections(command: click.Command, parent: click.Context | None, name: str, *
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--check", is_flag=True, help="Only compare.")
+@click.option("--check", is_flag=True, help="Only compare; write nothing.")
 @click.pass_context
 def main(context: click.Context, file: Path, check: bool) -> None:
-    """Write the reference of the commands to FILE."""
+    """Write the command reference to FILE."""
     text = reference()
     if not check:
         file.write_text(text, encoding="utf-8", newline="\n")
     elif not file.is_file() or file.read_text(encoding="utf-8") != text:
-        click.echo(f"{file} is not up to date; run: make reference", err=True)
+        click.echo(f"{file} is out of date; run: make reference", err=True)
         context.exit(1)
 
 

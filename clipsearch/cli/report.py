@@ -1,12 +1,13 @@
-"""The summary of an indexing run, and of what one would do."""
+"""The summary of an indexing run, and of a dry run."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from clipsearch.system.optional_packages import has_extra
 from clipsearch.text import display_path, display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
@@ -14,31 +15,39 @@ if TYPE_CHECKING:
 
 
 def format_report(report: IndexReport) -> str:
-    """What a run of the indexer did, several lines for people."""
+    """The summary as text, several lines."""
     speed = f", {report.embedded / report.seconds:.1f} images/s" if report.embedded and report.seconds > 0 else ""
-    reused = f" ({report.reused:,} of them moved, copied or restored: no inference needed)" if report.reused else ""
+    reused = f" ({report.reused:,} with reused embeddings)" if report.reused else ""
     lines = [
         f"indexed    {format_count(report.indexed, 'picture')} in {format_seconds(report.seconds)}{speed}{reused}",
-        f"unchanged  {report.unchanged:,}",
-        f"removed    {report.removed:,}" + (f" (and {report.moved:,} under their old names)" if report.moved else ""),
+        f"unchanged  {report.unchanged:,}"
+        + (f" ({report.sidecars:,} with changed sidecars)" if report.sidecars else ""),
+        f"removed    {report.removed:,}" + (f" (and {report.moved:,} moved)" if report.moved else ""),
     ]
     if report.missing:
-        lines.append(f"missing    {report.missing:,} (kept; see: clipsearch index --dry-run)")
+        lines.append(f"missing    {report.missing:,} (kept; list them with: clipsearch index --dry-run)")
+    if report.excluded:
+        lines.append(f"excluded   {report.excluded:,} (list the patterns with: clipsearch roots)")
     lines += [f"offline    {display_path(folder)}" for folder in report.offline]
-    lines.append(f"skipped    {len(report.failures):,}")
+    if report.unread:
+        lines.append(f"not read   {format_kinds(report.unread)}")
+    lines.append(f"failed     {len(report.failures):,}")
     return "\n".join(lines + _reasons(report.failures))
 
 
 def report_to_json(report: IndexReport) -> dict[str, Any]:
-    """What ``clipsearch index --json`` prints."""
+    """The output of ``clipsearch index --json``."""
     return {
         "indexed": report.indexed,
         "embedded": report.embedded,
         "reused": report.reused,
         "unchanged": report.unchanged,
+        "sidecars": report.sidecars,
         "moved": report.moved,
         "removed": report.removed,
         "missing": report.missing,
+        "excluded": report.excluded,
+        "unread": report.unread,
         "offline": [str(folder) for folder in report.offline],
         "skipped": _failures_to_json(report.failures),
         "seconds": round(report.seconds, 3),
@@ -47,12 +56,12 @@ def report_to_json(report: IndexReport) -> dict[str, Any]:
 
 
 def format_stages(report: IndexReport) -> str:
-    """Where the time of a run went; for people.
+    """The time of each stage, as a table.
 
-    The last column is how fast the run would have been if that stage had been all there was to do.
+    The last column is the throughput of the stage alone.
     """
     shared = max((stage.processes for stage in report.stages), default=0)
-    lines = [f"{'stage':<20}{'seconds':>9}{'of the run':>12}{'images/s':>10}"]
+    lines = [f"{'stage':<20}{'seconds':>9}{'share':>12}{'images/s':>10}"]
     for stage in report.stages:
         alone = stage.seconds / max(1, stage.processes)
         share = f"{alone / report.seconds:.0%}" if report.seconds else ""
@@ -60,37 +69,55 @@ def format_stages(report: IndexReport) -> str:
         name = f"{stage.stage} *" if stage.processes else stage.stage
         lines.append(f"{name:<20}{stage.seconds:>9.2f}{share:>12}{rate:>10}".rstrip())
     if shared:
-        lines.append(f"* shared by {shared} decoding process{'es' if shared > 1 else ''} beside this one")
+        lines.append(f"* in {format_count(shared, 'decoding process')}")
     return "\n".join(lines)
 
 
 def format_preview(preview: IndexPreview) -> str:
-    """What a run would do, with the name of every file that is gone; for people."""
-    lines = [f"gone       {display_path(path)}" for path in preview.gone]
+    """The summary of a dry run as text, with the path of every missing file."""
+    lines = [f"missing    {display_path(path)}" for path in preview.gone]
+    lines += [f"excluded   {display_path(path)}" for path in preview.excluded]
     lines += [f"offline    {display_path(folder)}" for folder in preview.offline]
+    if preview.unread:
+        lines.append(f"not read   {format_kinds(preview.unread)}")
     return "\n".join(
         [
             *lines,
-            f"would read      {format_count(len(preview.to_read), 'new or changed file')}",
-            f"would remove    {format_count(len(preview.gone), 'old name')} of files gone, renamed or moved",
-            f"would pass over {preview.unchanged:,} unchanged, {len(preview.failures):,} unreadable",
+            f"would index  {format_count(len(preview.to_read), 'new or changed file')}",
+            f"would remove {format_count(len(preview.gone), 'path')} of missing, renamed or moved files",
+            f"would skip   {preview.unchanged:,} unchanged, {len(preview.failures):,} failed before",
         ]
     )
 
 
 def preview_to_json(preview: IndexPreview) -> dict[str, Any]:
-    """What ``clipsearch index --dry-run --json`` prints."""
+    """The output of ``clipsearch index --dry-run --json``."""
     return {
         "to_read": [str(path) for path in preview.to_read],
         "gone": [str(path) for path in preview.gone],
+        "excluded": [str(path) for path in preview.excluded],
+        "unread": preview.unread,
         "unchanged": preview.unchanged,
         "offline": [str(folder) for folder in preview.offline],
         "failures": _failures_to_json(preview.failures),
     }
 
 
+def format_kinds(kinds: Mapping[str, int]) -> str:
+    """Files of formats that are not read, by kind, and how to have videos among them read.
+
+    >>> format_kinds({"svg": 12, "psd": 3})
+    '12 svg, 3 psd'
+    """
+    from clipsearch.media.formats import VIDEO_SUFFIXES
+
+    counted = ", ".join(f"{count:,} {display_text(kind)}" for kind, count in kinds.items())
+    is_missing = any(f".{kind}" in VIDEO_SUFFIXES for kind in kinds) and not has_extra("video")
+    return f"{counted} (for videos: pip install 'clipsearch[video]')" if is_missing else counted
+
+
 def _reasons(failures: Sequence[FileFailure]) -> list[str]:
-    """How often each reason occurs, the most frequent first."""
+    """The reasons by frequency."""
     reasons = Counter(display_text(failure.reason) for failure in failures)
     width = len(f"{max(reasons.values(), default=0):,}")
     return [f"  {count:>{width},} × {reason}" for reason, count in reasons.most_common()]

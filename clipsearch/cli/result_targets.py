@@ -1,4 +1,4 @@
-"""Where results go besides stdout: a contact sheet, copies, links, and the screen."""
+"""Targets of results besides stdout: a contact sheet, copies, links, and a viewer."""
 
 from __future__ import annotations
 
@@ -17,52 +17,65 @@ if TYPE_CHECKING:
 
 
 def deliver(results: Sequence[SearchResult], results_format: ResultsFormat, *, title: str) -> None:
-    """Write the contact sheet, copy, link and open, as far as these are wanted; each is told on stderr.
+    """Write the contact sheet, copy, link, cut clips and open, as the options say, with a line each on stderr.
 
     Raises:
-        ClipSearchError: one of them failed, after the others were done.
+        ClipSearchError: one of them failed; raised after the others are done.
     """
     if results_format.html is not None:
         from clipsearch.cli.contact_sheet import write_contact_sheet
 
         write_contact_sheet(results_format.html, results, title=title)
         click.echo(f"wrote {display_path(results_format.html)}", err=True)
-    failed = sum(_collect(results, folder, link=link) for folder, link in _folders(results_format))
+    targets = ((results_format.copy_to, False), (results_format.link_to, True))
+    failed = sum(_collect(results, folder, link=link) for folder, link in targets if folder is not None)
+    if results_format.clip_to is not None:
+        failed += _cut(results, results_format.clip_to, results_format.margin_s)
     if results_format.open_best:
         _open(results, results_format.html)
     if failed:
         raise ClipSearchError(f"{format_count(failed, 'picture')} could not be copied or linked; see above")
 
 
-def _folders(results_format: ResultsFormat) -> list[tuple[Path, bool]]:
-    folders = ((results_format.copy_to, False), (results_format.link_to, True))
-    return [(folder, link) for folder, link in folders if folder is not None]
-
-
 def _collect(results: Sequence[SearchResult], folder: Path, *, link: bool) -> int:
-    """Copy or link the results into a folder; returns how many could not be."""
+    """Copy or link the results into a folder; returns the number of failures."""
     from clipsearch.cli.copy_results import collect
     from clipsearch.cli.progress import notify_on_stderr
 
     report = collect(results, folder, link=link, notify=notify_on_stderr)
     summary = [f"{'linked' if link else 'copied'} {format_count(report.done, 'picture')} to {display_path(folder)}"]
-    summary += [f"{report.there:,} already there"] if report.there else []
+    summary += [f"{report.present:,} already present"] if report.present else []
     summary += [f"{report.offline:,} offline"] if report.offline else []
     summary += [f"{report.failed:,} failed"] if report.failed else []
     click.echo(", ".join(summary), err=True)
     return report.failed
 
 
+def _cut(results: Sequence[SearchResult], folder: Path, margin_s: float) -> int:
+    """Write clips of the videos among the results into a folder; returns the number of failures."""
+    from clipsearch.cli.clip_results import cut_clips
+    from clipsearch.cli.progress import notify_on_stderr
+
+    report = cut_clips(results, folder, margin_s=margin_s, notify=notify_on_stderr)
+    summary = [f"wrote {format_count(report.copied + report.encoded, 'clip')} to {display_path(folder)}"]
+    summary += [f"{report.encoded:,} encoded again"] if report.encoded else []
+    summary += [f"{report.present:,} already present"] if report.present else []
+    summary += [f"{format_count(report.photos, 'photo')} passed over"] if report.photos else []
+    summary += [f"{report.failed:,} failed"] if report.failed else []
+    click.echo(", ".join(summary), err=True)
+    return report.failed
+
+
 def _open(results: Sequence[SearchResult], sheet: Path | None) -> None:
-    """Open the contact sheet or the best result with the system's program for it."""
+    """Open the contact sheet or the best result with the default program."""
     if sheet is not None:
         path = sheet.absolute()
     elif not results:
         return
     else:
-        best = min(results, key=lambda result: result.rank)  # whatever the order they are shown in
+        best = min(results, key=lambda result: result.rank)  # the list may be sorted otherwise
         if not best.online:
-            raise ConfigError(f"{best.path} cannot be opened: its drive is not there")
+            raise ConfigError(f"cannot open {best.path}: it is offline")
         path = best.path
     if click.launch(str(path)) != 0:
-        raise ConfigError(f"there is no program to open {path} with")
+        raise ConfigError(f"no program can open {path}")

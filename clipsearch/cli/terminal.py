@@ -1,4 +1,4 @@
-"""What the terminal can draw, and how large its cells are; asked only where that can do no harm."""
+"""The graphics protocol and the cell size of the terminal."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from clipsearch.cli.terminal_images import PROTOCOLS, Box, Protocol
 
 PREVIEW_ROWS = 6
 PREVIEW_COLUMNS = 18
-"""The room for a preview, in cells."""
+"""The size of a preview in cells."""
 
 _CELL = (10, 20)
-"""Pixels of a cell where the terminal does not tell; a usual size."""
+"""Pixels of a cell on terminals that do not report them."""
 
-_ANSWER_S = 0.5
-"""How long the terminal has to say what it is; nearly every one answers at once."""
+_REPLY_S = 0.5
+"""Timeout for the reply of the terminal; most reply at once."""
 
 _SIXEL = "4"
 """The attribute of terminals that draw sixels. Source: DEC VT3xx Programmer Reference, volume 1, DA1."""
 
-_MUTE = frozenset({"", "dumb", "linux", "unknown", "eterm-color"})
-"""Values of ``TERM`` of what draws no pictures and is not asked."""
+_WITHOUT_GRAPHICS = frozenset({"", "dumb", "linux", "unknown", "eterm-color"})
+"""Values of ``TERM`` of terminals that are not queried."""
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """A terminal that draws pictures: how, into which room, and its width in columns."""
+    """A terminal that can draw pictures: protocol, preview size, and width in columns."""
 
     protocol: Protocol
     box: Box
@@ -39,10 +39,10 @@ class Terminal:
 
 
 def drawing_terminal(preview: str) -> Terminal | None:
-    """The terminal on stdout, if it draws pictures.
+    """The terminal on stdout, if it can draw pictures.
 
     Args:
-        preview: ``auto``, ``none``, or the protocol that is to be used, whatever the terminal is.
+        preview: ``auto``, ``none``, or a protocol to use on any terminal.
     """
     if preview == "none" or not sys.stdout.isatty():
         return None
@@ -59,19 +59,19 @@ def drawing_terminal(preview: str) -> Terminal | None:
 def detect_protocol(
     environment: Mapping[str, str], *, draws_sixel: Callable[[], bool] | None = None
 ) -> Protocol | None:
-    """How the terminal draws pictures, by what it says of itself in the environment; else it is asked for sixel.
+    """The graphics protocol by environment variables; without them the terminal is queried for sixel.
 
-    Inside tmux and screen, the variables are those of the terminal around it, which gets nothing but sixel through.
+    In tmux and screen the variables describe the outer terminal, to which only sixel is passed through.
 
     Args:
-        environment: variables.
-        draws_sixel: asks the terminal; `terminal_draws_sixel` by default.
+        environment: the variables.
+        draws_sixel: queries the terminal; `terminal_draws_sixel` by default.
     """
-    if environment.get("TERM", "") in _MUTE:
+    if environment.get("TERM", "") in _WITHOUT_GRAPHICS:
         return None
     if not environment.get("TMUX") and not environment.get("STY"):
         term, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
-        # other terminals started from kitty inherit its variable
+        # terminals started from kitty inherit its variable
         in_kitty = environment.get("KITTY_WINDOW_ID") and program in ("", "kitty")
         if in_kitty or term in ("xterm-kitty", "xterm-ghostty"):
             return "kitty"
@@ -81,7 +81,7 @@ def detect_protocol(
 
 
 def terminal_draws_sixel() -> bool:
-    """Ask the terminal, if this process has it to itself; false where it cannot be asked."""
+    """Query the terminal for sixel; False for a background process or without a terminal."""
     try:
         import termios  # noqa: F401  # not on Windows
     except ImportError:
@@ -91,7 +91,7 @@ def terminal_draws_sixel() -> bool:
     except OSError:
         return False
     try:
-        # a process in the background would be stopped for touching the terminal
+        # the system stops a background process that uses the terminal
         return os.tcgetpgrp(descriptor) == os.getpgrp() and ask_for_sixel(descriptor)
     except OSError:
         return False
@@ -99,14 +99,14 @@ def terminal_draws_sixel() -> bool:
         os.close(descriptor)
 
 
-def ask_for_sixel(descriptor: int, *, timeout_s: float = _ANSWER_S) -> bool:
-    """Ask for the primary device attributes (DA1) and look for sixel among them.
+def ask_for_sixel(descriptor: int, *, timeout_s: float = _REPLY_S) -> bool:
+    """Whether the primary device attributes (DA1) include sixel.
 
-    Nothing is asked when keys have been pressed already: the answer could not be told from them.
+    False if there is typed input already, which could not be distinguished from the reply.
 
     Args:
-        descriptor: of a terminal, open for reading and writing; left in the mode it was in.
-        timeout_s: how long to wait for the answer, in seconds.
+        descriptor: of a terminal, open for reading and writing; its mode is restored.
+        timeout_s: seconds to wait for the reply.
     """
     import select
     import termios
@@ -119,11 +119,11 @@ def ask_for_sixel(descriptor: int, *, timeout_s: float = _ANSWER_S) -> bool:
         if select.select([descriptor], [], [], 0)[0]:
             return False
         os.write(descriptor, b"\x1b[c")
-        answer, end = b"", time.monotonic() + timeout_s
-        while (attributes := re.search(rb"\x1b\[\?([\d;]*)c", answer)) is None:
+        reply, end = b"", time.monotonic() + timeout_s
+        while (attributes := re.search(rb"\x1b\[\?([\d;]*)c", reply)) is None:
             if not select.select([descriptor], [], [], max(0.0, end - time.monotonic()))[0]:
                 return False
-            answer += os.read(descriptor, 64)
+            reply += os.read(descriptor, 64)
         return _SIXEL in attributes[1].decode("ascii").split(";")[1:]
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
@@ -136,8 +136,8 @@ def _cell_size() -> tuple[int, int]:
         import struct
         import termios
 
-        answer = fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, bytes(8))
-        rows, columns, width, height = struct.unpack("HHHH", answer)
+        reply = fcntl.ioctl(sys.stdout.fileno(), termios.TIOCGWINSZ, bytes(8))
+        rows, columns, width, height = struct.unpack("HHHH", reply)
     except (ImportError, OSError, ValueError):
         return _CELL
     if not (rows and columns and width and height):

@@ -21,23 +21,23 @@ Protocol: TypeAlias = Literal["kitty", "iterm2", "sixel"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 _KITTY_CHUNK = 4096
-"""Base64 characters in one escape sequence, at most; a multiple of 4."""
+"""The maximum of base64 characters in one escape sequence; a multiple of 4."""
 
 _BAND = 6
-"""Rows of pixels in one sixel."""
+"""Pixel rows of one sixel."""
 
 _COLORS = 64
-"""Of a sixel picture; with 255 it is half as large again, and looks no better in a preview."""
+"""Colors of a sixel picture; 255 would add half to its size without looking better in a preview."""
 
 _EMPTY = "?"
-"""The sixel without a pixel; the others come after it, in the order of their bits."""
+"""The sixel without pixels; the code of another sixel is higher by its bits."""
 
 _RUN = re.compile(r"(.)\1{3,}")
 
 
 @dataclass(frozen=True)
 class Box:
-    """The room for a picture: character cells, and the pixels of one cell."""
+    """The space for a picture: its size in cells, and the size of a cell in pixels."""
 
     columns: int
     rows: int
@@ -51,12 +51,12 @@ class Box:
 
 
 def draw(protocol: Protocol, jpeg: bytes, box: Box) -> str:
-    """The escape sequences that draw a picture as large as fits into a box, from the cursor to the right and down.
+    """The escape sequences that draw a picture at the cursor, scaled to fit a box.
 
     Args:
-        protocol: what the terminal understands.
+        protocol: the protocol of the terminal.
         jpeg: the picture.
-        box: the room for it.
+        box: the space.
 
     Returns:
         ASCII text; empty if the picture is damaged.
@@ -74,13 +74,13 @@ def draw(protocol: Protocol, jpeg: bytes, box: Box) -> str:
 
 
 def kitty_image(image: Image.Image, box: Box) -> str:
-    """A picture by the kitty graphics protocol: a PNG in base64, in chunks; the cursor stays where it is."""
+    """A picture in the kitty graphics protocol: a PNG in base64, in chunks; the cursor does not move."""
     fitted = _fitted(image, box)
     written = io.BytesIO()
     fitted.save(written, "PNG")
     data = base64.standard_b64encode(written.getvalue()).decode("ascii")
     chunks = [data[start : start + _KITTY_CHUNK] for start in range(0, len(data), _KITTY_CHUNK)]
-    # the side that fills the box is named, and the terminal keeps the shape
+    # set only the side that fills the box: the terminal keeps the aspect ratio
     wide = fitted.width * box.pixels[1] > fitted.height * box.pixels[0]
     size = f"c={box.columns}" if wide else f"r={box.rows}"
     parts = []
@@ -92,17 +92,13 @@ def kitty_image(image: Image.Image, box: Box) -> str:
 
 
 def iterm2_image(jpeg: bytes, box: Box) -> str:
-    """A picture as iTerm2 and WezTerm take it: the file itself in base64, scaled by the terminal."""
+    """A picture for iTerm2 and WezTerm: the file in base64, scaled by the terminal."""
     keys = f"inline=1;size={len(jpeg)};width={box.columns};height={box.rows};preserveAspectRatio=1"
     return f"\x1b]1337;File={keys}:{base64.standard_b64encode(jpeg).decode('ascii')}\x07"
 
 
 def sixel_image(image: Image.Image) -> str:
-    """A picture as sixels, in its own size and at most 64 colors.
-
-    Args:
-        image: mode RGB.
-    """
+    """An RGB picture as sixels, unscaled, in at most 64 colors."""
     import numpy as np
 
     reduced = image.quantize(_COLORS)
@@ -118,7 +114,7 @@ def sixel_image(image: Image.Image) -> str:
 
 
 def _sixel_band(pixels: NDArray[np.uint8]) -> str:
-    """Six rows or fewer, uint8 [rows, width]: for each color, which of the rows have it in each column."""
+    """Up to six rows, uint8 [rows, width]: for each color, a bit mask per column of the rows that have it."""
     import numpy as np
 
     colors = np.unique(pixels)
@@ -129,12 +125,12 @@ def _sixel_band(pixels: NDArray[np.uint8]) -> str:
 
 
 def _run_lengths(line: str) -> str:
-    """Sixels with runs of more than three written as their length."""
+    """Run-length encode runs of more than three equal sixels."""
     return _RUN.sub(lambda run: f"!{len(run[0])}{run[1]}", line)
 
 
 def _fitted(image: Image.Image, box: Box) -> Image.Image:
-    """The picture as large as fits into the box, never enlarged."""
+    """The picture scaled down to fit the box."""
     width, height = box.pixels
     scale = min(1.0, width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

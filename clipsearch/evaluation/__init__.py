@@ -1,7 +1,4 @@
-"""How good a model is, measured without any library: retrieval, labels, few-shot, robustness, overlap.
-
-docs/evaluation.md has the protocols, the metrics and the tests.
-"""
+"""Evaluation of models without a library: retrieval, labels, few-shot, robustness, overlap (docs/evaluation.md)."""
 
 from __future__ import annotations
 

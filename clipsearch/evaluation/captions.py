@@ -1,4 +1,4 @@
-"""Captions files: which picture is asked for with which words."""
+"""Captions files: tables of images and their captions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Caption:
     """One row of a captions file.
 
     Attributes:
-        image: name of the picture, relative to the folder of pictures.
-        text: what it is asked for with.
+        image: path of the image, relative to the image folder.
+        text: the caption.
     """
 
     image: str
@@ -24,25 +24,30 @@ class Caption:
 
 
 def read_captions(path: Path, *, split: str | None = None, template: str | None = None) -> list[Caption]:
-    """Read a captions file; columns ``image``, ``caption`` (or ``label``) and maybe ``split``.
+    """Read a captions file with the columns ``image``, ``caption`` (or ``label``) and optionally ``split``.
 
-    Tab-separated, without quoting: a quotation mark stands for itself; comma-separated if its name ends in ``.csv``.
+    Tab-separated without quoting; comma-separated with quoting if the suffix is ``.csv``.
+
+    Args:
+        path: the file.
+        split: use only the rows of this split.
+        template: text around each caption, which replaces ``{}``.
 
     Raises:
-        ConfigError: it cannot be read, lacks a column, has a broken row, or has no row of `split`.
+        ConfigError: the file cannot be read, lacks a column, has a damaged row, or has no row of `split`.
     """
     if template is not None and "{}" not in template:
-        raise ConfigError(f"the template {template!r} has no {{}} where the caption goes")
-    rows = _table_rows(path)
+        raise ConfigError(f"the template {template!r} has no {{}} for the caption")
+    rows = table_rows(path)
     _, header = next(rows, (0, []))
     columns = [name.strip().lower() for name in header]
     text_column = "caption" if "caption" in columns else "label"
-    for wanted in ("image", text_column):
-        if wanted not in columns:
-            missing = "image" if wanted == "image" else "caption (or label)"
-            raise ConfigError(f"{path} has no column {missing}; its first line names {', '.join(columns) or 'nothing'}")
+    for column in ("image", text_column):
+        if column not in columns:
+            missing = "image" if column == "image" else "caption (or label)"
+            raise ConfigError(f"{path} has no column {missing}; the header has {', '.join(columns) or 'no columns'}")
     if split is not None and "split" not in columns:
-        raise ConfigError(f"{path} has no column split, so that --split {split} cannot be chosen")
+        raise ConfigError(f"{path} has no column split for --split {split}")
 
     captions: list[Caption] = []
     splits: set[str] = set()
@@ -58,14 +63,14 @@ def read_captions(path: Path, *, split: str | None = None, template: str | None 
         text = row[text_column] if template is None else template.replace("{}", row[text_column])
         captions.append(Caption(image=row["image"], text=text))
     if not captions and split is not None and splits:
-        raise ConfigError(f"{path} has no rows of the split {split}; there are: {', '.join(sorted(splits))}")
+        raise ConfigError(f"{path} has no rows of the split {split}; its splits are {', '.join(sorted(splits))}")
     if not captions:
         raise ConfigError(f"{path} has no captions")
     return captions
 
 
-def _table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The line number and the fields of each row that is not blank, the header included."""
+def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of each non-blank row, including the header."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() == ".csv":
@@ -77,7 +82,7 @@ def _table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                     yield reader.line_num, fields
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"the captions file {path} cannot be read: {reason}") from error
+        raise ConfigError(f"cannot read the captions file {path}: {reason}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"the captions file {path} is not UTF-8 text") from error
     except csv.Error as error:

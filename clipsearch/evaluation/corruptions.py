@@ -1,11 +1,12 @@
-"""What goes wrong with pictures: blur, noise, JPEG, loss of resolution, loss of colour, rotation.
+"""Image corruptions: blur, noise, JPEG, low resolution, grayscale, rotation.
 
-A picture is first brought to the size at which the model sees it, so that a corruption is as strong for every
-picture, whatever its resolution. Everything is repeatable: noise depends on the picture's name and the seed only.
+An image is first scaled to the model's input size, so that the severity does not depend on its resolution. Noise
+depends only on the image's name and the seed.
 
 Source: Hendrycks and Dietterich 2019, "Benchmarking neural network robustness to common corruptions and
-perturbations" (ImageNet-C); strengths of blur, noise, JPEG and resize are its ``gaussian_blur``, ``gaussian_noise``,
-``jpeg_compression`` and ``pixelate`` at 224 pixels. Rotation is ours: its corners are filled with the mean colour.
+perturbations" (ImageNet-C), whose ``gaussian_blur``, ``gaussian_noise``, ``jpeg_compression`` and ``pixelate`` at 224
+pixels have the severities of blur, noise, JPEG and resize. Rotation, not in ImageNet-C, fills corners with the mean
+color.
 """
 
 from __future__ import annotations
@@ -28,34 +29,34 @@ _RESIZE_FACTOR = (0.6, 0.5, 0.4, 0.3, 0.25)
 _ROTATION_DEGREES = (10, 20, 30, 45, 90)
 
 _USUAL_SIDE = 224
-"""At which the strength of a blur is given, in pixels."""
+"""Side in pixels to which the blur radii refer."""
 
 _Corruption = Callable[[Image.Image, int, np.random.Generator], Image.Image]
 
 
 def corruption(name: str, severity: int, *, side: int, seed: int = 0) -> Alteration:
-    """What does a corruption to a picture.
+    """A corruption as an image alteration.
 
     Args:
         name: one of `CORRUPTIONS`.
-        severity: 1 to 5; loss of colour has only one.
-        side: short side at which the model sees pictures, in pixels.
-        seed: of the noise.
+        severity: 1 to 5; without effect for ``grey``.
+        side: short side of the model's input in pixels.
+        seed: seed of the noise.
 
     Raises:
-        ValueError: there is no such corruption or severity.
+        ValueError: the corruption or severity is unknown.
     """
     if name not in CORRUPTIONS or severity not in SEVERITIES:
-        raise ValueError(f"there is no corruption {name} of severity {severity}")
+        raise ValueError(f"unknown corruption {name} or severity {severity}")
 
-    def alter(image: Image.Image, picture: str) -> Image.Image:
-        rng = np.random.default_rng([seed, zlib.crc32(picture.encode("utf-8", "surrogatepass"))])
-        return CORRUPTIONS[name](_seen(image, side), severity - 1, rng)
+    def alter(image: Image.Image, image_name: str) -> Image.Image:
+        rng = np.random.default_rng([seed, zlib.crc32(image_name.encode("utf-8", "surrogatepass"))])
+        return CORRUPTIONS[name](_scaled(image, side), severity - 1, rng)
 
     return alter
 
 
-def _seen(image: Image.Image, side: int) -> Image.Image:
+def _scaled(image: Image.Image, side: int) -> Image.Image:
     scale = side / min(image.size)
     if scale >= 1:
         return image

@@ -1,4 +1,4 @@
-"""Pictures and texts of an evaluation, embedded once each."""
+"""Embedding of the images and texts of an evaluation, once each."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from clipsearch.errors import ConfigError, ImageReadError
 from clipsearch.media.decoding import load_image
 from clipsearch.media.perceptual_hash import fingerprint
 from clipsearch.models.encoder import Encoder, FloatMatrix
+from clipsearch.retrieval.query_text import query_text
 from clipsearch.system.prefetch import map_ahead
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being embedded (``images``, ``captions``…), how many are done, and how many there are."""
+"""Progress callback: what is being embedded (``images``, ``captions``…), number done, total."""
 
 Alteration = Callable[[Image.Image, str], Image.Image]
-"""Changes a picture, RGB, before the model sees it; told the picture's name."""
+"""Alters an RGB image, given its name, before it is embedded."""
 
 BATCH = 32
-"""Pictures or texts embedded at once."""
+"""Images or texts per batch."""
 
 _DECODING_THREADS = 4
 
 
 @dataclass(frozen=True)
 class SkippedImage:
-    """A picture that could not be read; its captions are left out.
+    """An unreadable image, whose captions are skipped.
 
     Attributes:
         image: its name in the captions file.
-        reason: why, in a few words.
+        reason: short reason.
     """
 
     image: str
@@ -44,14 +45,14 @@ class SkippedImage:
 
 @dataclass(frozen=True)
 class EmbeddedImages:
-    """Pictures that could be read.
+    """Embedded images.
 
     Attributes:
-        names: of the pictures, without the skipped ones.
-        embeddings: float32 [images, dim], unit rows, one for each name.
-        skipped: what could not be read.
-        fingerprints: what each looks like, where `embed_images` was asked for it (`clipsearch.media.perceptual_hash`).
-        sizes: int64 [images, 2], width and height as they are looked at, in pixels.
+        names: names of the readable images.
+        embeddings: float32 [images, dim], unit rows.
+        skipped: the unreadable images.
+        fingerprints: perceptual fingerprints, if requested (`clipsearch.media.perceptual_hash`).
+        sizes: width and height in pixels after EXIF rotation, int64 [images, 2].
     """
 
     names: tuple[str, ...]
@@ -61,14 +62,14 @@ class EmbeddedImages:
     sizes: NDArray[np.int64]
 
     def rows(self) -> dict[str, int]:
-        """The row of each name."""
+        """Row by name."""
         return {name: row for row, name in enumerate(self.names)}
 
 
 @dataclass(frozen=True)
 class _Decoded:
     pixels: NDArray[np.uint8]
-    look: bytes
+    fingerprint: bytes
     size: tuple[int, int]
 
 
@@ -83,24 +84,24 @@ def embed_images(
     alteration: Alteration | None = None,
     with_fingerprints: bool = False,
 ) -> EmbeddedImages:
-    """Embed each picture once.
+    """Embed images.
 
     Args:
         encoder: the model.
-        folder: what the names are relative to.
-        names: distinct.
-        batch_size: pictures embedded at once.
-        progress: told how far it is.
-        what: what `progress` is told.
-        alteration: done to each picture first.
-        with_fingerprints: whether fingerprints are made as well.
+        folder: the image folder.
+        names: distinct paths relative to `folder`.
+        batch_size: images per batch.
+        progress: progress callback.
+        what: first argument of `progress`.
+        alteration: applied to each image first.
+        with_fingerprints: also compute fingerprints.
 
     Raises:
-        ConfigError: the folder is missing, the batch size is wrong, or no picture can be read.
+        ConfigError: the folder is missing, the batch size is invalid, or no image can be read.
         ModelError: the model fails.
     """
     if not folder.is_dir():
-        raise ConfigError(f"the folder of pictures {folder} does not exist")
+        raise ConfigError(f"the image folder {folder} does not exist")
     if batch_size < 1:
         raise ConfigError(f"the batch size must be at least 1, not {batch_size}")
     min_side = encoder.transform.min_side
@@ -111,37 +112,37 @@ def embed_images(
         except ImageReadError as error:
             return name, error
         image = alteration(decoded.image, name) if alteration is not None else decoded.image
-        look = fingerprint(decoded.image) if with_fingerprints else b""
-        return name, _Decoded(encoder.transform(image), look, (decoded.width, decoded.height))
+        print_ = fingerprint(decoded.image) if with_fingerprints else b""
+        return name, _Decoded(encoder.transform(image), print_, (decoded.width, decoded.height))
 
-    found: list[str] = []
-    looks: list[bytes] = []
+    read: list[str] = []
+    fingerprints: list[bytes] = []
     sizes: list[tuple[int, int]] = []
     skipped: list[SkippedImage] = []
     blocks: list[FloatMatrix] = []
-    pictures = map_ahead(decode, names, workers=_DECODING_THREADS, look_ahead=2 * batch_size)
+    images = map_ahead(decode, names, workers=_DECODING_THREADS, look_ahead=2 * batch_size)
     for start in range(0, len(names), batch_size):
         batch: list[NDArray[np.uint8]] = []
-        for name, item in islice(pictures, batch_size):
+        for name, item in islice(images, batch_size):
             if isinstance(item, ImageReadError):
                 skipped.append(SkippedImage(name, item.reason))
             else:
                 batch.append(item.pixels)
-                found.append(name)
-                looks.append(item.look)
+                read.append(name)
+                fingerprints.append(item.fingerprint)
                 sizes.append(item.size)
         if batch:
             blocks.append(encoder.encode_pixels(np.stack(batch)))
         if progress is not None:
             progress(what, min(start + batch_size, len(names)), len(names))
-    if not found:
+    if not read:
         first = f"; {skipped[0].image}: {skipped[0].reason}" if skipped else ""
-        raise ConfigError(f"none of the {len(names)} pictures could be read{first}")
+        raise ConfigError(f"none of the {len(names)} images could be read{first}")
     return EmbeddedImages(
-        names=tuple(found),
+        names=tuple(read),
         embeddings=np.concatenate(blocks),
         skipped=tuple(skipped),
-        fingerprints=tuple(looks) if with_fingerprints else (),
+        fingerprints=tuple(fingerprints) if with_fingerprints else (),
         sizes=np.array(sizes, dtype=np.int64),
     )
 
@@ -149,16 +150,17 @@ def embed_images(
 def embed_texts(
     encoder: Encoder, texts: Sequence[str], *, batch_size: int = BATCH, progress: Progress | None = None
 ) -> FloatMatrix:
-    """Embed each distinct text once; float32 [texts, dim], unit rows.
+    """Embed each distinct text once, in the form in which queries are embedded; float32 [texts, dim], unit rows.
 
     Raises:
         ModelError: the model fails.
     """
-    distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    plain = [query_text(text) or text for text in texts]
+    distinct = {text: row for row, text in enumerate(dict.fromkeys(plain))}
     ordered = list(distinct)
     blocks = []
     for start in range(0, len(ordered), batch_size):
         blocks.append(encoder.encode_texts(ordered[start : start + batch_size]))
         if progress is not None:
             progress("captions", min(start + batch_size, len(ordered)), len(ordered))
-    return np.concatenate(blocks)[[distinct[text] for text in texts]]
+    return np.concatenate(blocks)[[distinct[text] for text in plain]]

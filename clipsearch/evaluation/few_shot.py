@@ -1,4 +1,4 @@
-"""What labelled pictures are worth: a few of each class, and all of them, against zero-shot."""
+"""Few-shot evaluation: probes of a few labels per class and of all labels, against zero-shot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from clipsearch.errors import ConfigError
 from clipsearch.evaluation.embedding import BATCH, Progress
 from clipsearch.evaluation.few_shot_curve import SHOTS, FewShotCurve, few_shot_curve
-from clipsearch.evaluation.labels import LabelledImages, embed_labelled
+from clipsearch.evaluation.labels import LabeledImages, embed_labeled
 from clipsearch.evaluation.measurements import Measurement
 from clipsearch.evaluation.report import Contrast, EvaluationReport
 from clipsearch.labeling.zero_shot import DEFAULT_TEMPLATES, class_embeddings
@@ -30,32 +30,32 @@ FEWEST_DRAWS = 2
 
 _FOLDS, _INNER_FOLDS = 5, 3
 _REGULARISATIONS = (0.1, 1.0, 10.0, 100.0, 1000.0)
-"""Values of C that the linear probe chooses among, within each fold."""
+"""Candidate values of C for the linear probe."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FewShotReport(EvaluationReport):
-    """Accuracy by number of shots, a value for each draw of them; and of a probe of all labels, picture by picture.
+    """Accuracy by number of shots, a value per draw, and of a probe of all labels, a value per image.
 
     Attributes:
-        shots: labelled pictures of each class.
-        draws: how often they were drawn.
-        classes: names of the classes that had pictures enough for the curve.
+        shots: numbers of labeled images per class.
+        draws: number of draws.
+        classes: names of the classes with enough images for the curve.
     """
 
     task: ClassVar[str] = "few-shot"
-    resampled: ClassVar[str] = "draws (of all labels: pictures)"
+    resampled: ClassVar[str] = "draws (all labels: images)"
     zero_shot_name: ClassVar[str] = ZERO_SHOT
     shots: tuple[int, ...]
     draws: int
     classes: tuple[str, ...]
 
     def curves(self) -> Mapping[str, tuple[str, ...]]:
-        """The measurements of each curve, by number of shots."""
+        """Names of the measurements of each curve, by number of shots."""
         return {way: tuple(_named(way, count) for count in self.shots) for way in (BLENDED, PROBE)}
 
     def details(self) -> Mapping[str, Any]:
-        """What was drawn."""
+        """Shots, draws and classes."""
         return {"shots": list(self.shots), "draws": self.draws, "classes": list(self.classes)}
 
 
@@ -74,24 +74,24 @@ def evaluate_few_shot(
 ) -> FewShotReport:
     """Measure few-shot curves and a linear probe.
 
-    The pictures that are learned from are drawn anew several times; all others of the same classes are tested, and
-    accuracy is averaged over classes. Intervals of the curves are over draws. The linear probe learns from four fifths
-    of all labelled pictures at a time and is tested on the rest; its penalty is chosen within the four fifths.
+    The training images are drawn several times; all other images of the same classes are tested, and accuracy is
+    averaged over classes. Intervals of the curves are over draws. The linear probe of all labels is cross-validated in
+    five folds, with the penalty chosen by nested cross-validation.
 
     Args:
         encoder: the model.
-        labels: a table as `evaluate_labels`; pictures with several labels are left out.
-        images: the folder that the ``image`` column is relative to.
-        templates: that the names of the classes are put into.
-        shots: labelled pictures of each class.
-        draws: how often they are drawn.
-        seed: of the draws and the folds.
-        split: use the rows of this split only.
-        batch_size: pictures embedded at once.
-        progress: told how far it is.
+        labels: a table as for `evaluate_labels`; images with several labels are skipped.
+        images: the image folder.
+        templates: prompt templates of the class names.
+        shots: numbers of labeled images per class.
+        draws: number of draws.
+        seed: seed of draws and folds.
+        split: use only the rows of this split.
+        batch_size: images per batch.
+        progress: progress callback.
 
     Raises:
-        ConfigError: as `evaluate_labels`, or the classes have too few pictures.
+        ConfigError: as `evaluate_labels`, or the classes have too few images.
         ModelError: the model fails.
 
     Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", sections
@@ -100,12 +100,12 @@ def evaluate_few_shot(
     if draws < FEWEST_DRAWS:
         raise ConfigError(f"at least {FEWEST_DRAWS} draws are needed, not {draws}")
     started = time.perf_counter()
-    labelled = embed_labelled(encoder, labels, images, split=split, batch_size=batch_size, progress=progress)
-    embeddings, classes = _with_one_label(labelled)
-    names = class_embeddings(encoder, labelled.names, templates)
+    labeled = embed_labeled(encoder, labels, images, split=split, batch_size=batch_size, progress=progress)
+    embeddings, classes = _with_one_label(labeled)
+    names = class_embeddings(encoder, labeled.names, templates)
     with _one_thread():
         curves = []
-        for draw in range(draws):  # one by one: a draw is what intervals are made of
+        for draw in range(draws):  # separately, because intervals are over draws
             curves.append(few_shot_curve(embeddings, classes, names, shots=shots, repeats=1, seed=seed * draws + draw))
             if progress is not None:
                 progress("few-shot draws", draw + 1, draws)
@@ -125,62 +125,62 @@ def evaluate_few_shot(
             Contrast("linear probe over zero-shot, all labels", ZERO_SHOT_ALL, LINEAR_PROBE),
         ),
         seconds=time.perf_counter() - started,
-        skipped=labelled.pictures.skipped,
+        skipped=labeled.pictures.skipped,
         shots=counts,
         draws=draws,
-        classes=tuple(labelled.names[number] for number in curves[0].classes),
+        classes=tuple(labeled.names[number] for number in curves[0].classes),
     )
 
 
 def _one_thread() -> AbstractContextManager[object]:
-    """Matrices this small are multiplied several times quicker by one thread than by threads that wait for another."""
+    """Context with single-threaded BLAS, which is several times faster for small matrices."""
     from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
 
 
-def _with_one_label(labelled: LabelledImages) -> tuple[FloatMatrix, NDArray[np.int64]]:
-    rows = np.flatnonzero(np.diff(labelled.starts) == 1)
-    return labelled.pictures.embeddings[rows], labelled.classes[labelled.starts[rows]]
+def _with_one_label(labeled: LabeledImages) -> tuple[FloatMatrix, NDArray[np.int64]]:
+    rows = np.flatnonzero(np.diff(labeled.starts) == 1)
+    return labeled.pictures.embeddings[rows], labeled.classes[labeled.starts[rows]]
 
 
 def _of_curves(curves: Sequence[FewShotCurve]) -> list[Measurement]:
-    """Accuracy of each draw, by way and number of shots."""
+    """Accuracy per draw, by method and number of shots."""
     draws = np.arange(len(curves), dtype=np.int64)
     zero_shot = np.array([curve.points[0].zero_shot.accuracy for curve in curves])  # the same at every number of shots
-    found = [Measurement(ZERO_SHOT, zero_shot, draws)]
+    measurements = [Measurement(ZERO_SHOT, zero_shot, draws)]
     for place, point in enumerate(curves[0].points):
         blended = np.array([curve.points[place].blended.accuracy for curve in curves])
         probe = np.array([curve.points[place].probe.accuracy for curve in curves])
-        found.append(Measurement(_named(BLENDED, point.shots), blended, draws))
-        found.append(Measurement(_named(PROBE, point.shots), probe, draws))
-    return found
+        measurements.append(Measurement(_named(BLENDED, point.shots), blended, draws))
+        measurements.append(Measurement(_named(PROBE, point.shots), probe, draws))
+    return measurements
 
 
 def _of_all_labels(
     embeddings: FloatMatrix, classes: NDArray[np.int64], names: FloatMatrix, *, seed: int
 ) -> list[Measurement]:
-    """Held-out top-1 of a probe of all labels, and zero-shot top-1 of the same pictures among the same classes."""
+    """Cross-validated top-1 of a probe of all labels, and zero-shot top-1 of the same images and classes."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
-    # enough of each class for every inner fold of what an outer fold leaves
+    # enough per class for the inner folds of each outer fold
     enough = np.flatnonzero(np.bincount(classes, minlength=len(names)) >= _FOLDS)
     if len(enough) < 2:
-        raise ConfigError(f"a linear probe needs two classes of {_FOLDS} pictures at least")
+        raise ConfigError(f"a linear probe needs at least two classes of {_FOLDS} images")
     chosen = np.isin(classes, enough)
-    rows, own = embeddings[chosen].astype(np.float64), np.searchsorted(enough, classes[chosen])
-    ranks = first_relevant_ranks(embeddings[chosen] @ names[enough].T, own)
-    right = np.zeros(len(own))
-    for learned, tested in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(rows, own):
+    rows, truth = embeddings[chosen].astype(np.float64), np.searchsorted(enough, classes[chosen])
+    ranks = first_relevant_ranks(embeddings[chosen] @ names[enough].T, truth)
+    is_right = np.zeros(len(truth))
+    for learned, tested in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(rows, truth):
         inner = StratifiedKFold(_INNER_FOLDS, shuffle=True, random_state=seed)
         probe = GridSearchCV(LogisticRegression(max_iter=1000), {"C": list(_REGULARISATIONS)}, cv=inner)
-        right[tested] = probe.fit(rows[learned], own[learned]).predict(rows[tested]) == own[tested]
-    pictures = np.arange(len(own), dtype=np.int64)
+        is_right[tested] = probe.fit(rows[learned], truth[learned]).predict(rows[tested]) == truth[tested]
+    groups = np.arange(len(truth), dtype=np.int64)
     return [
-        Measurement(ZERO_SHOT_ALL, (ranks <= 1).astype(np.float64), pictures),
-        Measurement(LINEAR_PROBE, right, pictures),
+        Measurement(ZERO_SHOT_ALL, (ranks <= 1).astype(np.float64), groups),
+        Measurement(LINEAR_PROBE, is_right, groups),
     ]
 
 

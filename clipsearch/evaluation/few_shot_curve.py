@@ -1,7 +1,6 @@
-"""What a few labelled pictures are worth: zero-shot, a linear probe, and both blended, at 1, 2, 4, 8, 16 shots.
+"""Few-shot curves: zero-shot, a linear probe, and a blend of both at 1, 2, 4, 8 and 16 shots.
 
-The blend is the one that named concepts use (`clipsearch.labeling.concepts.fitting`); docs/concepts.md has what it
-reaches.
+The blend is that of named concepts (`clipsearch.labeling.concepts.fitting`, docs/concepts.md).
 
 Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", §3.1.5, Figure 6.
 """
@@ -21,16 +20,16 @@ from clipsearch.models.encoder import FloatMatrix
 
 SHOTS = (1, 2, 4, 8, 16)
 FEWEST_TESTED = 5
-"""Pictures of a class that have to be left for testing."""
+"""Minimum number of test images per class."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """What one way of classifying reached.
+    """Figures of a classifier.
 
     Attributes:
-        accuracy: share of each class's test pictures that were given their class, averaged over classes, 0–1.
-        mean_average_precision: of ranking all test pictures by each class as a concept of its own, 0–1.
+        accuracy: top-1 accuracy averaged over classes, 0–1.
+        mean_average_precision: mAP of ranking all test images by each class as a concept, 0–1.
     """
 
     accuracy: float
@@ -39,12 +38,12 @@ class Classifier:
 
 @dataclass(frozen=True)
 class FewShotPoint:
-    """What a number of labelled pictures of each class is worth; means over the repetitions.
+    """Figures at a number of shots, averaged over the repetitions.
 
     Attributes:
-        shots: how many of each class.
-        zero_shot: by the classes' names alone; the same at every number of shots.
-        probe: by a logistic regression of the labelled pictures alone.
+        shots: labeled images per class.
+        zero_shot: by the class names; the same at every number of shots.
+        probe: by a logistic regression of the labeled images.
         blended: by both.
     """
 
@@ -60,9 +59,9 @@ class FewShotCurve:
 
     Attributes:
         points: by number of shots.
-        classes: which classes had pictures enough, rows of the names' embeddings.
-        tested: pictures tested with, in each repetition.
-        repeats: how often the labelled pictures were drawn.
+        classes: classes with enough images, as rows of the names' embeddings.
+        tested: test images per repetition.
+        repeats: number of repetitions.
     """
 
     points: tuple[FewShotPoint, ...]
@@ -80,39 +79,39 @@ def few_shot_curve(
     repeats: int = 5,
     seed: int = 0,
 ) -> FewShotCurve:
-    """Measure zero-shot, probe and blend on labelled pictures.
+    """Measure zero-shot, probe and blend on labeled images.
 
-    In each repetition the pictures that may be learned from are drawn once, and each number of shots takes the first
-    of them; all are tested with the same other pictures.
+    Each repetition draws training images once; each number of shots uses the first of them, and all are tested on the
+    same other images.
 
     Args:
-        embeddings: of the pictures, float32 [n, dim], unit rows.
-        labels: the class of each, integer [n], a row of `names`.
-        names: embeddings of the classes' names or prompts, float32 [classes, dim], unit rows.
-        shots: numbers of labelled pictures of each class, each from 1.
-        repeats: how often they are drawn, from 1.
-        seed: of the draws; the same seed gives the same curve.
+        embeddings: of the images, float32 [n, dim], unit rows.
+        labels: class of each image, integer [n], a row of `names`.
+        names: embeddings of the class names or prompts, float32 [classes, dim], unit rows.
+        shots: numbers of labeled images per class, at least 1.
+        repeats: number of repetitions, at least 1.
+        seed: seed of the draws.
 
     Raises:
-        ConfigError: there are not two classes with pictures enough: the most shots and `FEWEST_TESTED` more.
+        ConfigError: fewer than two classes have enough images (the most shots plus `FEWEST_TESTED`).
     """
     from threadpoolctl import threadpool_limits
 
-    wanted = sorted(set(shots))
-    if not wanted or wanted[0] < 1 or repeats < 1:
-        raise ConfigError("shots and repetitions are numbers from 1")
-    needed = wanted[-1] + FEWEST_TESTED
+    shots = sorted(set(shots))
+    if not shots or shots[0] < 1 or repeats < 1:
+        raise ConfigError("shots and repetitions must be at least 1")
+    needed = shots[-1] + FEWEST_TESTED
     classes = np.flatnonzero(np.bincount(labels, minlength=len(names)) >= needed)
     if len(classes) < 2:
         raise ConfigError(
-            f"a few-shot curve up to {wanted[-1]} shots needs two classes of {needed} pictures at least; "
-            f"there {'is 1' if len(classes) else 'are 0'}: add pictures or take fewer shots"
+            f"a few-shot curve up to {shots[-1]} shots needs at least two classes of {needed} images; "
+            f"there {'is 1' if len(classes) else 'are 0'}: add images or use fewer shots"
         )
     chosen = np.isin(labels, classes)
-    rows, own = np.ascontiguousarray(embeddings[chosen], np.float32), np.searchsorted(classes, labels[chosen])
-    runs = [_Run(rows, own, names[classes], np.random.default_rng([seed, run]), wanted[-1]) for run in range(repeats)]
-    with threadpool_limits(1):  # threads cost more than such small problems give them to do
-        points = tuple(_point(runs, count) for count in wanted)
+    rows, truth = np.ascontiguousarray(embeddings[chosen], np.float32), np.searchsorted(classes, labels[chosen])
+    runs = [_Run(rows, truth, names[classes], np.random.default_rng([seed, run]), shots[-1]) for run in range(repeats)]
+    with threadpool_limits(1):  # faster for small matrices
+        points = tuple(_point(runs, count) for count in shots)
     return FewShotCurve(
         points=points,
         classes=tuple(int(number) for number in classes),
@@ -122,13 +121,13 @@ def few_shot_curve(
 
 
 def _point(runs: Sequence[_Run], shots: int) -> FewShotPoint:
-    found = np.array([run.measure(shots) for run in runs]).mean(axis=0)  # [zero-shot, probe, blend] × [accuracy, mAP]
-    zero_shot, probe, blended = (Classifier(float(accuracy), float(precision)) for accuracy, precision in found)
+    figures = np.array([run.measure(shots) for run in runs]).mean(axis=0)  # [zero-shot, probe, blend] × [accuracy, mAP]
+    zero_shot, probe, blended = (Classifier(float(accuracy), float(precision)) for accuracy, precision in figures)
     return FewShotPoint(shots, zero_shot, probe, blended)
 
 
 class _Run:
-    """One draw of labelled pictures."""
+    """One draw of labeled images."""
 
     def __init__(
         self,
@@ -161,14 +160,14 @@ class _Run:
     def _classified(
         self, learned: NDArray[np.intp], by_name: FloatMatrix
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scores of the tested for each class, by the probe of all classes and by the blend, each [tested, classes]."""
+        """Scores of the test images by a multi-class probe and by the blend, each [tested, classes]."""
         from sklearn.linear_model import LogisticRegression
 
         rows, labels = self._embeddings[learned.ravel()], np.repeat(np.arange(len(learned)), learned.shape[1])
         model = LogisticRegression(C=REGULARISATION, solver="lbfgs", max_iter=1000)
         model.fit(rows.astype(np.float64), labels)
         weights, intercepts = model.coef_, model.intercept_
-        if len(weights) == 1:  # of two classes, scikit-learn gives the second's against the first
+        if len(weights) == 1:  # for two classes, scikit-learn has only the second against the first
             weights, intercepts = np.concatenate([-weights, weights]) / 2, np.r_[-intercepts, intercepts] / 2
         others = labels[:, None] != np.arange(len(learned))
         probe = self._embeddings[self.tested] @ weights.T + intercepts
@@ -178,23 +177,23 @@ class _Run:
         return probe, share * by_name / name_spread + (1.0 - share) * probe / probe_spread
 
     def _ranked(self, learned: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The same with each class as a concept, the other classes' pictures being its negatives."""
+        """Scores by one probe per class, with the other classes' images as negatives, each [tested, classes]."""
         tested, share = self._embeddings[self.tested], text_share(learned.shape[1])
-        found = []
+        scores = []
         for number, name in enumerate(self._names):
             others = self._embeddings[np.delete(learned, number, axis=0).ravel()]
             weights = probe_weights(self._embeddings[learned[number]], others, np.ones(len(others)), REGULARISATION)
-            found += [tested @ weights, tested @ blend(weights, name, others, share=share)]
-        columns = np.column_stack(found)
+            scores += [tested @ weights, tested @ blend(weights, name, others, share=share)]
+        columns = np.column_stack(scores)
         return columns[:, ::2], columns[:, 1::2]
 
     def _accuracy(self, scores: NDArray[np.floating]) -> float:
         labels = self._labels[self.tested]
-        right = scores.argmax(axis=1) == labels
-        return float(np.mean([right[labels == number].mean() for number in range(len(self._names))]))
+        is_right = scores.argmax(axis=1) == labels
+        return float(np.mean([is_right[labels == number].mean() for number in range(len(self._names))]))
 
     def _precision(self, scores: NDArray[np.floating]) -> float:
         labels = self._labels[self.tested]
-        relevant = np.argsort(labels, kind="stable")  # column of each, class by class
+        relevant = np.argsort(labels, kind="stable")  # columns by class
         starts = np.r_[0, np.cumsum(np.bincount(labels, minlength=len(self._names)))].astype(np.int64)
         return float(average_precision(relevant_ranks(scores.T, relevant, starts)).mean())

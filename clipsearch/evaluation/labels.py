@@ -1,4 +1,4 @@
-"""Zero-shot classification and picture-to-picture retrieval over a labelled set."""
+"""Zero-shot classification and image-to-image retrieval on a labeled set."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ PICTURE_HIT = "image-to-image hit rate @1"
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """One class of a labelled set.
+    """Figures of a class.
 
     Attributes:
         label: its name.
-        images: pictures that have it.
-        top_1: share of them recognised, 0–1, for each way to put the names.
-        image_map: image-to-image mAP of its pictures, 0–1; ``None`` if it has only one.
+        images: number of its images.
+        top_1: top-1 accuracy of its images by prompting method, 0–1.
+        image_map: image-to-image mAP of its images, 0–1; ``None`` if it has only one.
     """
 
     label: str
@@ -49,12 +49,12 @@ class ClassAccuracy:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelsReport(EvaluationReport):
-    """Zero-shot accuracy with bare labels, one prompt and an ensemble; image-to-image mAP where classes allow it.
+    """Zero-shot accuracy with bare labels, one prompt and an ensemble; image-to-image mAP if images share labels.
 
     Attributes:
-        classes: class by class, in the order of the file.
-        prompt: the one prompt.
-        templates: those of the ensemble.
+        classes: figures by class, in the order of the file.
+        prompt: the single prompt.
+        templates: templates of the ensemble.
     """
 
     task: ClassVar[str] = "labels"
@@ -63,7 +63,7 @@ class LabelsReport(EvaluationReport):
     templates: tuple[str, ...] = field(default=())
 
     def details(self) -> Mapping[str, Any]:
-        """The prompts, and accuracy class by class."""
+        """The prompts, and figures by class."""
         classes = [
             {"label": one.label, "images": one.images, "top_1": dict(one.top_1), "image_map": one.image_map}
             for one in self.classes
@@ -72,14 +72,14 @@ class LabelsReport(EvaluationReport):
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """Embedded pictures and which classes each has.
+class LabeledImages:
+    """Embedded images and their classes.
 
     Attributes:
-        pictures: those that could be read.
-        names: of the classes, in the order of the file.
-        classes: int64 [labels of all pictures], ascending by picture.
-        starts: int64 [pictures + 1], where each picture's labels begin in `classes`.
+        pictures: the readable images.
+        names: class names, in the order of the file.
+        classes: classes of all labels, by image, int64 [labels].
+        starts: start of each image's labels in `classes`, int64 [images + 1].
     """
 
     pictures: EmbeddedImages
@@ -89,11 +89,11 @@ class LabelledImages:
 
     @property
     def owners(self) -> NDArray[np.int64]:
-        """The picture of each label, int64 [labels of all pictures]."""
+        """Image of each label, int64 [labels]."""
         return np.repeat(np.arange(len(self.pictures.names)), np.diff(self.starts))
 
 
-def embed_labelled(
+def embed_labeled(
     encoder: Encoder,
     labels: Path,
     images: Path,
@@ -101,11 +101,11 @@ def embed_labelled(
     split: str | None = None,
     batch_size: int = BATCH,
     progress: Progress | None = None,
-) -> LabelledImages:
-    """Read a labelled set and embed its pictures; a picture may have several labels, on a row each.
+) -> LabeledImages:
+    """Read a labeled set and embed its images; an image may have several labels, in a row each.
 
     Raises:
-        ConfigError: the table or the folder is wrong, there is only one class, or no picture can be read.
+        ConfigError: the table or folder is invalid, there is only one class, or no image can be read.
         ModelError: the model fails.
     """
     rows = read_captions(labels, split=split)
@@ -114,11 +114,11 @@ def embed_labelled(
     pairs = list(dict.fromkeys((row_of[row.image], row.text) for row in rows if row.image in row_of))
     names = tuple(dict.fromkeys(label for _, label in pairs))
     if len(names) < 2:
-        raise ConfigError(f"{labels} has only one label, {names[0]}; nothing can be told apart")
+        raise ConfigError(f"{labels} has only one label, {names[0]}; at least two are needed")
     number = {name: place for place, name in enumerate(names)}
     order, starts = grouped(np.array([row for row, _ in pairs], dtype=np.int64), len(pictures.names))
     classes = np.array([number[label] for _, label in pairs], dtype=np.int64)[order]
-    return LabelledImages(pictures, names, classes, starts)
+    return LabeledImages(pictures, names, classes, starts)
 
 
 def evaluate_labels(
@@ -136,20 +136,20 @@ def evaluate_labels(
 
     Args:
         encoder: the model.
-        labels: a table with the columns ``image`` and ``label`` (or ``caption``), and maybe ``split``.
-        images: the folder that the ``image`` column is relative to.
-        prompt: the one template; ``{}`` stands for the label and ``{a}`` for the label with an article.
-        templates: those of the ensemble.
-        split: use the rows of this split only.
-        batch_size: pictures embedded at once.
-        progress: told how far it is.
+        labels: a table with the columns ``image``, ``label`` (or ``caption``) and optionally ``split``.
+        images: the image folder.
+        prompt: the single template; ``{}`` is replaced by the label and ``{a}`` by the label with an article.
+        templates: templates of the ensemble.
+        split: use only the rows of this split.
+        batch_size: images per batch.
+        progress: progress callback.
 
     Returns:
-        Top-1 and top-5 accuracy; a picture with several labels is right with any of them. Image-to-image: every
-        picture whose label another one has is a query, and those others are right.
+        Top-1 and top-5 accuracy; any of an image's labels is correct. Image-to-image retrieval: every image that shares
+        a label is a query, and the images with the same label are relevant.
 
     Raises:
-        ConfigError: the table, the folder, the split or a template is wrong, or no picture can be read.
+        ConfigError: the table, folder, split or a template is invalid, or no image can be read.
         ModelError: the model fails.
 
     Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", sections
@@ -157,16 +157,16 @@ def evaluate_labels(
     """
     started = time.perf_counter()
     ways = {BARE: (BARE_TEMPLATE,), PROMPT: (prompt,), ENSEMBLE: tuple(templates)}
-    labelled = embed_labelled(encoder, labels, images, split=split, batch_size=batch_size, progress=progress)
+    labeled = embed_labeled(encoder, labels, images, split=split, batch_size=batch_size, progress=progress)
     measurements: list[Measurement] = []
     for way, chosen in ways.items():
-        measurements += zero_shot_measurements(labelled, class_embeddings(encoder, labelled.names, chosen), way)
-    measurements += image_to_image(labelled)
+        measurements += zero_shot_measurements(labeled, class_embeddings(encoder, labeled.names, chosen), way)
+    measurements += image_to_image(labeled)
     steps = ((BARE, PROMPT), (PROMPT, ENSEMBLE), (BARE, ENSEMBLE))
     return LabelsReport(
         model=encoder.spec,
-        queries=len(labelled.pictures.names),
-        images=len(labelled.pictures.names),
+        queries=len(labeled.pictures.names),
+        images=len(labeled.pictures.names),
         measurements=tuple(measurements),
         contrasts=tuple(
             Contrast(f"{second} over {first}, top-{k}", f"{first} top-{k}", f"{second} top-{k}")
@@ -174,46 +174,46 @@ def evaluate_labels(
             for first, second in steps
         ),
         seconds=time.perf_counter() - started,
-        skipped=labelled.pictures.skipped,
-        classes=_class_by_class(labelled, measurements),
+        skipped=labeled.pictures.skipped,
+        classes=_class_by_class(labeled, measurements),
         prompt=prompt,
         templates=tuple(templates),
     )
 
 
-def zero_shot_measurements(labelled: LabelledImages, classes: FloatMatrix, way: str) -> tuple[Measurement, ...]:
+def zero_shot_measurements(labeled: LabeledImages, classes: FloatMatrix, way: str) -> tuple[Measurement, ...]:
     """Top-1 and top-5 accuracy.
 
     Args:
-        labelled: the pictures.
-        classes: float32 [classes, dim], the directions of their names.
-        way: put before the names of the measurements.
+        labeled: the images.
+        classes: embeddings of the class names, float32 [classes, dim].
+        way: prompting method, prefix of the measurements' names.
     """
-    ranks = rank_among(labelled.pictures.embeddings, classes, labelled.classes, labelled.starts)
+    ranks = rank_among(labeled.pictures.embeddings, classes, labeled.classes, labeled.starts)
     groups = np.arange(len(ranks), dtype=np.int64)
     return tuple(Measurement(f"{way} top-{k}", (ranks.first <= k).astype(np.float64), groups) for k in (1, 5))
 
 
-def image_to_image(labelled: LabelledImages) -> tuple[Measurement, ...]:
-    """Hit rate and mAP of pictures that share a label, each asked among all others; nothing where none share one."""
-    embeddings = labelled.pictures.embeddings
-    sizes = np.bincount(labelled.classes, minlength=len(labelled.names))
-    members, starts = grouped(labelled.classes, len(labelled.names))
-    of_class = np.split(labelled.owners[members], starts[1:-1])  # the pictures of each class
+def image_to_image(labeled: LabeledImages) -> tuple[Measurement, ...]:
+    """Hit rate @1 and mAP of images that share labels, among all others; empty if none do."""
+    embeddings = labeled.pictures.embeddings
+    sizes = np.bincount(labeled.classes, minlength=len(labeled.names))
+    members, starts = grouped(labeled.classes, len(labeled.names))
+    of_class = np.split(labeled.owners[members], starts[1:-1])  # images of each class
 
     def alike(picture: int) -> NDArray[np.int64]:
-        own = labelled.classes[labelled.starts[picture] : labelled.starts[picture + 1]]
-        together = np.unique(np.concatenate([of_class[number] for number in own]))
-        return np.asarray(together[together != picture], np.int64)
+        classes = labeled.classes[labeled.starts[picture] : labeled.starts[picture + 1]]
+        members = np.unique(np.concatenate([of_class[number] for number in classes]))
+        return np.asarray(members[members != picture], np.int64)
 
-    asked = np.unique(labelled.owners[sizes[labelled.classes] > 1])
+    queries = np.unique(labeled.owners[sizes[labeled.classes] > 1])
     rows = max(1, SCORES_PER_BLOCK // len(embeddings))
     hits: list[NDArray[np.float64]] = []
     precisions: list[NDArray[np.float64]] = []
-    for start in range(0, len(asked), rows):
-        block = asked[start : start + rows]
+    for start in range(0, len(queries), rows):
+        block = queries[start : start + rows]
         scores = embeddings[block] @ embeddings.T
-        scores[np.arange(len(block)), block] = -np.inf  # no candidate for itself
+        scores[np.arange(len(block)), block] = -np.inf  # not a candidate for itself
         relevant = [alike(picture) for picture in block.tolist()]
         ends = np.cumsum([0, *(len(own) for own in relevant)]).astype(np.int64)
         ranks = relevant_ranks(scores, np.concatenate(relevant), ends)
@@ -222,20 +222,20 @@ def image_to_image(labelled: LabelledImages) -> tuple[Measurement, ...]:
     if not hits:
         return ()
     return (
-        Measurement(PICTURE_HIT, np.concatenate(hits), asked),
-        Measurement(PICTURE_MAP, np.concatenate(precisions), asked),
+        Measurement(PICTURE_HIT, np.concatenate(hits), queries),
+        Measurement(PICTURE_MAP, np.concatenate(precisions), queries),
     )
 
 
-def _class_by_class(labelled: LabelledImages, measurements: Sequence[Measurement]) -> tuple[ClassAccuracy, ...]:
-    by_name = {found.name: found for found in measurements}
-    precision = np.full(len(labelled.pictures.names), np.nan)
+def _class_by_class(labeled: LabeledImages, measurements: Sequence[Measurement]) -> tuple[ClassAccuracy, ...]:
+    by_name = {measurement.name: measurement for measurement in measurements}
+    precision = np.full(len(labeled.pictures.names), np.nan)
     if PICTURE_MAP in by_name:
         precision[by_name[PICTURE_MAP].groups] = by_name[PICTURE_MAP].values
-    found: list[ClassAccuracy] = []
-    for number, label in enumerate(labelled.names):
-        rows = labelled.owners[labelled.classes == number]
+    figures: list[ClassAccuracy] = []
+    for number, label in enumerate(labeled.names):
+        rows = labeled.owners[labeled.classes == number]
         known = precision[rows][~np.isnan(precision[rows])]
         top_1 = {way: float(by_name[f"{way} top-1"].values[rows].mean()) for way in (BARE, PROMPT, ENSEMBLE)}
-        found.append(ClassAccuracy(label, len(rows), top_1, float(known.mean()) if len(known) else None))
-    return tuple(found)
+        figures.append(ClassAccuracy(label, len(rows), top_1, float(known.mean()) if len(known) else None))
+    return tuple(figures)

@@ -1,7 +1,7 @@
-"""What is measured query by query, and what follows from it: figures with intervals, and differences.
+"""Per-query measurements, and figures with intervals and differences computed from them.
 
-Every figure of an evaluation is a mean over queries, kept as one value a query until it is reported, so that any
-figure has an interval and any two over the same queries can be compared.
+Every figure is a mean over queries. The values per query are kept, so that every figure has an interval and figures
+over the same queries can be compared.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from clipsearch.metrics import RelevantRanks, average_precision, ndcg_at_k, reca
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """One measure of a model, query by query.
+    """One measure of a model, by query.
 
     Attributes:
-        name: what it is, for people and for JSON.
+        name: for display and JSON.
         values: float64 [queries], 0–1.
-        groups: int64 [queries], from 0 on: which picture each query is about. Queries about one picture are not
-            independent, so that intervals are made of whole pictures.
+        groups: image of each query, int64 [queries], from 0. Queries about one image are not independent, so intervals
+            resample whole images.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Measurement:
 
     @property
     def mean(self) -> float:
-        """The figure."""
+        """Mean over the queries."""
         return float(self.values.mean())
 
 
@@ -42,11 +42,11 @@ class Figure:
     """A figure with its 95 % interval.
 
     Attributes:
-        name: of the measurement.
+        name: name of the measurement.
         value: mean over the queries.
         low: lower end of the interval.
         high: upper end.
-        queries: over how many queries.
+        queries: number of queries.
     """
 
     name: str
@@ -58,16 +58,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much higher the second of two figures over the same queries is.
+    """Difference of two figures over the same queries.
 
     Attributes:
-        name: what is compared.
-        value: the second less the first.
+        name: name of the comparison.
+        value: the second minus the first.
         low: lower end of its 95 % interval.
         high: upper end.
-        p_value: two-sided, of the paired bootstrap: how often chance alone makes such a difference.
-        mcnemar_p: two-sided, of McNemar's exact test; ``None`` unless every value is 0 or 1 and no picture has
-            two queries.
+        p_value: two-sided p-value of the paired bootstrap.
+        mcnemar_p: two-sided p-value of McNemar's exact test; ``None`` unless all values are 0 or 1 and every query is
+            about another image.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``higher`` or ``lower`` where the interval has no 0 in it, else ``no clear difference``."""
+        """``higher`` or ``lower`` if the interval excludes 0; otherwise ``no clear difference``."""
         if self.low > 0:
             return "higher"
         return "lower" if self.high < 0 else "no clear difference"
@@ -91,6 +91,13 @@ def figure(measurement: Measurement, bootstrap: Bootstrap) -> Figure:
     return Figure(measurement.name, measurement.mean, low, high, len(measurement.values))
 
 
+def median_figure(measurement: Measurement, bootstrap: Bootstrap) -> Figure:
+    """The (lower) median of a measurement, with its interval."""
+    low, high = bootstrap.median_interval(measurement.values, measurement.groups)
+    median = float(np.quantile(measurement.values, 0.5, method="lower"))
+    return Figure(measurement.name, median, low, high, len(measurement.values))
+
+
 def difference(name: str, first: Measurement, second: Measurement, bootstrap: Bootstrap) -> Difference:
     """Compare two measurements of the same queries.
 
@@ -98,7 +105,7 @@ def difference(name: str, first: Measurement, second: Measurement, bootstrap: Bo
         ValueError: the queries are not the same.
     """
     if not np.array_equal(first.groups, second.groups):
-        raise ValueError(f"{first.name} and {second.name} are not about the same queries")
+        raise ValueError(f"{first.name} and {second.name} have different queries")
     gains = second.values - first.values
     low, high = bootstrap.interval(gains, first.groups)
     return Difference(
@@ -114,13 +121,13 @@ def difference(name: str, first: Measurement, second: Measurement, bootstrap: Bo
 def retrieval_measurements(
     ranks: RelevantRanks, groups: NDArray[np.int64], *, prefix: str = "", cutoffs: Sequence[int] = (1, 5, 10)
 ) -> tuple[Measurement, ...]:
-    """Everything that ranks tell: hit rates, recall, MRR, nDCG@10 and mAP.
+    """Hit rates, recall, MRR, nDCG@10 and mAP.
 
     Args:
-        ranks: of what is relevant to each query.
+        ranks: ranks of the relevant items of each query.
         groups: int64 [queries], as in `Measurement`.
-        prefix: put before each name.
-        cutoffs: of the hit rates and of recall.
+        prefix: prefix of each name.
+        cutoffs: k of hit rates and recall.
     """
     named: list[tuple[str, NDArray[np.float64]]] = []
     named += [(f"hit rate @{k}", (ranks.first <= k).astype(np.float64)) for k in cutoffs]

@@ -1,8 +1,9 @@
-"""Data overlap: which pictures of an evaluation set were seen in training, and what figures owe to them.
+"""Data overlap: evaluation images that are also in the training set, and their effect on the figures.
 
-Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", section 5: a
-duplicate detector splits the evaluation set into *overlap* and *clean*, and the figures of all, clean and overlap are
-compared. The detector here is the engine's own (`clipsearch.retrieval.duplicates`).
+A duplicate detector (`clipsearch.retrieval.duplicates`) splits the evaluation set into *overlap* and *clean*, and the
+figures of all, clean and overlap are compared.
+
+Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision", section 5.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from clipsearch.evaluation.embedding import BATCH, EmbeddedImages, Progress, emb
 from clipsearch.evaluation.measurements import Measurement
 from clipsearch.evaluation.report import EvaluationReport
 from clipsearch.evaluation.retrieval import embed_pairs, image_names, measure_retrieval
-from clipsearch.media.decoding import IMAGE_SUFFIXES
+from clipsearch.media.formats import IMAGE_SUFFIXES
 from clipsearch.media.perceptual_hash import stack_fingerprints
 from clipsearch.models.encoder import Encoder
 from clipsearch.retrieval.duplicates.candidates import coarse_candidates, embedding_candidates, unique_pairs
@@ -33,11 +34,11 @@ ALL, CLEAN, OVERLAP = "all", "without overlap", "overlap only"
 
 @dataclass(frozen=True)
 class SeenImage:
-    """A picture of the evaluation set that the training set has as well.
+    """An evaluation image that is also in the training set.
 
     Attributes:
         image: its name in the captions file.
-        training: names of the pictures of the training set that show the same.
+        training: names of its versions in the training set.
     """
 
     image: str
@@ -46,13 +47,11 @@ class SeenImage:
 
 @dataclass(frozen=True, kw_only=True)
 class OverlapReport(EvaluationReport):
-    """Retrieval over all pictures, and over those that were and were not in the training set.
-
-    Candidates are always all pictures: only who is asked changes, so that the figures can be compared.
+    """Retrieval with the queries of all, clean and overlapping images; candidates are always all images.
 
     Attributes:
-        training_images: pictures of the training set that could be read.
-        seen: pictures of the evaluation set that it has as well.
+        training_images: number of readable training images.
+        seen: the overlapping evaluation images.
     """
 
     task: ClassVar[str] = "overlap"
@@ -60,7 +59,7 @@ class OverlapReport(EvaluationReport):
     seen: tuple[SeenImage, ...]
 
     def details(self) -> Mapping[str, Any]:
-        """What overlaps."""
+        """The overlap."""
         seen = [{"image": one.image, "training": list(one.training)} for one in self.seen]
         return {"training_images": self.training_images, "overlap": len(self.seen) / self.images, "seen": seen}
 
@@ -78,20 +77,19 @@ def evaluate_overlap(
     batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> OverlapReport:
-    """Find what a training set and the evaluation set share, and measure retrieval with and without it.
+    """Find the overlap of training and evaluation set, and measure retrieval with and without it.
 
     Args:
-        encoder: the model that is measured; its embeddings find the candidates for duplicates, too.
-        captions: as `evaluate_retrieval`.
-        images: likewise.
-        training: the folder of the training set; all pictures in it and below.
-        training_split: instead of a folder, a split of `captions`.
-        known: another model's report with the same arguments: what overlaps is taken from there, so that both
-            are asked the same.
-        split: as `evaluate_retrieval`.
-        template: likewise.
-        batch_size: likewise.
-        progress: told how far it is.
+        encoder: the model, whose embeddings also find duplicate candidates.
+        captions: as for `evaluate_retrieval`.
+        images: as for `evaluate_retrieval`.
+        training: folder of the training set, searched recursively.
+        training_split: a split of `captions` instead of a folder.
+        known: another model's report with the same arguments, whose overlap is used.
+        split: as for `evaluate_retrieval`.
+        template: as for `evaluate_retrieval`.
+        batch_size: images per batch.
+        progress: progress callback.
 
     Raises:
         ConfigError: as `evaluate_retrieval`, or the training set is missing or empty.
@@ -127,43 +125,42 @@ def evaluate_overlap(
 
 
 def overlapping(pictures: EmbeddedImages, training: EmbeddedImages) -> dict[int, list[int]]:
-    """Which pictures of one set show the same as pictures of another.
+    """Images of one set that are versions of images of another: copies, re-encoded, resized, cropped, rotated, edited.
 
     Args:
         pictures: with fingerprints.
-        training: likewise, embedded by the same model.
+        training: with fingerprints, embedded by the same model.
 
     Returns:
-        Rows of `pictures`, each with the rows of `training` that are the same photo: copies, re-encoded or resized
-        ones, crops, turns and edits.
+        Rows of `training` by row of `pictures`.
     """
     count = len(pictures.names)
     embeddings = np.concatenate([pictures.embeddings, training.embeddings]).astype(np.float16)
     fingerprints = stack_fingerprints([*pictures.fingerprints, *training.fingerprints])
-    judge = PairVerifier(embeddings, fingerprints, np.concatenate([pictures.sizes, training.sizes]))
+    verifier = PairVerifier(embeddings, fingerprints, np.concatenate([pictures.sizes, training.sizes]))
     candidates = unique_pairs(
         np.concatenate(
             [
-                embedding_candidates(embeddings, least=judge.to_cosine(LEAST_SIMILARITY)),
+                embedding_candidates(embeddings, least=verifier.to_cosine(LEAST_SIMILARITY)),
                 coarse_candidates(fingerprints, least=LEAST_COARSE),
             ]
         )
     )
     across = candidates[(candidates[:, 0] < count) & (candidates[:, 1] >= count)]
-    found: dict[int, list[int]] = {}
-    for first, second in across[judge.relations(across) != NONE].tolist():
-        found.setdefault(first, []).append(second - count)
-    return found
+    matches: dict[int, list[int]] = {}
+    for first, second in across[verifier.relations(across) != NONE].tolist():
+        matches.setdefault(first, []).append(second - count)
+    return matches
 
 
 def check_training(training: Path | None, split: str | None) -> None:
-    """Make sure that one training set is named, and is there.
+    """Check that exactly one training set is specified, and that its folder exists.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: otherwise.
     """
     if (training is None) == (split is None):
-        raise ConfigError("name the training set: either its folder or a split of the captions file")
+        raise ConfigError("specify the training set: either a folder or a split of the captions file")
     if training is not None and not training.is_dir():
         raise ConfigError(f"the folder of the training set {training} does not exist")
 
@@ -178,23 +175,23 @@ def _seen(pictures: EmbeddedImages, training: EmbeddedImages) -> tuple[SeenImage
 def _training_names(
     captions: Path, images: Path, *, training: Path | None, split: str | None
 ) -> tuple[Path, Sequence[str]]:
-    """The folder and the names of the training set's pictures."""
+    """Folder and names of the training images."""
     check_training(training, split)
     if training is None:
         return images, image_names(read_captions(captions, split=split))
-    found = sorted(path for path in training.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    if not found:
-        raise ConfigError(f"the folder of the training set {training} has no pictures")
-    return training, [str(path.relative_to(training)) for path in found]
+    paths = sorted(path for path in training.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    if not paths:
+        raise ConfigError(f"the folder of the training set {training} has no images")
+    return training, [str(path.relative_to(training)) for path in paths]
 
 
 def _parts(measured: Sequence[Measurement], is_seen: NDArray[np.bool_]) -> tuple[Measurement, ...]:
-    """Each measurement over all queries, and over those about clean and overlapping pictures, where there are any."""
+    """Each measurement over the queries of all, clean and overlapping images, if there are any."""
     parts: list[Measurement] = []
-    for name, wanted in ((ALL, np.ones_like(is_seen)), (CLEAN, ~is_seen), (OVERLAP, is_seen)):
-        if wanted.any():
+    for name, chosen in ((ALL, np.ones_like(is_seen)), (CLEAN, ~is_seen), (OVERLAP, is_seen)):
+        if chosen.any():
             parts += [
-                Measurement(f"{name}: {one.name}", one.values[wanted[one.groups]], one.groups[wanted[one.groups]])
+                Measurement(f"{name}: {one.name}", one.values[chosen[one.groups]], one.groups[chosen[one.groups]])
                 for one in measured
                 if "@" in one.name and "recall" not in one.name
             ]

@@ -1,4 +1,4 @@
-"""Figures as pictures, PNG or SVG, drawn with matplotlib and without a display."""
+"""Plots of evaluation figures as PNG or SVG, with matplotlib."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 _SUFFIXES = (".png", ".svg")
-_COLOURS = ("#3565a8", "#d1682c")
-"""Of the first and the second model; told apart by every kind of eye, and in print."""
+_COLORS = ("#3565a8", "#d1682c")
+"""Colors of the first and second model, distinguishable for color-blind readers and in print."""
 
 _CAPTION_LETTERS = 28
 _DOTS_PER_INCH = 110
 
 
 def check_plot_path(path: Path) -> None:
-    """Make sure that a plot can be written, before anything is measured.
+    """Check that a plot can be written, before the evaluation.
 
     Raises:
-        ConfigError: the name ends in something else than ``.png`` or ``.svg``, its folder does not exist, or the extra
-            `evaluate` is not installed.
+        ConfigError: the suffix is not ``.png`` or ``.svg``, the folder does not exist, or the extra `evaluate` is not
+            installed.
     """
     require_extra("evaluate", what="a plot")
     if path.suffix.lower() not in _SUFFIXES:
@@ -43,11 +43,11 @@ def check_plot_path(path: Path) -> None:
 
 
 def plot_reports(path: Path, reports: Sequence[EvaluationReport], bootstrap: Bootstrap) -> None:
-    """Draw the figures of one model, or of two beside each other, with their 95 % intervals.
+    """Plot the figures of one or two models with their 95 % intervals.
 
     Args:
         path: ``.png`` or ``.svg``; replaced if it exists.
-        reports: one or two of the same task.
+        reports: one or two reports of the same task.
         bootstrap: for the intervals.
 
     Raises:
@@ -67,11 +67,11 @@ def plot_reports(path: Path, reports: Sequence[EvaluationReport], bootstrap: Boo
 
 
 def plot_similarities(path: Path, matrices: Sequence[tuple[str, NDArray[np.float32]]], captions: Sequence[str]) -> None:
-    """Draw cosines of pictures and captions as heatmaps, one model beside the other.
+    """Plot cosine similarities of images and captions as heatmaps, one per model.
 
     Args:
         path: ``.png`` or ``.svg``; replaced if it exists.
-        matrices: title and float32 [pictures, captions] of each model; a picture's own caption is on the diagonal.
+        matrices: title and float32 [images, captions] per model; matching pairs are on the diagonal.
         captions: in the order of the columns.
 
     Raises:
@@ -84,27 +84,28 @@ def plot_similarities(path: Path, matrices: Sequence[tuple[str, NDArray[np.float
     labels = [_shortened(text) for text in captions]
     for place, (title, cosines) in enumerate(matrices):
         axes = canvas.add_subplot(1, len(matrices), place + 1)
-        drawn = axes.imshow(cosines, cmap="viridis", aspect="equal")  # each model has its own range of cosines
+        heatmap = axes.imshow(cosines, cmap="viridis", aspect="equal")  # with the model's range of cosines
         axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=6)
         axes.set_yticks(range(len(labels)), labels if place == 0 else [""] * len(labels), fontsize=6)
         axes.set_xlabel("caption")
-        axes.set_ylabel("picture of" if place == 0 else "")
+        axes.set_ylabel("image of" if place == 0 else "")
         own, other = np.diag(cosines).mean(), cosines[~np.eye(len(cosines), dtype=bool)].mean()
         axes.set_title(f"{title}\nown {own:.2f}, others {other:.2f}", fontsize=9)
-        canvas.colorbar(drawn, ax=axes, shrink=0.7)
+        canvas.colorbar(heatmap, ax=axes, shrink=0.7)
     _save(canvas, path)
 
 
 def _draw_figures(axes: Axes, reports: Sequence[EvaluationReport], bootstrap: Bootstrap) -> None:
-    """A dot and an interval for every figure, from top to bottom."""
-    names = [found.name for found in reports[0].measurements]
+    """A dot with an interval per figure, from top to bottom."""
+    in_all = set.intersection(*({measurement.name for measurement in report.measurements} for report in reports))
+    names = [found.name for found in reports[0].measurements if found.name in in_all]
     for number, report in enumerate(reports):
-        figures = report.figures(bootstrap)
+        figures = [found for found in report.figures(bootstrap) if found.name in in_all]
         values = np.array([found.value for found in figures]) * 100
         ends = np.array([[found.low, found.high] for found in figures]).T * 100
         down = np.arange(len(names)) + (number - (len(reports) - 1) / 2) * 0.3
         axes.errorbar(
-            values, down, xerr=_lengths(values, ends), fmt="o", ms=4, capsize=2, color=_COLOURS[number],
+            values, down, xerr=_lengths(values, ends), fmt="o", ms=4, capsize=2, color=_COLORS[number],
             label=report.model,
         )  # fmt: skip
     axes.set_yticks(range(len(names)), names, fontsize=8)
@@ -116,7 +117,7 @@ def _draw_figures(axes: Axes, reports: Sequence[EvaluationReport], bootstrap: Bo
 
 
 def _draw_gaps(axes: Axes, reports: Sequence[RobustnessReport], bootstrap: Bootstrap) -> None:
-    """What each corruption costs, as bars from clean downwards."""
+    """The gap of each corruption to clean images, as bars."""
     measure = MEASURES[0]
     names = reports[0].corruptions
     for number, report in enumerate(reports):
@@ -127,7 +128,7 @@ def _draw_gaps(axes: Axes, reports: Sequence[RobustnessReport], bootstrap: Boots
         across = np.arange(len(names)) + (number - (len(reports) - 1) / 2) * 0.38
         clean = report.value(f"{CLEAN}: {measure}")
         axes.bar(
-            across, values, width=0.36, yerr=_lengths(values, ends), capsize=3, color=_COLOURS[number],
+            across, values, width=0.36, yerr=_lengths(values, ends), capsize=3, color=_COLORS[number],
             label=f"{report.model} (clean {clean:.1%})",
         )  # fmt: skip
     axes.axhline(0, color="black", lw=0.8)
@@ -139,7 +140,7 @@ def _draw_gaps(axes: Axes, reports: Sequence[RobustnessReport], bootstrap: Boots
 
 
 def _draw_curves(axes: Axes, reports: Sequence[FewShotReport], bootstrap: Bootstrap) -> None:
-    """Accuracy over the number of shots, zero-shot as a level line."""
+    """Accuracy by number of shots, with zero-shot as a horizontal line."""
     for number, report in enumerate(reports):
         figures = {found.name: found for found in report.figures(bootstrap)}
         for style, (curve, names) in zip(("o-", "s--"), report.curves().items(), strict=True):
@@ -147,14 +148,14 @@ def _draw_curves(axes: Axes, reports: Sequence[FewShotReport], bootstrap: Bootst
             values = np.array([found.value for found in chosen]) * 100
             ends = np.array([[found.low, found.high] for found in chosen]).T * 100
             axes.errorbar(
-                report.shots, values, yerr=_lengths(values, ends), fmt=style, ms=4, capsize=2, color=_COLOURS[number],
+                report.shots, values, yerr=_lengths(values, ends), fmt=style, ms=4, capsize=2, color=_COLORS[number],
                 label=f"{report.model}: {curve}",
             )  # fmt: skip
         level = report.value(report.zero_shot_name) * 100
-        axes.axhline(level, color=_COLOURS[number], lw=1, ls=":", label=f"{report.model}: zero-shot")
+        axes.axhline(level, color=_COLORS[number], lw=1, ls=":", label=f"{report.model}: zero-shot")
     axes.set_xscale("log", base=2)
     axes.set_xticks(reports[0].shots, [str(count) for count in reports[0].shots])
-    axes.set_xlabel("labelled pictures per class")
+    axes.set_xlabel("labeled images per class")
     axes.set_ylabel("top-1 accuracy (%), with 95 % intervals")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
@@ -169,7 +170,7 @@ def _head(axes: Axes, reports: Sequence[EvaluationReport]) -> None:
 
 
 def _lengths(values: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lengths of the bars below and above, [2, figures]; a percentile interval may leave its figure out by a hair."""
+    """Lengths of the error bars, [2, figures]; not negative, although a percentile interval may exclude its figure."""
     return np.asarray(np.maximum(np.stack([values - ends[0], ends[1] - values]), 0.0), np.float64)
 
 
@@ -183,13 +184,13 @@ def _canvas(*, width: float, height: float) -> tuple[Canvas, Axes]:
 def _save(canvas: Canvas, path: Path) -> None:
     import matplotlib as mpl
 
-    # nothing of the day or the machine, so that the same figures give the same file
+    # reproducible: no date and no version
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
     try:
         with mpl.rc_context({"svg.hashsalt": "clipsearch"}):
             canvas.savefig(path, format=path.suffix.lower()[1:], metadata=metadata)
     except OSError as error:
-        raise ConfigError(f"the plot {path} cannot be written: {(error.strerror or str(error)).lower()}") from error
+        raise ConfigError(f"cannot write the plot {path}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _shortened(text: str) -> str:

@@ -1,10 +1,12 @@
-"""What an evaluation gives: measurements of one model, and what they come to."""
+"""Evaluation reports: measurements of a model and the figures computed from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import numpy as np
 
 from clipsearch.errors import ConfigError
 from clipsearch.evaluation.embedding import SkippedImage
@@ -14,12 +16,12 @@ from clipsearch.evaluation.significance import Bootstrap
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two measurements of one report that are to be compared.
+    """A comparison of two measurements of one report.
 
     Attributes:
-        name: what is compared.
-        first: name of the measurement that the difference starts from.
-        second: name of the other one.
+        name: for display.
+        first: name of the baseline measurement.
+        second: name of the other measurement.
     """
 
     name: str
@@ -29,22 +31,24 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationReport:
-    """What a model reached in one task.
+    """Results of a model in one task.
 
     Attributes:
-        task: name of the task; each has a class of its own.
-        resampled: what intervals are made of, for people.
+        task: name of the task.
+        resampled: unit of resampling for intervals, for display.
+        candidates: name of a candidate, for display.
         model: spec of the encoder.
-        queries: how many were asked.
-        images: candidates among which each was searched, or pictures that were classified.
-        measurements: everything that was measured, query by query.
-        contrasts: which of them are to be compared.
-        seconds: for reading, embedding and ranking.
-        skipped: pictures that could not be read.
+        queries: number of queries.
+        images: number of candidates or classified images.
+        measurements: all measurements.
+        contrasts: the comparisons to report.
+        seconds: time for reading, embedding and ranking.
+        skipped: unreadable images.
     """
 
     task: ClassVar[str]
     resampled: ClassVar[str] = "pictures"
+    candidates: ClassVar[str] = "picture"
     model: str
     queries: int
     images: int
@@ -54,46 +58,42 @@ class EvaluationReport:
     skipped: tuple[SkippedImage, ...] = ()
 
     def measurement(self, name: str) -> Measurement:
-        """The one of that name.
+        """The measurement of a name.
 
         Raises:
-            KeyError: there is none.
+            KeyError: the name is unknown.
         """
-        for found in self.measurements:
-            if found.name == name:
-                return found
-        raise KeyError(name)
+        return {measurement.name: measurement for measurement in self.measurements}[name]
 
     def value(self, name: str) -> float:
-        """The figure of that name, without its interval."""
+        """Mean of the measurement of a name."""
         return self.measurement(name).mean
 
     def figures(self, bootstrap: Bootstrap) -> tuple[Figure, ...]:
-        """All figures, with intervals."""
-        return tuple(figure(found, bootstrap) for found in self.measurements)
+        """All figures with intervals."""
+        return tuple(figure(measurement, bootstrap) for measurement in self.measurements)
 
     def differences(self, bootstrap: Bootstrap) -> tuple[Difference, ...]:
-        """The contrasts, with intervals and tests."""
+        """The contrasts with intervals and tests."""
         return tuple(
-            difference(wanted.name, self.measurement(wanted.first), self.measurement(wanted.second), bootstrap)
-            for wanted in self.contrasts
+            difference(contrast.name, self.measurement(contrast.first), self.measurement(contrast.second), bootstrap)
+            for contrast in self.contrasts
         )
 
     def details(self) -> Mapping[str, Any]:
-        """What a task has besides figures, ready for JSON."""
+        """Further results of the task, as JSON values."""
         return {}
 
 
 def compare(first: EvaluationReport, second: EvaluationReport, bootstrap: Bootstrap) -> tuple[Difference, ...]:
-    """Compare two models, measure by measure.
-
-    Returns:
-        How much higher the second is in each.
+    """Compare two models by each measurement of both; returns the differences of the second from the first.
 
     Raises:
-        ConfigError: they were not asked the same queries.
+        ConfigError: their queries differ.
     """
-    names = [found.name for found in first.measurements]
-    if names != [found.name for found in second.measurements] or first.skipped != second.skipped:
-        raise ConfigError(f"{first.model} and {second.model} were not asked the same queries")
+    others = {measurement.name: measurement for measurement in second.measurements}
+    names = [measurement.name for measurement in first.measurements if measurement.name in others]
+    is_same = all(np.array_equal(first.measurement(name).groups, others[name].groups) for name in names)
+    if not names or not is_same or first.skipped != second.skipped:
+        raise ConfigError(f"{first.model} and {second.model} were evaluated on different queries")
     return tuple(difference(name, first.measurement(name), second.measurement(name), bootstrap) for name in names)

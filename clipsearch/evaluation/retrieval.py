@@ -1,8 +1,8 @@
-"""Text-to-image and image-to-text retrieval over a captions file, without any library.
+"""Text-to-image and image-to-text retrieval on a captions file.
 
-The protocol is the one of CLIP papers: every caption is a query, the picture on its row is the one right answer, and
-every picture that the file names is a candidate; the other way round every picture is a query, each of its captions
-is right, and every caption is a candidate. What those papers call R@k is a hit rate.
+The protocol of CLIP papers. Text-to-image: every caption is a query, its image is relevant, all images are candidates.
+Image-to-text: every image is a query, its captions are relevant, all captions are candidates. R@k in these papers is a
+hit rate.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ class RetrievalReport(EvaluationReport):
 
     @property
     def hit_rate_at_1(self) -> float:
-        """Share of captions whose own picture came first, 0–1."""
+        """Text-to-image hit rate @1, 0–1."""
         return self.value(f"{TEXT_TO_IMAGE}hit rate @1")
 
     @property
     def hit_rate_at_5(self) -> float:
-        """Likewise among the first 5."""
+        """Text-to-image hit rate @5, 0–1."""
         return self.value(f"{TEXT_TO_IMAGE}hit rate @5")
 
     @property
     def hit_rate_at_10(self) -> float:
-        """Likewise among the first 10."""
+        """Text-to-image hit rate @10, 0–1."""
         return self.value(f"{TEXT_TO_IMAGE}hit rate @10")
 
     @property
     def mean_reciprocal_rank(self) -> float:
-        """Mean of 1/rank of the caption's own picture, 0–1."""
+        """Text-to-image mean reciprocal rank, 0–1."""
         return self.value(f"{TEXT_TO_IMAGE}MRR")
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Pictures and their captions, embedded.
+    """Embedded images and captions.
 
     Attributes:
-        pictures: those that could be read.
-        texts: float32 [captions, dim], of the captions of these pictures.
-        owners: int64 [captions], the row of each caption's picture.
+        pictures: the readable images.
+        texts: embeddings of their captions, float32 [captions, dim].
+        owners: row of each caption's image, int64 [captions].
     """
 
     pictures: EmbeddedImages
@@ -82,20 +82,18 @@ def evaluate_retrieval(
 
     Args:
         encoder: the model.
-        captions: a table with the columns ``image`` and ``caption`` (or ``label``), and maybe ``split``;
-            tab-separated, or comma-separated if its name ends in ``.csv``.
-        images: the folder that the ``image`` column is relative to.
-        split: use the rows of this split only.
-        template: what to wrap each caption in, for example ``a photo of a {}``.
-        batch_size: pictures (or captions) embedded at once.
-        progress: told how far it is.
+        captions: a captions file; see `read_captions`.
+        images: the image folder.
+        split: use only the rows of this split.
+        template: text around each caption, for example ``a photo of a {}``.
+        batch_size: images or captions per batch.
+        progress: progress callback.
 
     Returns:
-        The figures. A caption that several rows share is asked once per row, and only the picture of
-        that row counts as right.
+        The report. A caption in several rows is a query per row, with only the image of that row as relevant.
 
     Raises:
-        ConfigError: the table, the folder, the split or the template is wrong, or no picture can be read.
+        ConfigError: the table, folder, split or template is invalid, or no image can be read.
         ModelError: the model fails.
     """
     started = time.perf_counter()
@@ -113,7 +111,7 @@ def evaluate_retrieval(
 
 
 def image_names(rows: list[Caption]) -> list[str]:
-    """The pictures that captions name, each once, in order."""
+    """Distinct image names of captions, in order."""
     return list(dict.fromkeys(row.image for row in rows))
 
 
@@ -125,7 +123,7 @@ def embed_pairs(
     batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> Pairs:
-    """Embed the captions of pictures that could be read."""
+    """Embed the captions of the readable images."""
     row_of = pictures.rows()
     kept = [row for row in rows if row.image in row_of]
     texts = embed_texts(encoder, [row.text for row in kept], batch_size=batch_size, progress=progress)
@@ -133,12 +131,12 @@ def embed_pairs(
 
 
 def measure_retrieval(images: FloatMatrix, texts: FloatMatrix, owners: NDArray[np.int64]) -> tuple[Measurement, ...]:
-    """Everything that is measured in both directions.
+    """All measurements in both directions.
 
     Args:
-        images: float32 [images, dim], unit rows, each with one caption at least.
+        images: float32 [images, dim], unit rows, each with at least one caption.
         texts: float32 [captions, dim], unit rows.
-        owners: int64 [captions], the row of each caption's picture.
+        owners: row of each caption's image, int64 [captions].
     """
     to_images = rank_among(texts, images, owners, np.arange(len(texts) + 1, dtype=np.int64))
     to_texts = rank_among(images, texts, *grouped(owners, len(images)))
@@ -157,18 +155,18 @@ def pair_similarities(
     template: str | None = None,
     pairs: int = 24,
 ) -> tuple[list[str], NDArray[np.float32]]:
-    """Cosines of some pictures with their captions, to be drawn as a heatmap.
+    """Cosine similarities of images and captions, for a heatmap.
 
     Args:
         encoder: the model.
-        captions: as `evaluate_retrieval`.
-        images: likewise.
-        split: likewise.
-        template: likewise.
-        pairs: how many pictures, from all over the file, each with its first caption.
+        captions: as for `evaluate_retrieval`.
+        images: as for `evaluate_retrieval`.
+        split: as for `evaluate_retrieval`.
+        template: as for `evaluate_retrieval`.
+        pairs: number of images, evenly spaced over the file, each with its first caption.
 
     Returns:
-        The captions, and float32 [pictures, captions].
+        The captions, and float32 [images, captions].
 
     Raises:
         ConfigError: as `evaluate_retrieval`.

@@ -1,4 +1,4 @@
-"""How much a model loses when pictures are blurred, noisy, compressed, small, grey or askew."""
+"""Robustness: the effect of image corruptions on retrieval."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from clipsearch.models.encoder import Encoder
 CLEAN = "clean"
 
 MEASURES = (f"{TEXT_TO_IMAGE}hit rate @1", f"{TEXT_TO_IMAGE}hit rate @10", f"{IMAGE_TO_TEXT}hit rate @1")
-"""Of each condition."""
+"""The measurements of each condition."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RobustnessReport(EvaluationReport):
-    """Retrieval with clean and with corrupted pictures; each contrast is a gap to clean.
+    """Retrieval with clean and corrupted images; each contrast is a gap to clean.
 
     Attributes:
-        severity: of the corruptions, 1 to 5.
+        severity: severity of the corruptions, 1 to 5.
         corruptions: their names, in order.
     """
 
@@ -43,7 +43,7 @@ class RobustnessReport(EvaluationReport):
     corruptions: tuple[str, ...]
 
     def details(self) -> Mapping[str, Any]:
-        """What was done to the pictures."""
+        """Severity and corruptions."""
         return {"severity": self.severity, "corruptions": list(self.corruptions)}
 
 
@@ -60,29 +60,29 @@ def evaluate_robustness(
     batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> RobustnessReport:
-    """Measure retrieval with clean pictures, and again with each corruption.
+    """Measure retrieval with clean images and with each corruption.
 
     Args:
         encoder: the model.
-        captions: as `evaluate_retrieval`; with labels, image-to-text hit rate @1 is zero-shot accuracy.
-        images: likewise.
+        captions: as for `evaluate_retrieval`; with labels, image-to-text hit rate @1 is zero-shot accuracy.
+        images: as for `evaluate_retrieval`.
         corruptions: names of `CORRUPTIONS`.
         severity: 1 to 5.
-        seed: of the noise.
-        split: as `evaluate_retrieval`.
-        template: likewise.
-        batch_size: likewise.
-        progress: told how far it is.
+        seed: seed of the noise.
+        split: as for `evaluate_retrieval`.
+        template: as for `evaluate_retrieval`.
+        batch_size: images per batch.
+        progress: progress callback.
 
     Raises:
-        ConfigError: as `evaluate_retrieval`, or there is no such corruption or severity.
+        ConfigError: as `evaluate_retrieval`, or the corruption or severity is unknown.
         ModelError: the model fails.
     """
     unknown = [name for name in corruptions if name not in CORRUPTIONS]
     if unknown:
-        raise ConfigError(f"there is no corruption {unknown[0]}; there are: {', '.join(CORRUPTIONS)}")
+        raise ConfigError(f"unknown corruption {unknown[0]}; available are {', '.join(CORRUPTIONS)}")
     if severity not in SEVERITIES:
-        raise ConfigError(f"the severity is {SEVERITIES[0]} to {SEVERITIES[-1]}, not {severity}")
+        raise ConfigError(f"the severity must be {SEVERITIES[0]} to {SEVERITIES[-1]}, not {severity}")
     started = time.perf_counter()
     rows = read_captions(captions, split=split, template=template)
     clean = embed_images(encoder, images, image_names(rows), batch_size=batch_size, progress=progress)
@@ -118,4 +118,4 @@ def evaluate_robustness(
 
 
 def _named(condition: str, measurements: Sequence[Measurement]) -> list[Measurement]:
-    return [replace(found, name=f"{condition}: {found.name}") for found in measurements if found.name in MEASURES]
+    return [replace(one, name=f"{condition}: {one.name}") for one in measurements if one.name in MEASURES]

@@ -1,4 +1,4 @@
-"""Pictures sorted into classes that are only named: whose probabilities, whose truth, and how well they agree."""
+"""Zero-shot classification of pictures, and its accuracy against known labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clipsearch.retrieval.results import SearchResult
 
 
 class ZeroShotEncoder(TextEncoder, Protocol):
-    """A text encoder whose cosines become probabilities."""
+    """A text encoder with a learned softmax temperature."""
 
     spec: str
     logit_scale: float
@@ -28,15 +28,15 @@ class ZeroShotEncoder(TextEncoder, Protocol):
 
 @dataclass(frozen=True)
 class Label:
-    """A class that a picture may be of, and how probable that is, 0–1, if it is one of those that were named."""
+    """A class and its probability, 0–1, among the given classes."""
 
     name: str
     probability: float
 
 
 @dataclass(frozen=True)
-class LabelledPicture:
-    """A picture, and its most probable classes, best first."""
+class LabeledPicture:
+    """A picture with its most probable classes, best first."""
 
     path: Path
     labels: tuple[Label, ...]
@@ -44,12 +44,12 @@ class LabelledPicture:
 
 @dataclass(frozen=True, eq=False)
 class Classification:
-    """Pictures and their classes.
+    """Pictures with class probabilities.
 
     Attributes:
         model: spec of the model.
         labels: names of the classes.
-        templates: that they were put into.
+        templates: prompt templates.
         paths: of the pictures.
         probabilities: float64 [pictures, classes], rows that sum to 1.
     """
@@ -60,18 +60,18 @@ class Classification:
     paths: tuple[Path, ...]
     probabilities: NDArray[np.float64]
 
-    def best(self, k: int) -> list[LabelledPicture]:
+    def best(self, k: int) -> list[LabeledPicture]:
         """Each picture with its k most probable classes."""
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return [
-            LabelledPicture(path, tuple(Label(self.labels[number], float(row[number])) for number in best.tolist()))
+            LabeledPicture(path, tuple(Label(self.labels[number], float(row[number])) for number in best.tolist()))
             for path, row, best in zip(self.paths, self.probabilities, order, strict=True)
         ]
 
     def accuracy(self, truth: Mapping[Path, str]) -> Accuracy | None:
-        """How well the pictures are told whose class is known and among the labels; ``None`` if there is none.
+        """Accuracy on the pictures whose true class is among the labels; ``None`` if there are none.
 
-        Case, plurals, hyphens and underscores make no difference.
+        Labels are compared ignoring case, plurals, hyphens and underscores.
         """
         numbers = {_folded(label): number for number, label in enumerate(self.labels)}
         known = [
@@ -93,14 +93,14 @@ def classify(
     labels: Sequence[str],
     templates: Sequence[str],
 ) -> Classification:
-    """Tell pictures apart by the names of classes.
+    """Classify pictures by label names (zero-shot).
 
     Args:
         encoder: the model that embedded them.
         paths: of the pictures.
         embeddings: float32 [pictures, dim], unit rows.
-        labels: names of the classes, two at least.
-        templates: as for `class_embeddings`.
+        labels: names of at least two classes.
+        templates: see `class_embeddings`.
     """
     classes = class_embeddings(encoder, labels, templates)
     probabilities = class_probabilities(embeddings, classes, encoder.logit_scale)
@@ -116,12 +116,12 @@ def classify_results(
     labels: Sequence[str],
     templates: Sequence[str],
 ) -> Classification:
-    """The same for pictures of a library, which are embedded already.
+    """Classify search results by their embeddings in the catalog.
 
     Raises:
-        QueryError: there are none.
+        QueryError: there are no results.
     """
-    embedded = store.tags.embedded_as([result.content_hash for result in results], model)
+    embedded = store.embeddings_by_hash([result.content_hash for result in results], model)
     known = [result for result in results if result.content_hash in embedded]
     if not known:
         raise QueryError("the query finds no pictures to classify")
@@ -130,25 +130,25 @@ def classify_results(
 
 
 def folder_truth(paths: Iterable[Path]) -> dict[Path, str]:
-    """The class of each picture where pictures are sorted into folders: the name of the folder that it is in."""
+    """The name of each picture's folder as its true class."""
     return {path: path.parent.name for path in paths}
 
 
 def listed_truth(paths: Iterable[Path], listed: Mapping[str, str]) -> dict[Path, str]:
-    """The class of each picture that a list names: by the end of its path, or by the file's name alone.
+    """The true class of each picture whose path ends with a listed path.
 
     Args:
         paths: of the pictures.
-        listed: class by path, parts joined by ``/``.
+        listed: class by path or file name, parts joined by ``/``.
     """
-    found: dict[Path, str] = {}
+    truth: dict[Path, str] = {}
     for path in paths:
         parts = path.as_posix().split("/")
         ends = ("/".join(parts[start:]) for start in range(len(parts)))
         label = next((listed[end] for end in ends if end in listed), None)
         if label is not None:
-            found[path] = label
-    return found
+            truth[path] = label
+    return truth
 
 
 def _folded(label: str) -> str:

@@ -1,9 +1,8 @@
-"""How well words fit pictures, as probabilities: what the tags of a library are chosen by.
+"""Calibrated probabilities that words fit pictures, from which tags are chosen.
 
-A cosine between a picture and a word means nothing by itself. What it is worth shows in comparisons, as in
-`clipsearch.retrieval.relevance.calibration`: with how the word scores on other pictures of the library, and with how
-the picture scores for all other words. A logistic regression over these, fitted by `clipsearch.training.mini.tags`,
-makes a probability of them. docs/tags.md has the method and what it reaches.
+As in `clipsearch.retrieval.relevance.calibration`, the cosine of a picture and a word is compared with the word's
+scores on other pictures of the library and with the picture's scores for other words. A logistic regression over both,
+fitted by `clipsearch.training.mini.tags`, returns a probability. Method and results: docs/tags.md.
 """
 
 from __future__ import annotations
@@ -16,33 +15,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.metrics import sigmoid
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.retrieval.relevance.logistic import CALIBRATION_FORMAT, Logistic, read_calibration
 
 WORD_FEATURES = ("word_z", "word_margin")
 TAG_FEATURES = ("centre", "level", *WORD_FEATURES)
 
-FEWEST_IN_BACKGROUND = 12
-"""Pictures below which a library is no comparison for a word: then its other words alone tell (docs/tags.md)."""
+MIN_BACKGROUND = 12
+"""Minimum library size for background statistics; below it only the other words are used (docs/tags.md)."""
 
 BEST_WORDS = 10
-"""Words that fit a picture best, whose mean a tag is compared with."""
+"""Number of a picture's best words, with whose mean a tag is compared."""
 
-_SMALLEST_SPREAD = 1e-6
+_MIN_SPREAD = 1e-6
 
 
 @dataclass(frozen=True)
 class TagCalibration:
-    """What was fitted for a model.
+    """Fitted calibration of a model.
 
     Attributes:
         model: spec of the model it was fitted for.
         library: over `TAG_FEATURES`.
-        words: over `WORD_FEATURES`, for libraries too small to be compared with.
-        threshold: probability by `library` from which on a picture gets a tag.
-        words_threshold: the same by `words`.
-        most: tags that a picture gets at most.
-        templates: what a word is put into.
+        words: over `WORD_FEATURES`, for libraries smaller than `MIN_BACKGROUND`.
+        threshold: minimum probability of a tag by `library`.
+        words_threshold: minimum probability of a tag by `words`.
+        most: maximum number of tags of a picture.
+        templates: prompt templates of words.
     """
 
     model: str
@@ -55,7 +55,7 @@ class TagCalibration:
 
 
 def load_tag_calibration(spec: str) -> TagCalibration:
-    """What was fitted for a model, or, for one that nothing was fitted for, what was fitted for the bundled one.
+    """The tag calibration of a model; the bundled model's if there is none.
 
     Raises:
         ModelError: the file is damaged.
@@ -76,7 +76,7 @@ def _tag_calibration(raw: dict[str, Any]) -> TagCalibration:
 
 
 def tag_calibration_json(calibration: TagCalibration, **more: Any) -> str:
-    """The content of a calibration file; `more` is for people."""
+    """The content of a calibration file; `more` documents it."""
     raw = {
         "format": CALIBRATION_FORMAT,
         "model": calibration.model,
@@ -91,7 +91,7 @@ def tag_calibration_json(calibration: TagCalibration, **more: Any) -> str:
 
 
 class TagScorer:
-    """Scores words on pictures, in one library and one model's space."""
+    """Scores words on the pictures of one library with one model."""
 
     def __init__(
         self,
@@ -102,27 +102,26 @@ class TagScorer:
         others: FloatMatrix | None = None,
         more_general: Sequence[Sequence[int]] = (),
     ) -> None:
-        """Compare every word with the library once.
+        """Compute the background statistics of the library.
 
         Args:
-            calibration: what was fitted for the model.
+            calibration: of the model.
             words: embeddings of the vocabulary, float32 [words, dim], unit rows.
             background: embeddings of a sample of the library, floating [m, dim], unit rows; may be empty.
-            others: embeddings of the words that these are compared with, likewise: of the shipped vocabulary, for
-                which this was fitted; the words themselves by default.
-            more_general: for each word, the rows of those that are true of whatever it is true of
-                (`clipsearch.catalog.vocabulary.more_general`).
+            others: embeddings of the words to compare with, float32 [others, dim], unit rows: the shipped vocabulary
+                of the calibration; by default `words`.
+            more_general: for each word, the rows of its hypernyms (`clipsearch.catalog.vocabulary.more_general`).
         """
         self._calibration = calibration
         self._words = words
         self._others = others
         self._more_general = [(row, list(above)) for row, above in enumerate(more_general) if above]
         self._library: LibraryLevels | None = None
-        if len(background) >= FEWEST_IN_BACKGROUND:
+        if len(background) >= MIN_BACKGROUND:
             self._library = LibraryLevels.of(*self._scores(background))
 
     def probabilities(self, pictures: NDArray[np.floating]) -> NDArray[np.float64]:
-        """That each word fits each picture; no word is less probable than those that are a kind of it.
+        """Probability that each word fits each picture; a hypernym is at least as probable as its hyponyms.
 
         Args:
             pictures: floating [n, dim], unit rows.
@@ -132,31 +131,31 @@ class TagScorer:
         """
         scores, others = self._scores(pictures)
         features = word_features(scores, others)
-        fitted = self._calibration.words
+        regression = self._calibration.words
         if self._library is not None:
             features = (*self._library.features(scores), *features)
-            fitted = self._calibration.library
-        logits = np.full(scores.shape, fitted.intercept)
-        for coefficient, feature in zip(fitted.coefficients, features, strict=True):
+            regression = self._calibration.library
+        logits = np.full(scores.shape, regression.intercept)
+        for coefficient, feature in zip(regression.coefficients, features, strict=True):
             logits += coefficient * feature
-        probabilities: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0)))
-        own = probabilities.copy()
+        probabilities = sigmoid(logits)
+        direct = probabilities.copy()
         for row, above in self._more_general:
-            probabilities[:, above] = np.maximum(probabilities[:, above], own[:, [row]])
+            probabilities[:, above] = np.maximum(probabilities[:, above], direct[:, [row]])
         return probabilities
 
     def _scores(self, pictures: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Cosines of pictures with the words, and with those that they are compared with."""
+        """Cosines of pictures with the words, and with the words to compare with."""
         embeddings = np.asarray(pictures, np.float32)
         scores = embeddings @ self._words.T
         return scores, scores if self._others is None else embeddings @ self._others.T
 
     def tags(self, pictures: NDArray[np.floating]) -> list[list[tuple[int, float]]]:
-        """The words that fit each picture and their probabilities, best first, as many as it may have at most."""
+        """The tags of each picture, as rows of words with probabilities, best first."""
         probabilities = self.probabilities(pictures)
-        fitted = self._calibration
-        threshold = fitted.threshold if self._library is not None else fitted.words_threshold
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, : fitted.most]
+        calibration = self._calibration
+        threshold = calibration.threshold if self._library is not None else calibration.words_threshold
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, : calibration.most]
         return [
             [(word, float(row[word])) for word in order.tolist() if row[word] >= threshold]
             for row, order in zip(probabilities, best, strict=True)
@@ -165,49 +164,48 @@ class TagScorer:
 
 @dataclass(frozen=True)
 class LibraryLevels:
-    """What cosines between a library's pictures and the vocabulary are like.
+    """Statistics of the cosines between a library's pictures and the vocabulary.
 
     Attributes:
-        level: mean of all cosines with the words that are compared with.
+        level: mean of all cosines with the words to compare with.
         spread: their standard deviation.
-        centres: of each word, its median over the pictures in standard deviations from the mean, float64 [words].
+        medians: of each word over the pictures, in standard deviations from the mean, float64 [words].
     """
 
     level: float
     spread: float
-    centres: NDArray[np.float64]
+    medians: NDArray[np.float64]
 
     @classmethod
     def of(cls, scores: NDArray[np.float32], others: NDArray[np.float32]) -> LibraryLevels:
-        """Of the words, float32 [pictures, words], and those that they are compared with; one picture at least."""
+        """From cosines with the words and the words to compare with, float32 [pictures, words]; n ≥ 1 pictures."""
         level = float(others.mean(dtype=np.float64))
-        spread = max(float(others.std(dtype=np.float64)), _SMALLEST_SPREAD)
+        spread = max(float(others.std(dtype=np.float64)), _MIN_SPREAD)
         return cls(level, spread, (np.median(scores, axis=0).astype(np.float64) - level) / spread)
 
     def features(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """``centre`` and ``level`` of scores, float32 [n, words]; float64 [n, words] each.
 
-        Source: zero normalisation, as for `clipsearch.retrieval.relevance.calibration.library_features`.
+        Source: zero normalization, see `clipsearch.retrieval.relevance.calibration.library_features`.
         """
         level = (scores.astype(np.float64) - self.level) / self.spread
-        return np.broadcast_to(self.centres, level.shape), level
+        return np.broadcast_to(self.medians, level.shape), level
 
 
 def word_features(scores: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
     """``word_z`` and ``word_margin``: float64 [n, words] each.
 
-    How far a word is above the picture's mean over all words, and above its mean over the best ones, in the picture's
-    standard deviations.
+    Distance of a word's score from the picture's mean over all words and over the best ones, in standard deviations.
 
     Args:
         scores: of the words, float32 [n, words].
-        others: of those that they are compared with, float32 [n, others].
+        others: of the words to compare with, float32 [n, others].
 
-    Source: test normalisation, as for `clipsearch.retrieval.relevance.calibration.bank_features`.
+    Source: test normalization, see `clipsearch.retrieval.relevance.calibration.bank_features`.
     """
     values, compared = scores.astype(np.float64), others.astype(np.float64)
     mean = compared.mean(axis=1, keepdims=True)
-    spread = np.maximum(compared.std(axis=1, keepdims=True), _SMALLEST_SPREAD)
+    spread = np.maximum(compared.std(axis=1, keepdims=True), _MIN_SPREAD)
     best = min(BEST_WORDS, compared.shape[1])
     highest = np.partition(compared, compared.shape[1] - best, axis=1)[:, -best:].mean(axis=1, keepdims=True)
     return (values - mean) / spread, (values - highest) / spread

@@ -1,1 +1,1 @@
-"""The groups of `clipsearch.library.Library`, each over the context that all of them share."""
+"""The groups of `clipsearch.library.Library`, each over one shared `LibraryContext`."""

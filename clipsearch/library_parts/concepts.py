@@ -1,4 +1,4 @@
-"""`Library.concepts`: named concepts, learned from a few pictures."""
+"""`Library.concepts`: named concepts, learned from example pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsearch.config import typed_path
 from clipsearch.library_parts.context import LibraryContext
 from clipsearch.query import check_k
 
@@ -18,22 +19,22 @@ class Concepts:
     """The concepts of one library."""
 
     def __init__(self, context: LibraryContext, search: Callable[[str, int], list[SearchResult]]) -> None:
-        """Bind what the library's parts share, and what finds the k best results of a query line."""
+        """Bind the shared context, and a function that returns the k best results of a query line."""
         self._context = context
         self._search = search
 
     def all(self) -> list[ConceptDetails]:
-        """The concepts that the library knows, by name."""
+        """All concepts, by name."""
         from clipsearch.labeling.concepts.service import show
 
         store, model = self._context.store, self._context.catalog.active_model()
         return [show(store, concept, model) for concept in store.concepts.all()]
 
     def get(self, name: str) -> ConceptDetails:
-        """The concept of that name with its examples; what was fitted, unless that is still to be done.
+        """A concept with its examples, and its fit if it is current.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such concept.
         """
         from clipsearch.labeling.concepts.service import find, show
 
@@ -48,18 +49,18 @@ class Concepts:
         negatives: Sequence[Path | str] = (),
         text: str | None = None,
     ) -> ConceptDetails:
-        """Teach the library a concept by a few pictures; queries name it ``@name`` from then on.
+        """Add a concept learned from example pictures, for use in queries as ``@name``.
 
         Args:
-            name: 1 to 100 characters; upper and lower case are the same.
+            name: 1 to 100 characters; case is ignored.
             positives: pictures that show it: files, in the library or not, or ``~#`` and the first digits of a content
                 hash.
-            negatives: pictures that do not; others are drawn from the library besides.
-            text: what it is in words: it guides the search while there are few pictures.
+            negatives: pictures that do not; more are drawn from the library.
+            text: description, used while there are few examples.
 
         Raises:
-            ConfigError: the name is taken or cannot be one, there is no positive picture, or one is named as both.
-            ImageReadError: a picture cannot be read, and the library does not know it.
+            ConfigError: the name is taken or invalid, there is no positive example, or a picture is named as both.
+            ImageReadError: a picture cannot be read and is not in the library.
             QueryError: a hash is unknown or ambiguous, or the library has no images.
         """
         from clipsearch.labeling.concepts.service import add_concept
@@ -67,11 +68,11 @@ class Concepts:
         return add_concept(self._context.concept_space(), name, positives=positives, negatives=negatives, text=text)
 
     def confirm(self, name: str, *pictures: Path | str) -> ConceptDetails:
-        """Say that pictures show a concept; it is fitted again.
+        """Add positive examples to a concept and fit it again.
 
         Raises:
             ConfigError: there is no such concept, or no picture is named.
-            ImageReadError: a picture cannot be read, and the library does not know it.
+            ImageReadError: a picture cannot be read and is not in the library.
             QueryError: a hash is unknown or ambiguous.
         """
         from clipsearch.labeling.concepts.service import teach
@@ -79,27 +80,25 @@ class Concepts:
         return teach(self._context.concept_space(), name, positives=pictures, negatives=())
 
     def reject(self, name: str, *pictures: Path | str) -> ConceptDetails:
-        """Say that pictures do not show a concept; it is fitted again.
+        """Add negative examples to a concept and fit it again. Raises as `confirm`.
 
         Raises:
-            ConfigError: as `confirm`, or none would be left that shows it.
-            ImageReadError: as `confirm`.
-            QueryError: as `confirm`.
+            ConfigError: no positive example would be left.
         """
         from clipsearch.labeling.concepts.service import teach
 
         return teach(self._context.concept_space(), name, positives=(), negatives=pictures)
 
     def suggest(self, name: str, *, k: int = 10) -> list[Suggestion]:
-        """The pictures that are most worth confirming or rejecting next: uncertain, and unlike each other.
+        """Uncertain and diverse pictures to confirm or reject next (active learning).
 
         Args:
             name: of the concept.
-            k: how many at most, from 1.
+            k: maximum number of pictures, from 1.
 
         Raises:
             ConfigError: there is no such concept.
-            QueryError: `k` is below 1, or none of its pictures can be embedded any more.
+            QueryError: `k` is below 1, or no positive example can be embedded any more.
         """
         from clipsearch.labeling.concepts.active_learning import suggest
 
@@ -107,10 +106,10 @@ class Concepts:
         return suggest(self._context.concept_space(), name, k=k, search=self._search)
 
     def remove(self, name: str) -> ConceptDetails:
-        """Forget a concept, and return what it was; its pictures stay.
+        """Delete and return a concept; its pictures stay.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such concept.
         """
         from clipsearch.labeling.concepts.service import find
 
@@ -119,12 +118,12 @@ class Concepts:
         return removed
 
     def export(self, name: str, file: Path | str) -> None:
-        """Write a concept to a new JSON file: its examples' content hashes, and its direction.
+        """Write a concept to a new JSON file: the content hashes of its examples, and its direction.
 
         Raises:
-            ConfigError: there is no such concept, there is something at `file`, or it cannot be written.
-            QueryError: none of its pictures can be embedded any more.
+            ConfigError: there is no such concept, or `file` exists or cannot be written.
+            QueryError: no positive example can be embedded any more.
         """
-        from clipsearch.labeling.concepts.export import export_concept
+        from clipsearch.labeling.concepts.service import export_concept
 
-        export_concept(self._context.concept_space(), name, Path(file).expanduser())
+        export_concept(self._context.concept_space(), name, typed_path(file))

@@ -1,4 +1,4 @@
-"""What all parts of one open library share."""
+"""The state that all parts of one open library share."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import ModelRecord
-from clipsearch.errors import QueryError
+from clipsearch.errors import EmptyLibraryError
 from clipsearch.query import ConceptTerm, Region
 from clipsearch.retrieval.filters import QueryFilters
 from clipsearch.retrieval.model_session import ModelSession
+from clipsearch.text import Notify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
 
 
 class LibraryContext:
-    """The catalog, the model and the searcher of one library: made once, shared by its parts, closed once.
+    """The catalog, the model and the searcher of one library.
 
     Attributes:
         catalog: of the library.
-        session: the library's model, loaded when something needs it.
+        session: the library's model, loaded on demand.
         notify: callback for one-line user notices.
         filters: compiles the filters of queries.
     """
 
-    def __init__(self, catalog: LazyCatalog, session: ModelSession, notify: Callable[[str], None]) -> None:
+    def __init__(self, catalog: LazyCatalog, session: ModelSession, notify: Notify) -> None:
         """Bind the parts; nothing is loaded."""
         self.catalog = catalog
         self.session = session
@@ -47,7 +48,7 @@ class LibraryContext:
 
     @property
     def store(self) -> Catalog:
-        """The whole catalog, opened by the first use."""
+        """The whole catalog, opened on first use."""
         return self.catalog.store
 
     @cached_property
@@ -58,7 +59,7 @@ class LibraryContext:
         return MapCache(self.catalog)
 
     def searcher(self) -> Searcher:
-        """What searches with the active model, made anew when another process has changed the model.
+        """The searcher of the active model; a new one if another process has changed the model.
 
         Raises:
             QueryError: the library has no images.
@@ -77,19 +78,19 @@ class LibraryContext:
         """The model that searches use.
 
         Raises:
-            QueryError: the library has no images, and so no model yet.
+            EmptyLibraryError: the library has no images, so no model yet.
         """
         model = self.catalog.active_model()
         if model is None:
-            raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
+            raise EmptyLibraryError
         return model
 
     def encoder_of(self, model: ModelRecord) -> Callable[[], Encoder]:
-        """Loads the encoder of a model of the catalog when it is called."""
+        """A function that loads the encoder of a model of the catalog."""
         return lambda: self.session.encoder_of(model)
 
     def concept_space(self, model: ModelRecord | None = None) -> ConceptSpace:
-        """The library's concepts in the space of a model, by default the active one.
+        """The library's concepts in the embedding space of a model, by default the active one.
 
         Raises:
             QueryError: the library has no images.
@@ -100,7 +101,7 @@ class LibraryContext:
         return self._concept_space(model, self._query_encoder(model))
 
     def close(self) -> None:
-        """Give back the catalog's connections and the vector index."""
+        """Close the catalog and the vector index."""
         self._searcher = None
         self.catalog.close()
 

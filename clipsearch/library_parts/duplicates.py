@@ -1,4 +1,4 @@
-"""`Library.duplicates`: files that show the same picture."""
+"""`Library.duplicates`: duplicate pictures and other versions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsearch.config import typed_path
 from clipsearch.library_parts.context import LibraryContext
 
 if TYPE_CHECKING:
@@ -16,38 +17,44 @@ class Duplicates:
     """The duplicates of one library."""
 
     def __init__(self, context: LibraryContext) -> None:
-        """Bind what the library's parts share."""
+        """Bind the shared context."""
         self._context = context
 
     def find(
-        self, *, kinds: Collection[DuplicateKind] = ("identical", "same", "near"), within: Path | str | None = None
+        self,
+        *,
+        kinds: Collection[DuplicateKind] = ("identical", "same", "near"),
+        within: Path | str | None = None,
+        stacks: bool = True,
     ) -> list[DuplicateGroup]:
-        """Groups of files that show the same picture; nothing is deleted.
+        """Groups of duplicate files; nothing is deleted.
 
         Args:
-            kinds: ``identical`` (the same bytes), ``same`` (re-encoded, resized), ``near`` (cropped, turned, edited).
-            within: a folder; only files in it count.
+            kinds: ``identical`` (same bytes), ``same`` (re-encoded, resized), ``near`` (cropped, rotated, edited).
+            within: only files in this folder.
+            stacks: a stack (RAW and JPEG, a Live Photo; docs/indexing.md) counts as its first file.
 
         Returns:
-            Groups of two files or more, the one to keep first.
+            Groups of at least two files, the one to keep first.
 
         Raises:
             QueryError: the library has no images.
         """
         from clipsearch.retrieval.duplicates import find_duplicates
-        from clipsearch.retrieval.duplicates.loading import held_contents
+        from clipsearch.retrieval.duplicates.loading import library_contents
 
-        folder = Path(within).expanduser().absolute() if within is not None else None
-        contents, embeddings = held_contents(self._context.store, self._context.active_model(), within=folder)
+        folder = typed_path(within).absolute() if within is not None else None
+        store, model = self._context.store, self._context.active_model()
+        contents, embeddings = library_contents(store, model, within=folder, with_stacks=stacks)
         return find_duplicates(contents, embeddings, kinds=kinds)
 
     def versions_of(self, content_hash: str) -> list[Path]:
-        """The files that hold another version of a picture: re-saved, resized, lightly cropped or edited; by path.
+        """Files with another version of a picture (re-saved, resized, lightly cropped or edited), by path.
 
         Args:
-            content_hash: the picture's, or its first digits, at least 6.
+            content_hash: or its first digits, at least 6.
 
         Raises:
-            QueryError: the library holds no such picture, or several.
+            QueryError: the hash is unknown or ambiguous.
         """
         return self._context.searcher().versions_of(content_hash)

@@ -1,4 +1,4 @@
-"""`Library.maintenance`: checking, compacting, forgetting, exporting and importing. None of it needs a model."""
+"""`Library.maintenance`: check, compact, forget, export and import. None of it needs a model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.catalog.reports import FileFailure
+from clipsearch.config import typed_path
 from clipsearch.library_parts.context import LibraryContext
 
 if TYPE_CHECKING:
@@ -16,48 +17,48 @@ if TYPE_CHECKING:
 
 
 class Maintenance:
-    """What keeps one library in order."""
+    """Maintenance of one library."""
 
     def __init__(self, context: LibraryContext) -> None:
-        """Bind what the library's parts share."""
+        """Bind the shared context."""
         self._context = context
 
     def failures(self) -> list[FileFailure]:
-        """The files that could not be read, with reason and time, by path."""
+        """Unreadable files with reason and time, by path."""
         return self._context.store.failures()
 
     def forget(self, *paths: Path | str) -> int:
-        """Forget files and folders, there or not; on disk nothing is touched. Returns how many files those were.
+        """Remove files and folders, existing or not, from the library but not from disk. Returns the number of files.
 
         Raises:
-            ConfigError: the library knows nothing of one of them; then none is forgotten.
+            ConfigError: one of them is not in the library; then none is removed.
             LibraryLockedError: another process is writing to this library.
         """
         from clipsearch.maintenance.forget import forget_paths
 
-        return forget_paths(self._context.store, [Path(path).expanduser() for path in paths])
+        return forget_paths(self._context.store, [typed_path(path) for path in paths])
 
     def trash(self, *paths: Path | str) -> int:
-        """Move files to the system's trash and forget them. Returns how many.
+        """Move files to the system's trash and forget them. Returns their number.
 
         Raises:
-            ConfigError: the library knows nothing of one of them, or it is a folder; then none is moved.
+            ConfigError: one of them is not in the library, or a folder; then none is moved.
             LibraryLockedError: another process is writing to this library.
-            LibraryError: one cannot be moved; those before it were.
+            LibraryError: a file cannot be moved; the files before it were moved.
         """
-        from clipsearch.maintenance.trash import move_to_trash
+        from clipsearch.maintenance.forget import move_to_trash
 
-        return move_to_trash(self._context.store, [Path(path).expanduser() for path in paths])
+        return move_to_trash(self._context.store, [typed_path(path) for path in paths])
 
     def check(self, *, repair: bool = False, full: bool = False) -> CheckReport:
         """Verify catalog, vector cache and previews against each other.
 
         Args:
-            repair: mend what can be mended, and say what is left.
-            full: look into every embedding and preview, not into a sample.
+            repair: repair damage and report what remains.
+            full: verify every embedding and preview, not a sample.
 
         Raises:
-            LibraryLockedError: it is to be repaired, and another process is writing to it.
+            LibraryLockedError: with `repair`, if another process is writing to this library.
         """
         from clipsearch.maintenance.check import check_library, repair_library
         from clipsearch.maintenance.check.findings import DEFAULT_SAMPLE
@@ -66,7 +67,7 @@ class Maintenance:
         return run(self._context.store, sample=None if full else DEFAULT_SAMPLE, notify=self._context.notify)
 
     def compact(self) -> CompactionReport:
-        """Drop what no file holds any more, and give its room back to the disk.
+        """Delete images, embeddings, keywords and previews of contents without files, and reclaim disk space.
 
         Raises:
             LibraryLockedError: another process is writing to this library.
@@ -80,27 +81,27 @@ class Maintenance:
         """Write paths, metadata, embeddings, tags and concepts to a new directory: ``npz`` (with JSONL) or ``parquet``.
 
         Raises:
-            ConfigError: there is something at `directory`, or it cannot be written.
+            ConfigError: `directory` exists or cannot be written.
             LibraryError: embeddings in the catalog are damaged.
         """
         from clipsearch.maintenance.transfer import export_library
 
-        return export_library(self._context.store, Path(directory).expanduser(), form=format)
+        return export_library(self._context.store, typed_path(directory), file_format=format)
 
     def import_from(self, directory: Path | str) -> ImportReport:
-        """Add what `export` wrote; no picture is read and nothing is embedded.
+        """Add the content of an export; no picture is read or embedded.
 
-        What the library knows stays as it is. A concept that it knows gets the examples that it lacks, and is then
-        fitted again when it is next used.
+        Existing data of the library is kept. An existing concept gets missing examples, and is fitted again on its
+        next use.
 
         Raises:
-            ConfigError: it is no export, is damaged, or is of a newer clipsearch.
-            IndexMismatchError: its embeddings are another model's than the library's.
+            ConfigError: the directory is no export, damaged, or of a newer clipsearch.
+            IndexMismatchError: its embeddings are of another model.
             LibraryLockedError: another process is writing to this library.
         """
         from clipsearch.maintenance.transfer import import_library
 
-        return import_library(self._context.store, Path(directory).expanduser(), notify=self._context.notify)
+        return import_library(self._context.store, typed_path(directory), notify=self._context.notify)
 
     def copy_index(self, target: str) -> IndexCopyReport:
         """Build the vector index with another engine, and make searches use it (docs/vectors.md).
@@ -109,7 +110,7 @@ class Maintenance:
             target: ``faiss``, ``milvus`` (a local file in the library) or ``milvus:URI``.
 
         Raises:
-            ConfigError: the target is none, or what it needs is not installed.
+            ConfigError: the target is invalid, or its package is not installed.
             LibraryError: the target cannot be reached.
             LibraryLockedError: another process is writing to this library.
         """

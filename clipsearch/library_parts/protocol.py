@@ -1,7 +1,7 @@
-"""What finds and shows the pictures of a library, on this machine or over HTTP: one interface for both.
+"""The interface of a library for searching and viewing, local or over HTTP.
 
-`clipsearch.library.Library` and `clipsearch.server.client.library.RemoteLibrary` implement it; a test holds their
-signatures to it and compares their answers over a live server.
+`clipsearch.library.Library` and `clipsearch.server.client.library.RemoteLibrary` implement it; a test compares their
+signatures and answers. The docstrings of `Library` are the contract.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from clipsearch.retrieval.results import SearchOptions, SearchResult
+from clipsearch.retrieval.results import SearchOptions, SearchResult, SearchResults
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,52 +25,48 @@ DEFAULT_OPTIONS = SearchOptions()
 
 
 class Heatmap(Protocol):
-    """Where in a picture a match is.
-
-    Attributes:
-        from_preview: the file is not there, and its small preview was looked at.
-    """
+    """See `clipsearch.retrieval.saliency.Explanation`."""
 
     @property
     def from_preview(self) -> bool:
-        """Whether a small preview stood in for the file."""
+        """Whether the preview was used because the file is not available."""
         ...
 
     def overlay(self) -> Image.Image:
-        """The picture under its heat, mode RGB."""
+        """The picture with its heat map, mode RGB."""
         ...
 
 
 class BrowsableLibrary(Protocol):
-    """The group ``browse``, as far as a server has it, too."""
+    """The part of `Library.browse` that a server has."""
 
     def facets(self, query: str = "") -> Facets:
-        """What the files that pass a query's filters have in common, counted."""
+        """See `Browse.facets`."""
         ...
 
     def picture(self, content_hash: str) -> PictureDetails:
-        """One picture with its files, its metadata and its tags."""
+        """See `Browse.picture`."""
         ...
 
     def preview(self, content_hash: str) -> Rendition:
-        """The small preview of a picture."""
+        """See `Browse.preview`."""
         ...
 
     def large_view(self, content_hash: str) -> Rendition:
-        """A picture at the size of a screen."""
+        """See `Browse.large_view`."""
         ...
 
 
 class VersionFinder(Protocol):
-    """The group ``duplicates``, as far as a server has it, too."""
+    """The part of `Library.duplicates` that a server has."""
 
     def versions_of(self, content_hash: str) -> list[Path]:
-        """The files that hold another version of a picture, by path."""
+        """See `Duplicates.versions_of`."""
         ...
 
 
 class SearchableLibrary(Protocol):
-    """A library that is searched and looked at; the docstrings of `clipsearch.library.Library` say the contract."""
+    """The part of `Library` that a server has."""
 
     @property
     def browse(self) -> BrowsableLibrary:
@@ -83,15 +79,15 @@ class SearchableLibrary(Protocol):
         ...
 
     def close(self) -> None:
-        """Give connections back."""
+        """See `Library.close`."""
         ...
 
     def revision(self) -> int:
-        """A number that rises with every change of which pictures can be found."""
+        """See `Library.revision`."""
         ...
 
-    def search(self, query: str, options: SearchOptions = DEFAULT_OPTIONS, **overrides: Any) -> list[SearchResult]:
-        """The files that match a query line best."""
+    def search(self, query: str, options: SearchOptions = DEFAULT_OPTIONS, **overrides: Any) -> SearchResults:
+        """See `Library.search`."""
         ...
 
     def similar(
@@ -100,9 +96,10 @@ class SearchableLibrary(Protocol):
         options: SearchOptions = DEFAULT_OPTIONS,
         *,
         box: Box | None = None,
+        at_s: float | None = None,
         **overrides: Any,
     ) -> list[SearchResult]:
-        """The files most like a picture."""
+        """See `Library.similar`."""
         ...
 
     def explain(
@@ -113,5 +110,5 @@ class SearchableLibrary(Protocol):
         like: Picture | Sequence[Picture] | None = None,
         box: Box | None = None,
     ) -> Heatmap:
-        """Where in a picture its match with a query is, or its likeness to other pictures."""
+        """See `Library.explain`."""
         ...

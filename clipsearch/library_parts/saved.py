@@ -1,4 +1,4 @@
-"""`Library.saved`: searches kept by name, and what of their results is new."""
+"""`Library.saved`: saved searches and their new results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SavedSearches:
     """The saved searches of one library."""
 
     def __init__(self, context: LibraryContext, search: Callable[[str, SearchOptions], list[SearchResult]]) -> None:
-        """Bind what the library's parts share, and what answers a query line."""
+        """Bind the shared context and the search function."""
         self._context = context
         self._search = search
 
@@ -30,49 +30,49 @@ class SavedSearches:
         return self._context.store.saved.all()
 
     def get(self, name: str) -> SavedSearchRecord:
-        """The saved search of that name.
+        """A saved search by name.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such saved search.
         """
         return saved_searches.find(self._context.store, name)
 
     def add(self, name: str, query: str, *, replace: bool = False) -> SavedSearchRecord:
-        """Keep a query by name; its new results are those of pictures that are embedded from now on.
+        """Save a query by name; pictures embedded from now on count as new results.
 
         Args:
             name: 1 to 100 characters.
-            query: a line as for `Library.search`; the paths of its pictures are kept in full.
-            replace: take the place of a search of the same name.
+            query: see `Library.search`; paths of pictures are made absolute.
+            replace: replace a saved search of the same name.
 
         Raises:
-            QueryError: the query is empty or wrong.
-            ConfigError: the name is taken or cannot be one.
+            QueryError: the query is empty or invalid.
+            ConfigError: the name is taken or invalid.
         """
         return saved_searches.save_search(self._context.store, name, query, replace=replace)
 
     def remove(self, name: str) -> SavedSearchRecord:
-        """Forget the saved search of that name, and return what it was.
+        """Delete and return a saved search.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: there is no such saved search.
         """
-        return saved_searches.remove(self._context.store, name)
+        saved = self.get(name)
+        self._context.store.saved.remove(saved.name)
+        return saved
 
     def new_results(self, name: str, options: SearchOptions = _DEFAULT_OPTIONS, **overrides: Any) -> list[SearchResult]:
-        """What a saved search finds among its k best that was not there the last time that this was asked.
-
-        Filters alone have no best: then it is all that pass and are new.
+        """The new pictures among the k best results since the last call; of a query of filters only, all new results.
 
         Args:
             name: of the saved search.
-            options: as for `Library.search`; with ``group="duplicates"`` a new version of a picture is reported where
-                it comes before the old one.
-            overrides: as for `Library.search`.
+            options: see `Library.search`; with ``group="duplicates"`` a new version of a picture is reported if it
+                ranks before the old one.
+            overrides: see `Library.search`.
 
         Raises:
-            ConfigError: there is no such search.
-            QueryError: as for `Library.search`.
+            ConfigError: there is no such saved search.
+            QueryError: see `Library.search`.
         """
         saved = self.get(name)
         return saved_searches.new_results(
@@ -83,9 +83,9 @@ class SavedSearches:
         )
 
     def new_matches(self, *, k: int = saved_searches.NEW_AMONG) -> list[saved_searches.NewMatches]:
-        """The saved searches with new pictures among their k best (of filters alone: among all that pass), by name.
+        """Saved searches with new pictures among the k best results (filters only: all results), by name.
 
-        They stay new until `new_results` is asked for them.
+        The pictures stay new until `new_results` is called.
         """
         search = self._searching(SearchOptions(k=k))
         return saved_searches.new_matches(self._context.store, search=search, notify=self._context.notify)

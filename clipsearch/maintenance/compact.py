@@ -1,4 +1,4 @@
-"""Dropping what no file holds any more, and giving its room back to the disk."""
+"""Delete data of contents without files, and reclaim disk space."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pathlib import Path
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.maintenance.check.temporaries import leftover_files
 from clipsearch.media.thumbnails import THUMBNAILS_NAME
-from clipsearch.vectors.sync import current_index
+from clipsearch.text import Notify
+from clipsearch.vectors.engine import current_index
 
 
 @dataclass(frozen=True)
 class CompactionReport:
-    """What a compaction dropped.
+    """Result of a compaction.
 
     Attributes:
-        images: contents that no file held.
-        embeddings: of those.
-        previews: of those, and of contents that the catalog never got to know.
-        bytes_before: size of the library's own files.
-        bytes_after: likewise.
+        images: number of deleted contents.
+        embeddings: number of deleted embeddings.
+        previews: number of deleted previews, stray ones included.
+        bytes_before: size of the library's files before.
+        bytes_after: size of the library's files after.
     """
 
     images: int
@@ -32,25 +33,21 @@ class CompactionReport:
 
 
 def compact_library(
-    store: Catalog, *, notify: Callable[[str], None], reached: Callable[[str], None] = lambda _: None
+    store: Catalog, *, notify: Notify, reached: Callable[[str], None] = lambda _: None
 ) -> CompactionReport:
-    """Drop images, embeddings, keywords and previews that no file holds, and make the library's files smaller.
+    """See `Library.maintenance.compact`.
 
-    The catalog is changed first, in one transaction; what is only a cache of it follows. A process that is
-    killed at any point leaves a library that is whole, and the next compaction does the rest.
+    The catalog is changed first, in one transaction, the caches after it: a process killed at any point leaves a
+    consistent library, and the next compaction does the rest.
 
     Args:
         store: the catalog.
-        notify: told in one line what a person should know.
-        reached: told the name of each step that is done: ``dropped``, ``previews``, ``packed``, ``cached``.
-
-    Raises:
-        LibraryLockedError: another process is writing to this library.
-        LibraryError: the disk is full, or the library cannot be written to.
+        notify: callback for one-line user notices.
+        reached: called with the name of each completed step: ``dropped``, ``previews``, ``packed``, ``cached``.
     """
     with store.writer_lock():
         before = library_bytes(store.directory)
-        images, embeddings = store.upkeep.drop_unheld()
+        images, embeddings = store.upkeep.drop_unreferenced()
         reached("dropped")
         previews = _drop_previews(store)
         reached("previews")
@@ -62,7 +59,7 @@ def compact_library(
 
 
 def library_bytes(library: Path) -> int:
-    """Size of a library's own files; other processes may add and remove some meanwhile."""
+    """Size of a library's files; other processes may add and remove files meanwhile."""
     total = 0
     for path in library.rglob("*"):
         try:
@@ -73,7 +70,7 @@ def library_bytes(library: Path) -> int:
 
 
 def _drop_previews(store: Catalog) -> int:
-    """Delete the previews of contents that the catalog does not hold, and what killed processes left."""
+    """Delete stray previews and abandoned temporary files."""
     dropped = 0
     for shard in sorted((store.directory / THUMBNAILS_NAME).glob("??")):
         known = store.upkeep.known_contents(shard.name)
@@ -86,8 +83,8 @@ def _drop_previews(store: Catalog) -> int:
     return dropped
 
 
-def _renew_cache(store: Catalog, notify: Callable[[str], None]) -> None:
-    """Bring the active model's saved vectors to the catalog's new revision; others are when they are wanted."""
+def _renew_cache(store: Catalog, notify: Notify) -> None:
+    """Update the active model's saved vectors to the catalog's new revision."""
     active = store.models.active()
     if active is not None:
         current_index(store, active, notify=notify, locked=True)

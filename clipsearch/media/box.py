@@ -16,7 +16,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in a picture as it is looked at, after EXIF orientation.
+    """A rectangle in a picture after EXIF rotation.
 
     Attributes:
         x: its left edge, from the left.
@@ -49,13 +49,13 @@ class Box:
         (Box(x=10.0, y=20.0, width=300.0, height=200.0, unit='px'), '25%,0%,50%,12.5%')
         """
         parts = [_NUMBER.fullmatch(part) for part in text.split(",")]
-        found = [part for part in parts if part is not None]
-        units = {part[2] for part in found}
-        if len(parts) != 4 or len(found) != 4 or len(units) != 1:
+        numbers = [part for part in parts if part is not None]
+        units = {part[2] for part in numbers}
+        if len(parts) != 4 or len(numbers) != 4 or len(units) != 1:
             raise QueryError(
                 f"{text!r} is not a box; write x,y,width,height in pixels, or all in percent as in 10%,10%,50%,50%"
             )
-        x, y, width, height = (float(part[1]) for part in found)
+        x, y, width, height = (float(part[1]) for part in numbers)
         return cls(x, y, width, height, "%" if units == {"%"} else "px")
 
     def edges(self, width: int, height: int) -> tuple[float, float, float, float]:

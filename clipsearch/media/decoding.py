@@ -16,21 +16,14 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from clipsearch.errors import ImageReadError
-from clipsearch.media.metadata.reading import ImageMetadata, read_metadata, read_raw_metadata
+from clipsearch.media.formats import HEAD_BYTES, PICTURE, is_raw_head, kind_by_head
+from clipsearch.media.metadata.reading import read_metadata, read_raw_metadata
 from clipsearch.media.metadata.strip import strip_metadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.media.pixels import to_rgb, turn_upright
 from clipsearch.media.raw import RAW_SUFFIXES, NotRawError, open_raw
+from clipsearch.media.tiff_pages import has_sensor_values, with_picture_first
 from clipsearch.system.remote_files import read_file, scheme_of
-
-# fmt: off
-IMAGE_SUFFIXES = RAW_SUFFIXES | {
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif",
-    ".tif", ".tiff", ".bmp", ".dib", ".heic", ".heif", ".hif", ".avif",
-    ".jp2", ".j2k", ".j2c", ".jpf", ".jpx", ".pbm", ".pgm", ".ppm",
-    ".pnm", ".tga", ".ico", ".mpo",
-}
-# fmt: on
-"""Lower-case file name endings that indexing looks at; everything else is not a picture."""
 
 MAX_PIXELS = 300_000_000
 """Width × height beyond which a picture is refused unread; the largest cameras and stitched panoramas fit."""
@@ -38,7 +31,23 @@ MAX_PIXELS = 300_000_000
 MAX_FILE_BYTES = 2**30
 """File size beyond which a file is refused unread."""
 
-_FORMATS = ["JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "HEIF", "AVIF", "JPEG2000", "PPM", "TGA", "ICO"]
+_FORMATS = [
+    "JPEG",
+    "MPO",
+    "PNG",
+    "WEBP",
+    "GIF",
+    "TIFF",
+    "BMP",
+    "DIB",
+    "HEIF",
+    "AVIF",
+    "JPEG2000",
+    "PPM",
+    "TGA",
+    "ICO",
+    "ICNS",
+]
 """Pillow's formats that are tried, whatever the file's name: EPS, for one, would start another program."""
 
 _PILLOW_WARNINGS = re.compile(r"PIL\.")
@@ -57,7 +66,7 @@ class DecodedImage:
     Attributes:
         image: mode RGB, upright, possibly at reduced scale.
         format: Pillow's name of the format, for example ``JPEG``; of a RAW file its suffix, for example ``CR2``.
-        width: of the full picture as it is looked at (after EXIF orientation), in pixels.
+        width: of the full picture after EXIF rotation, in pixels.
         height: of the full picture, in pixels, as `width`.
         metadata: what the file says of the picture.
     """
@@ -69,14 +78,14 @@ class DecodedImage:
     metadata: ImageMetadata
 
 
-def read_image_bytes(path: Path) -> bytes:
+def read_image_bytes(path: Path, *, limit: int = MAX_FILE_BYTES) -> bytes:
     """Read a whole file.
 
     Raises:
-        ImageReadError: it cannot be read, is empty, or is larger than `MAX_FILE_BYTES`.
+        ImageReadError: it cannot be read, is empty, or is larger than `limit`.
     """
     try:
-        content = read_file(path, limit=MAX_FILE_BYTES) if scheme_of(path) is not None else _read_local_file(path)
+        content = read_file(path, limit=limit) if scheme_of(path) is not None else _read_local_file(path, limit)
     except ValueError as error:  # a NUL in the name
         raise ImageReadError(path, "no such file or directory") from error
     except OSError as error:
@@ -86,12 +95,12 @@ def read_image_bytes(path: Path) -> bytes:
     return content
 
 
-def _read_local_file(path: Path) -> bytes:
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+def _read_local_file(path: Path, limit: int) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         raise ImageReadError(path, "not a regular file")  # reading a pipe would wait for ever
-    if found.st_size > MAX_FILE_BYTES:
-        raise ImageReadError(path, f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB")
+    if status.st_size > limit:
+        raise ImageReadError(path, f"the file is larger than {limit // 2**20} MiB")
     return path.read_bytes()
 
 
@@ -105,15 +114,17 @@ def content_hash(content: bytes) -> str:
 def decode_image(
     content: bytes, *, path: Path | None = None, min_side: int | None = None, min_longest: int | None = None
 ) -> DecodedImage:
-    """Decode a picture: first frame, EXIF orientation applied, alpha on white, 8-bit RGB.
+    """Decode a picture: first frame, EXIF orientation applied, alpha on white, 8-bit RGB in sRGB.
+
+    Of a TIFF it is the largest page of full resolution.
 
     Args:
         content: the whole file.
-        path: for the error message, and because only its name tells a RAW file from a TIFF.
+        path: for the error message, and because only its name distinguishes a RAW file from a TIFF.
         min_side: what the short side will be scaled down to; lets JPEGs be decoded at the smallest DCT scale
             that leaves as much, of which embeddings show nothing (`tests/benchmarks/reduced_scale.py`: mean
             cosine 0.998 to decoding at full size). RAW files have their preview decoded.
-        min_longest: likewise, of the long side. With neither, a picture is decoded at full size.
+        min_longest: the same for the long side. With neither, a picture is decoded at full size.
 
     Raises:
         ImageReadError: it is no picture, is damaged, or has more than `MAX_PIXELS` pixels.
@@ -124,7 +135,9 @@ def decode_image(
     except ImageReadError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageReadError(path, "not a picture in a format that can be read") from error
+        kind = kind_by_head(content[:HEAD_BYTES])
+        named = f" ({kind})" if kind not in ("", PICTURE) else ""
+        raise ImageReadError(path, f"not a picture in a format that can be read{named}") from error
     except Image.DecompressionBombError as error:
         raise ImageReadError(path, _too_large(f"more than {2 * MAX_PIXELS // 10**6} megapixels")) from error
     except MemoryError as error:
@@ -157,7 +170,7 @@ class _Wanted:
 
 
 def _decode_any(content: bytes, path: Path | None, wanted: _Wanted) -> DecodedImage:
-    if path is not None and path.suffix.lower() in RAW_SUFFIXES:
+    if _may_be_raw(content, path):
         with suppress(NotRawError):
             return _decode_raw(content, path, wanted)
     try:
@@ -169,12 +182,38 @@ def _decode_any(content: bytes, path: Path | None, wanted: _Wanted) -> DecodedIm
         return _decode_plain(stripped, path, wanted)
 
 
+def _may_be_raw(content: bytes, path: Path | None) -> bool:
+    """Whether LibRaw is to look at a file: by its name, or by its content where that has no other name."""
+    if path is not None and path.suffix.lower() in RAW_SUFFIXES:
+        return True
+    return is_raw_head(content[:HEAD_BYTES]) or has_sensor_values(content)
+
+
 def _decode_plain(content: bytes, path: Path | None, wanted: _Wanted) -> DecodedImage:
+    reordered = with_picture_first(content)
+    if reordered is not None:
+        with suppress(SyntaxError, ValueError, RuntimeError, struct.error, OSError):  # Pillow may not know that page
+            return _decode_page(reordered, content, path, wanted)
     with Image.open(io.BytesIO(content), formats=_prepare_pillow()) as opened:
-        return _decode_opened(opened, path, wanted)
+        return _decode_opened(opened, content, path, wanted)
 
 
-def _decode_opened(opened: Image.Image, path: Path | None, wanted: _Wanted) -> DecodedImage:
+def _decode_page(reordered: bytes, content: bytes, path: Path | None, wanted: _Wanted) -> DecodedImage:
+    """A page of a TIFF, with what the first one says of all of them."""
+    with Image.open(io.BytesIO(content), formats=["TIFF"]) as first:
+        metadata, orientation = read_metadata(first), _orientation(first)
+    with Image.open(io.BytesIO(reordered), formats=["TIFF"]) as opened:
+        is_turned = _EXIF_ORIENTATION in opened.getexif()
+        decoded = _decode_opened(opened, reordered, path, wanted)
+    decoded = replace(decoded, metadata=metadata)
+    if is_turned or orientation == 1:
+        return decoded
+    sides = (decoded.width, decoded.height)
+    width, height = sides[::-1] if orientation >= _FIRST_SIDEWAYS else sides
+    return replace(decoded, image=turn_upright(decoded.image, orientation), width=width, height=height)
+
+
+def _decode_opened(opened: Image.Image, content: bytes, path: Path | None, wanted: _Wanted) -> DecodedImage:
     width, height = opened.size
     image_format = opened.format or "?"
     metadata = read_metadata(opened)
@@ -186,10 +225,11 @@ def _decode_opened(opened: Image.Image, path: Path | None, wanted: _Wanted) -> D
     orientation = _orientation(opened)
     if orientation >= _FIRST_SIDEWAYS:
         width, height = height, width
-    return DecodedImage(turn_upright(to_rgb(opened), orientation), image_format, width, height, metadata)
+    image = turn_upright(to_rgb(opened, content=content), orientation)
+    return DecodedImage(image, image_format, width, height, metadata)
 
 
-def _decode_raw(content: bytes, path: Path, wanted: _Wanted) -> DecodedImage:
+def _decode_raw(content: bytes, path: Path | None, wanted: _Wanted) -> DecodedImage:
     raw = open_raw(content, path=path, min_side=wanted.side or wanted.longest, max_pixels=MAX_PIXELS)
     with raw.picture as picture:
         metadata = read_raw_metadata(content) or read_metadata(raw.preview or picture)
@@ -197,7 +237,9 @@ def _decode_raw(content: bytes, path: Path, wanted: _Wanted) -> DecodedImage:
             metadata = replace(metadata, orientation=raw.stored_orientation)
         _load_scaled(picture, path, wanted)
         image = turn_upright(to_rgb(picture), raw.orientation)
-    return DecodedImage(image, path.suffix[1:].upper(), raw.width, raw.height, metadata)
+    suffix = path.suffix.lower() if path is not None else ""
+    image_format = suffix[1:].upper() if suffix in RAW_SUFFIXES else "RAW"
+    return DecodedImage(image, image_format, raw.width, raw.height, metadata)
 
 
 def _load_scaled(opened: Image.Image, path: Path | None, wanted: _Wanted) -> tuple[int, int]:

@@ -20,7 +20,7 @@ LUMA_SIDE = 28
 """Side of the luminance part in pixels; pictures of every shape are squashed to a square."""
 
 CHROMA_SIDE = 8
-"""Side of each of the two colour parts, in pixels."""
+"""Side of each of the two color parts, in pixels."""
 
 COARSE_SIDE = 8
 """Side of the picture that `coarse_vectors` compares, in pixels."""
@@ -35,7 +35,7 @@ USUAL_TURNS = (0, 1, 2, TURNS // 2)
 round; mirrored and turned at once is so rare that looking for it is not worth the time."""
 
 _REDUCING_GAP = 2.0
-"""Pillow's trade of speed for quality when scaling down a lot; the result differs by less than a grey level."""
+"""Pillow's trade of speed for quality when scaling down a lot; the result differs by less than a gray level."""
 
 
 def fingerprint(image: Image.Image) -> bytes:
@@ -72,7 +72,7 @@ def luma_of(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def chroma_of(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Chroma of fingerprints, uint8 [n, bytes] → float32 [n, 2, 8, 8], 0 to 255, 128 for grey."""
+    """Chroma of fingerprints, uint8 [n, bytes] → float32 [n, 2, 8, 8], 0 to 255, 128 for gray."""
     return rows[:, LUMA_SIDE**2 :].reshape(-1, 2, CHROMA_SIDE, CHROMA_SIDE).astype(np.float32)
 
 
@@ -90,12 +90,12 @@ def coarse_vectors(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows: uint8 [n, `FINGERPRINT_BYTES`].
 
     Returns:
-        float32 [n, 64]; zeros for a picture of one colour, which is like no other.
+        float32 [n, 64]; zeros for a picture of one color, which is like no other.
     """
     flat = (_averaging() @ luma_of(rows) @ _averaging().T).reshape(len(rows), COARSE_SIDE**2)
     flat = flat - flat.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(flat, axis=1, keepdims=True)
-    is_plain = norms < flat.shape[1] ** 0.5  # a contrast of one grey level is rounding
+    is_plain = norms < flat.shape[1] ** 0.5  # a contrast of one gray level is rounding
     scaled: NDArray[np.float32] = np.where(is_plain, 0.0, flat / np.maximum(norms, 1e-6)).astype(np.float32)
     return scaled
 

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 # fmt: off
 RAW_SUFFIXES = frozenset(
-    {".arw", ".cr2", ".cr3", ".nef", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"}
+    {
+        ".arw", ".cr2", ".cr3", ".nef", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw", ".crw", ".nrw", ".sr2", ".srf",
+        ".3fr", ".fff", ".iiq", ".mos", ".mef", ".erf", ".kdc", ".dcr", ".mrw", ".rwl", ".x3f", ".gpr", ".raw",
+    }
 )
 # fmt: on
-"""Lower-case endings of RAW files. Most are TIFF at heart and look like one, so that the name has to tell."""
+"""Lower-case endings of RAW files. Most are TIFF at heart and look like one."""
 
 _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 """LibRaw's ``flip`` (bits: mirror left–right, top–bottom, transpose) as EXIF orientation."""
@@ -120,10 +123,10 @@ def _preview_orientation(picture: Image.Image, sizes: rawpy.ImageSizes, stored: 
     if sizes.flip & _TRANSPOSED and (picture.width < picture.height) != (sizes.width < sizes.height):
         return 1
     try:
-        own = picture.getexif().get(0x0112)
+        orientation = picture.getexif().get(0x0112)
     except Exception:  # Pillow raises almost anything on damaged EXIF
-        own = None
-    return own if isinstance(own, int) and 1 <= own <= 8 else stored
+        orientation = None
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else stored
 
 
 def _damaged(error: rawpy.LibRawError, path: Path | None) -> Exception:

@@ -13,6 +13,10 @@ class SegmentKind(StrEnum):
     """The whole picture; its position is 0."""
     TILE = "tile"
     """A tile of a picture longer than 2:1; its position is its place in `clipsearch.media.tiling.tiles_of`."""
+    VIDEO = "video"
+    """A whole video, the mean of its frames; its position is 0."""
+    FRAME = "frame"
+    """A frame of a video; its position is its time from the start, in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,11 @@ class Segment:
         return self.kind in WHOLE_KINDS
 
 
-WHOLE_KINDS = (SegmentKind.IMAGE,)
+WHOLE_KINDS = (SegmentKind.IMAGE, SegmentKind.VIDEO)
 """The kinds of which each embedded content has exactly one."""
 
 WHOLE_IMAGE = Segment()
+WHOLE_VIDEO = Segment(SegmentKind.VIDEO)
 
 
 def image_segments(count: int) -> tuple[Segment, ...]:

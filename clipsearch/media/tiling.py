@@ -16,11 +16,11 @@ MAX_TILES = 8
 def tiles_of(width: int, height: int) -> tuple[Box, ...]:
     """Where the tiles of a picture lie: side by side along its long side, overlapping, all of it covered.
 
-    The catalog holds the position of a tile in this list, not its place: what this gives for a size must never change.
+    The catalog holds the position of a tile in this list, not its place: its result for a size must never change.
 
     Args:
-        width: of the picture as it is looked at, in pixels.
-        height: likewise.
+        width: in pixels, after EXIF rotation.
+        height: in pixels, after EXIF rotation.
 
     Returns:
         Boxes from the left or the top; none unless the picture is longer than `LONG` to 1.

@@ -29,7 +29,7 @@ class ImageSpec:
         resize_mode: ``shortest`` scales the short side and crops the centre, ``longest`` scales the long
             side and pads with `fill_color`, ``squash`` ignores the aspect ratio.
         interpolation: the resampling filter, antialiased as Pillow does it.
-        fill_color: grey level 0–255 of the padding of ``longest``.
+        fill_color: gray level 0–255 of the padding of ``longest``.
     """
 
     size: tuple[int, int]
@@ -62,7 +62,7 @@ class ImageTransform:
         Returns:
             uint8 [height, width, 3].
         """
-        image = image if image.mode == "RGB" else to_rgb(image)
+        image = to_rgb(image)
         height, width = self.spec.size
         filter_ = _RESAMPLING[self.spec.interpolation]
         if self.spec.resize_mode == "squash":

@@ -31,7 +31,7 @@ class UploadReader(Protocol):
 
         Args:
             content: the whole file.
-            name: that it came with; its ending tells RAW formats apart.
+            name: that it came with; its suffix distinguishes RAW formats.
             is_known: whether the content with a hash needs no decoding.
 
         Raises:

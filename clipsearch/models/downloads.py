@@ -1,8 +1,8 @@
-"""What open_clip would have to download for a model, and whether it may."""
+"""The files open_clip needs for a model, and whether they must be downloaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,31 +12,31 @@ from clipsearch.errors import ModelError
 from clipsearch.models.hub import HUB_TIMEOUT_S, hub_reachable, is_cached, offline
 from clipsearch.models.presets import CHECKPOINT_NAMES, TOKENIZER_NAMES, preset_downloaded, preset_of
 from clipsearch.models.specs import OPEN_CLIP_CONFIG, ModelSpec, model_config, unknown_model
+from clipsearch.text import Notify
 
 _OPEN_CLIP_URL_CACHE = "~/.cache/clip"
-"""Where open_clip puts the few checkpoints that are not on the hub."""
+"""open_clip's directory for the few checkpoints that are not on the hub."""
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of a hub repository, of which any one of `names` will do."""
+    """A file of a hub repository, under any of `names`."""
 
     repository: str
     names: tuple[str, ...]
 
     @property
-    def cached(self) -> bool:
-        """Whether it is on this disk."""
+    def is_cached(self) -> bool:
+        """Whether it is in the local cache."""
         return is_cached(self.repository, self.names)
 
 
 @contextmanager
-def network_for(spec: ModelSpec, notify: Callable[[str], None]) -> Iterator[None]:
-    """Let open_clip load a model in this context: from this disk alone if it is whole, else from the hub.
+def network_for(spec: ModelSpec, notify: Notify) -> Iterator[None]:
+    """Context in which open_clip loads a model: offline if all files are cached, else with access to the hub.
 
     Raises:
-        ModelError: something has to be downloaded and no hub answers. Nothing waits longer than
-            `HUB_TIMEOUT_S` to find that out.
+        ModelError: a download is needed and no hub answers within `HUB_TIMEOUT_S`.
     """
     if not needs_download(spec):
         with offline():
@@ -48,29 +48,29 @@ def network_for(spec: ModelSpec, notify: Callable[[str], None]) -> Iterator[None
 
 
 def require_available(spec: ModelSpec) -> None:
-    """Fail at once, before torch is imported, where that alone tells that a model cannot be had.
+    """Fail early, before torch is imported, if a preset or hub model is unavailable.
 
     Raises:
-        ModelError: the model is a preset or a hub model, not on this disk, and no hub answers.
+        ModelError: the model is not cached and no hub answers.
     """
     if (spec.kind == "hf-hub" or preset_of(spec.text) is not None) and needs_download(spec):
         _require_hub(spec)
 
 
 def needs_download(spec: ModelSpec) -> bool:
-    """Whether a part of the model is not on this disk.
+    """Whether a file of the model is not cached.
 
     Raises:
-        ModelError: the pair's weights have a name that open_clip does not know.
+        ModelError: open_clip does not know the pair's weights.
     """
     preset = preset_of(spec.text)
     if preset is not None:
         return not preset_downloaded(preset)
-    if any(not file.cached for file in _tokenizer_and_text_files(spec)):
+    if any(not file.is_cached for file in _tokenizer_and_text_files(spec)):
         return True
     if spec.kind == "hf-hub":
-        wanted = [HubFile(spec.name, (OPEN_CLIP_CONFIG,)), HubFile(spec.name, CHECKPOINT_NAMES)]
-        return any(not file.cached for file in wanted)
+        files = [HubFile(spec.name, (OPEN_CLIP_CONFIG,)), HubFile(spec.name, CHECKPOINT_NAMES)]
+        return any(not file.is_cached for file in files)
     return spec.kind == "pair" and not _pair_cached(spec)
 
 
@@ -83,15 +83,16 @@ def _require_hub(spec: ModelSpec) -> None:
 
 
 def pretrained_config(spec: ModelSpec) -> dict[str, Any]:
-    """open_clip's entry for a pair's weights; ``{}`` where they are a file.
+    """open_clip's entry for a pair's weights; ``{}`` if the weights are a file.
 
     Raises:
         ModelError: open_clip lists no such weights for the architecture.
     """
     if spec.pretrained is None or Path(spec.pretrained).is_file():
         return {}
-    import open_clip
+    from clipsearch.models.torch.light_import import import_open_clip
 
+    open_clip = import_open_clip()
     config: dict[str, Any] = open_clip.get_pretrained_cfg(spec.name, spec.pretrained)
     if not config:
         tags = open_clip.list_pretrained_tags_by_model(spec.name)
@@ -117,7 +118,7 @@ def _alternatives(name: str) -> tuple[str, ...]:
 
 def _tokenizer_and_text_files(spec: ModelSpec) -> list[HubFile]:
     if spec.kind == "hf-hub":
-        return []  # its configuration, which would name them, may itself not be here
+        return []  # they are named by its configuration, which may not be cached either
     text = model_config(spec)["text_cfg"] if model_config(spec) else {}
     files = []
     if text.get("hf_model_name"):

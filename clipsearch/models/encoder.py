@@ -1,4 +1,4 @@
-"""What every encoder is: a pair of towers that put pictures and words into one space."""
+"""The interface of dual encoders: an image and a text tower with a common embedding space."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ FloatMatrix = NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """A dual encoder. Embeddings are L2-normalised here and nowhere else.
+    """A dual encoder. Embeddings are L2-normalized here and nowhere else.
 
     Attributes:
-        spec: the name a library remembers, such as ``mini`` or ``ViT-B-32-256/datacomp_s34b_b86k``.
-        fingerprint: identity of the weights; two encoders of one spec and one fingerprint share a space.
+        spec: the name stored in a library, such as ``mini`` or ``ViT-B-32-256/datacomp_s34b_b86k``.
+        fingerprint: identity of the weights; encoders with the same spec and fingerprint share a space.
         dim: embedding dimension.
-        device: where it runs, for people: ``cpu``, ``cuda``, ``mps``.
-        precision: of the arithmetic or the weights, for people: ``fp32``, ``bf16``, ``int8``…
-        parity: how close its embeddings are to those of the weights that `fingerprint` names, where it runs
-            rounded ones; ``None`` if it runs these themselves (`clipsearch.models.parity.spaces_agree`).
-        logit_scale: the inverse temperature that it learned, exponentiated: what cosines are multiplied by before
-            a softmax makes probabilities of them (Radford et al. 2021, §2.3).
-        transform: how a picture becomes the pixels that `encode_pixels` takes.
+        device: device name for display: ``cpu``, ``cuda``, ``mps``.
+        precision: precision for display: ``fp32``, ``bf16``, ``int8``…
+        parity: measured parity of quantized weights with those that `fingerprint` identifies; ``None`` if these are not
+            quantized (`clipsearch.models.parity.spaces_agree`).
+        logit_scale: the learned inverse temperature, exponentiated, by which cosines are multiplied before a softmax
+            (Radford et al. 2021, §2.3).
+        transform: image transform to the input of `encode_pixels`.
     """
 
     spec: str
@@ -45,7 +45,7 @@ class Encoder(Protocol):
     transform: ImageTransform
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
-        """Embed RGB pictures of any size.
+        """Embed RGB images of any size.
 
         Returns:
             float32 [n, dim], each row of unit length.
@@ -53,7 +53,7 @@ class Encoder(Protocol):
         ...
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
-        """Embed pictures that `transform` has already brought to size.
+        """Embed transformed images.
 
         Args:
             pixels: uint8 [n, height, width, 3], RGB, 0–255.
@@ -79,21 +79,58 @@ class TextEncoder(Protocol):
     dim: int
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], rows of unit length."""
+        """Embed texts; see `Encoder.encode_texts`."""
         ...
 
 
 @runtime_checkable
 class OpensLater(Protocol):
-    """An encoder that is made at once and opens its towers when they are first used."""
+    """An encoder that loads its towers at their first use."""
 
     def open_image_tower(self) -> None:
-        """Open what embeds many pictures now, in any thread, so that the first of them need not wait for it.
+        """Load the image tower for batches now, from any thread.
 
         Raises:
-            ModelError: it is missing or damaged; using it will say so again.
+            ModelError: it is missing or damaged.
         """
         ...
+
+
+@runtime_checkable
+class EmbedsInBatches(Protocol):
+    """An encoder whose `encode_pixels` several threads may call, and that is fastest so.
+
+    Attributes:
+        images_per_batch: images per call, at best.
+        batches_at_once: calls at a time.
+    """
+
+    images_per_batch: int
+    batches_at_once: int
+
+
+@runtime_checkable
+class EncodesPictures(Protocol):
+    """An encoder that collects the pictures of a batch itself, into the memory that it passes to its device."""
+
+    def encode_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> FloatMatrix:
+        """Embed transformed images.
+
+        Args:
+            pictures: uint8 [views, height, width, 3] each, RGB, 0–255.
+
+        Returns:
+            float32 [all views, dim], each row of unit length.
+        """
+        ...
+
+
+def transform_images(transform: ImageTransform, images: Sequence[Image.Image]) -> NDArray[np.uint8]:
+    """Transform images to a batch for `Encoder.encode_pixels`, uint8 [n, height, width, 3]."""
+    pixels = np.empty((len(images), *transform.spec.size, 3), np.uint8)
+    for row, image in enumerate(images):
+        pixels[row] = transform(image)
+    return pixels
 
 
 def l2_normalize(embeddings: NDArray[np.floating]) -> FloatMatrix:
@@ -106,7 +143,7 @@ def l2_normalize(embeddings: NDArray[np.floating]) -> FloatMatrix:
         float32 [n, dim], C-contiguous, each row of unit length.
 
     Raises:
-        ModelError: a row is zero or not finite, which only a damaged model produces.
+        ModelError: a row is zero or not finite, because the model is damaged.
     """
     rows = np.ascontiguousarray(embeddings, dtype=np.float32)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)

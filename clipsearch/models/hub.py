@@ -1,7 +1,6 @@
-"""The Hugging Face hub from the outside: does it answer, and what of it is already on this disk.
+"""Availability of the Hugging Face hub and of its files in the local cache.
 
-`huggingface_hub` itself retries for more than 20 s before it gives up, so that it is only ever called
-after `hub_reachable` said yes, or inside `offline`.
+`huggingface_hub` retries for more than 20 s, so it is called only after `hub_reachable` or inside `offline`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 HUB_TIMEOUT_S = 3.0
-"""Seconds a hub has to answer; nothing in clipsearch waits longer for a network."""
+"""Timeout of the hub, in seconds."""
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
@@ -23,13 +22,13 @@ _TRUE = {"1", "on", "yes", "true"}
 
 @cache
 def hub_reachable(timeout_s: float = HUB_TIMEOUT_S) -> bool:
-    """Whether a model hub answers; asked once per process.
+    """Whether the model hub answers; cached for the process.
 
-    Honours ``HF_HUB_OFFLINE``, ``HF_ENDPOINT`` and the proxy settings of the environment or the system.
-    Name resolution counts against the time as well: the request runs in a thread that is left behind.
+    Honors ``HF_HUB_OFFLINE``, ``HF_ENDPOINT`` and the proxy settings. The request runs in a daemon thread, because name
+    resolution has no timeout.
 
     Args:
-        timeout_s: seconds to wait at most.
+        timeout_s: seconds to wait.
     """
     if _offline_by_setting():
         return False
@@ -41,7 +40,7 @@ def hub_reachable(timeout_s: float = HUB_TIMEOUT_S) -> bool:
 
 
 def hub_cache_dir() -> Path:
-    """Where `huggingface_hub` keeps its downloads; computed as it does, without importing it."""
+    """The download cache of `huggingface_hub`, determined without importing it."""
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if os.environ.get(variable):
             return Path(os.environ[variable]).expanduser()
@@ -52,11 +51,11 @@ def hub_cache_dir() -> Path:
 
 
 def is_cached(repository: str, names: Iterable[str]) -> bool:
-    """Whether one of these files of a hub repository is on this disk.
+    """Whether a file of a hub repository is cached.
 
     Args:
-        repository: ``organisation/name``.
-        names: file names of which any one will do.
+        repository: ``organization/name``.
+        names: alternative file names.
     """
     snapshots = hub_cache_dir() / f"models--{repository.replace('/', '--')}" / "snapshots"
     return any((snapshot / name).is_file() for name in names for snapshot in _directories(snapshots))
@@ -64,7 +63,7 @@ def is_cached(repository: str, names: Iterable[str]) -> bool:
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Keep `huggingface_hub` (and so open_clip and transformers) to what is on this disk."""
+    """Restrict `huggingface_hub` (and thus open_clip and transformers) to cached files."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE
@@ -84,20 +83,20 @@ def _endpoint() -> str:
 
 
 def _answers(url: str, timeout_s: float) -> bool:
-    import ssl  # these take longer to load than a small library to search
+    import ssl  # slow to import
     import urllib.error
     import urllib.request
 
     try:
         request = urllib.request.Request(url, method="HEAD")
-        # an opener of its own: urllib's shared one may remember the proxies of long ago
+        # a new opener: urllib's shared one may have outdated proxy settings
         with urllib.request.build_opener().open(request, timeout=timeout_s):
             return True
     except urllib.error.HTTPError as error:
         error.close()
         return error.code < 500
     except urllib.error.URLError as error:
-        # a Python without the system's certificates (macOS) still reached somebody; the download verifies
+        # a Python without system certificates (macOS) reached the hub all the same; the download verifies
         return isinstance(error.reason, ssl.SSLCertVerificationError)
     except (OSError, ValueError):
         return False

@@ -1,13 +1,16 @@
-"""From the name of a model to an encoder that runs it."""
+"""Loads encoders by model name."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from clipsearch.config import data_dir
 from clipsearch.errors import ModelError
@@ -15,40 +18,76 @@ from clipsearch.models import registry
 from clipsearch.models.downloads import require_available
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.presets import MINI, resolve_preset
-from clipsearch.models.registry import Notify
 from clipsearch.models.specs import ModelSpec, compiled_dir, is_compiled, parse_spec
-from clipsearch.system.optional_packages import require_extra
+from clipsearch.system.optional_packages import has_extra, require_extra
+from clipsearch.text import Notify
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-def load_encoder(spec: str, *, runtime: str = "auto", device: str = "auto", notify: Notify | None = None) -> Encoder:
+def load_encoder(
+    spec: str,
+    *,
+    runtime: str = "auto",
+    device: str = "auto",
+    many_images: bool = False,
+    notify: Notify | None = None,
+) -> Encoder:
     """Load a model.
 
-    With `runtime` ``auto``, a compiled model that is on this machine is used as it is, with no torch in the
-    process; otherwise a GPU runs the model with torch, and for the CPU it is compiled first.
+    With `runtime` ``auto``, a compiled model is used without importing torch if there is one. Otherwise torch runs the
+    model on a GPU; for the CPU it is compiled first. For many images a GPU is preferred to a compiled model.
 
     Args:
-        spec: a preset's name, ``architecture/pretrained``, ``hf-hub:org/name``, ``local-dir:PATH`` or a directory
-            that holds a compiled model or an open_clip one.
+        spec: a preset's name, ``architecture/pretrained``, ``hf-hub:org/name``, ``local-dir:PATH`` or a directory with
+            a compiled or an open_clip model.
         runtime: ``auto``, ``compiled`` (ONNX Runtime, CPU) or ``open-clip`` (torch).
         device: ``auto``, ``cpu``, ``cuda``, ``mps``…
-        notify: takes lines about what takes time or turns out otherwise.
+        many_images: it is going to embed a collection, not queries.
+        notify: callback for notices about slow steps and fallbacks.
 
     Raises:
-        ModelError: the model is unknown, not to be had without a network, damaged, or cannot run as asked.
+        ModelError: the model is unknown, unavailable offline, damaged, or does not support the runtime or device.
     """
-    loader = registry.loader_of(runtime) if runtime != registry.AUTO else _load_automatically
+    loader = registry.loader_of(runtime) if runtime != registry.AUTO else partial(_load_automatically, many_images)
     notify = notify or (lambda line: None)
     name = resolve_preset(spec)
     ready = _ready_made(name)
     if ready is not None:
         if runtime == "open-clip":
-            raise ModelError(f"{name} is a compiled model, which torch cannot run; leave out --runtime open-clip")
+            raise ModelError(f"{name} is a compiled model, which torch cannot run; remove --runtime open-clip")
         _refuse_other_device(name, device)
         return _compiled(ready, name)
     return loader(parse_spec(name), device, notify)
+
+
+def compile_in_background(encoder: Encoder) -> subprocess.Popen[bytes] | None:
+    """Compile the model of an encoder that runs on a GPU, so that queries need neither torch nor the GPU.
+
+    A process of low priority does it, which goes on when this one ends. Its agreement with the source is measured as
+    always (`clipsearch.models.compile.compile`).
+
+    Returns:
+        The process; ``None`` if there is nothing to do: it runs on the CPU, is compiled, or cannot be.
+    """
+    if encoder.device == "cpu":
+        return None
+    from clipsearch.models.compile.compile import refusal
+
+    spec = parse_spec(encoder.spec)
+    if is_compiled(compiled_dir(spec)) or refusal(spec) is not None:
+        return None
+    command = [sys.executable, "-m", "clipsearch", "models", "compile", spec.text]
+    options: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        options = {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NO_WINDOW}
+    else:
+        command = ["nice", "-n", "10", *command]
+    nothing = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, **options)
+    Thread(target=process.wait, name="compiling", daemon=True).start()
+    return process
 
 
 def compile_spec(
@@ -58,9 +97,9 @@ def compile_spec(
 
     Args:
         spec: as for `load_encoder`.
-        force: compile even if it was done before.
-        images: RGB pictures to choose the precision by; without any, generated ones.
-        notify: takes lines about what takes time.
+        force: compile again.
+        images: RGB images for the choice of the precision; generated ones by default.
+        notify: callback for notices about slow steps.
 
     Returns:
         The compiled model's directory.
@@ -83,11 +122,12 @@ def compile_spec(
     return export_model(parsed, force=force, images=images, notify=notify)
 
 
-def _load_automatically(spec: ModelSpec, device: str, notify: Notify) -> Encoder:
+def _load_automatically(many_images: bool, spec: ModelSpec, device: str, notify: Notify) -> Encoder:
     if device not in ("auto", "cpu"):
         return _open_clip(spec, device, notify)
     target = compiled_dir(spec)
-    if is_compiled(target):
+    prefers_gpu = many_images and device == "auto" and has_extra("openclip") and _has_gpu()
+    if is_compiled(target) and not prefers_gpu:
         return _compiled(target, spec.text)
     require_extra("openclip", what=f"the model {spec.text}")
     if device == "auto" and _has_gpu():
@@ -105,7 +145,7 @@ def _load_automatically(spec: ModelSpec, device: str, notify: Notify) -> Encoder
 
 
 def _ready_made(name: str) -> Path | None:
-    """The directory of a model that comes compiled: the bundled one, or a directory with a manifest."""
+    """The directory of a model that is distributed compiled: the bundled one, or a directory with a manifest."""
     if name == MINI:
         try:
             return data_dir() / "models" / MINI
@@ -119,7 +159,7 @@ def _compiled(directory: Path, spec: str) -> Encoder:
     from clipsearch.models.onnx.encoder import CompiledEncoder
 
     encoder = CompiledEncoder(directory)
-    encoder.spec = spec  # a directory may have been moved or copied since; this is where it is found again
+    encoder.spec = spec  # the manifest's name may be outdated if the directory was moved or copied
     return encoder
 
 
@@ -144,16 +184,16 @@ def _open_clip(spec: ModelSpec, device: str, notify: Notify) -> Encoder:
 
 def _refuse_other_device(name: str, device: str) -> None:
     if device not in ("auto", "cpu"):
-        raise ModelError(f"{name} is a compiled model, which runs on the CPU; leave out --device {device}")
+        raise ModelError(f"{name} is a compiled model, which runs on the CPU; remove --device {device}")
 
 
 def _has_gpu() -> bool:
-    """Whether torch can use a GPU; torch is only imported where there may be one."""
+    """Whether torch can use a GPU; torch is imported only if a GPU is likely."""
     if sys.platform == "darwin":
-        likely = os.uname().machine == "arm64"
+        is_likely = os.uname().machine == "arm64"
     else:
-        likely = Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists() or bool(shutil.which("nvidia-smi"))
-    if not likely:
+        is_likely = Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists() or bool(shutil.which("nvidia-smi"))
+    if not is_likely:
         return False
     import torch
 

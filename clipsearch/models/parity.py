@@ -1,27 +1,35 @@
-"""How close a rounded model's embeddings are to its source's, and which embeddings may stand side by side.
+"""Parity of quantized models with their source, which decides whether embeddings are comparable.
 
-Every search reads this, so it needs no numpy; parity is measured in `clipsearch.models.compile.parity_check`.
+Every search reads this, so numpy is imported only to measure.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from clipsearch.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MIN_COSINE = 0.99
-"""Lowest mean cosine between a picture's or text's two embeddings."""
+"""Lowest mean cosine similarity between the two embeddings of an image or text."""
 
 MIN_OVERLAP = 0.9
-"""Lowest mean share of a text's ten nearest pictures that are its ten nearest in the source's space, too."""
+"""Lowest mean share of a text's ten nearest images that are also its ten nearest in the source's space."""
+
+_TOP = 10
 
 
 @dataclass(frozen=True)
 class Parity:
-    """What was measured of a model with rounded weights against its fp32 source.
+    """Agreement of a quantized model with its fp32 source.
 
     Attributes:
-        cosine: mean cosine of the two embeddings of one picture or text, of the worse tower.
-        overlap: mean share of the ten nearest pictures of a text that both have in common.
+        cosine: mean cosine similarity of the two embeddings of an image or text, of the worse tower.
+        overlap: mean share of a text's ten nearest images that both have in common.
     """
 
     cosine: float
@@ -29,17 +37,17 @@ class Parity:
 
     @property
     def shown(self) -> bool:
-        """Whether its embeddings may stand beside the source's."""
+        """Whether its embeddings are comparable with the source's."""
         return self.cosine >= MIN_COSINE and self.overlap >= MIN_OVERLAP
 
 
 class Space(Protocol):
-    """What identifies an embedding space: a row of the catalog, or an encoder.
+    """Identity of an embedding space: a model's row in the catalog, or an encoder.
 
     Attributes:
         fingerprint: identity of the source weights.
         dim: embedding dimension.
-        parity: how close its embeddings are to those of the source weights; ``None`` if these are not rounded.
+        parity: parity with the source weights; ``None`` if these are not quantized.
     """
 
     @property
@@ -51,7 +59,7 @@ class Space(Protocol):
 
 
 def spaces_agree(first: Space, second: Space) -> bool:
-    """Whether embeddings of both may be compared: the same weights, and neither rounded without shown parity.
+    """Whether embeddings of both are comparable: the same weights, and neither quantized without shown parity.
 
     >>> from types import SimpleNamespace as Of
     >>> source = Of(fingerprint="f", dim=2, parity=None)
@@ -62,5 +70,34 @@ def spaces_agree(first: Space, second: Space) -> bool:
     >>> spaces_agree(source, Of(fingerprint="other", dim=2, parity=None))
     False
     """
-    same_weights = (first.fingerprint, first.dim) == (second.fingerprint, second.dim)
-    return same_weights and all(space.parity is None or space.parity.shown for space in (first, second))
+    is_same = (first.fingerprint, first.dim) == (second.fingerprint, second.dim)
+    return is_same and all(space.parity is None or space.parity.shown for space in (first, second))
+
+
+@dataclass(frozen=True)
+class CheckEmbeddings:
+    """Embeddings of the same images and texts, float32 [n, dim] and [m, dim], unit rows."""
+
+    images: NDArray[np.float32]
+    texts: NDArray[np.float32]
+
+
+def measure_parity(source: CheckEmbeddings, quantized: CheckEmbeddings) -> Parity:
+    """Compare a quantized model's embeddings with those of its source.
+
+    Raises:
+        ModelError: there are no images or no texts.
+    """
+    import numpy as np
+
+    if not len(source.images) or not len(source.texts):
+        raise ModelError("a model cannot be compared with its source without images and texts")
+    cosines = [
+        float(np.sum(one * other, axis=1, dtype=np.float64).mean())
+        for one, other in ((source.images, quantized.images), (source.texts, quantized.texts))
+    ]
+    nearest = [
+        np.argsort(-(side.texts @ side.images.T), axis=1, kind="stable")[:, :_TOP] for side in (source, quantized)
+    ]
+    shared = [len(np.intersect1d(one, other)) / len(one) for one, other in zip(*nearest, strict=True)]
+    return Parity(min(cosines), float(np.mean(shared)))

@@ -1,4 +1,4 @@
-"""The models that have a short name, and the choice among them when the user makes none."""
+"""Models with short names, and the default model of a new library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AUTO = "auto"
 MINI = "mini"
 
 CHECKPOINT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-"""What open_clip looks for in a hub repository, in its order."""
+"""The checkpoint files open_clip looks for in a hub repository, in its order."""
 
 TOKENIZER_NAMES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "tokenizer.model")
 
@@ -26,15 +26,15 @@ class Preset:
 
     Attributes:
         name: the short name.
-        spec: what a library remembers.
-        repository: on the Hugging Face hub; empty for the bundled model.
-        download_mb: size of the weights, in megabytes (10⁶ bytes).
-        parameters_m: number of parameters, in millions.
+        spec: the spec stored in a library.
+        repository: Hugging Face repository; empty for the bundled model.
+        download_mb: size of the weights in megabytes (10⁶ bytes).
+        parameters_m: number of parameters in millions.
         dim: embedding dimension.
         licence: SPDX expression of the weights.
         languages: BCP 47 tags, ``("*",)`` for many.
-        has_tokenizer: whether the tokenizer is downloaded as well (CLIP's own comes with open_clip).
-        description: one line for people.
+        has_tokenizer: whether the tokenizer is a separate download (open_clip includes CLIP's).
+        description: one line for display.
     """
 
     name: str
@@ -72,7 +72,7 @@ _PRESETS = (
         "MIT",
         ("en",),
         False,
-        "good and fast; the default where it can be had",
+        "good and fast; the default if available",
     ),
     Preset(
         "multilingual",
@@ -96,7 +96,7 @@ _PRESETS = (
         "Apache-2.0",
         ("*",),
         True,
-        "the best; wants a GPU or patience",
+        "the best quality; slow without a GPU",
     ),
 )
 
@@ -107,16 +107,16 @@ _BY_SPEC = {preset.spec: preset for preset in _PRESETS}
 
 
 def resolve_preset(name: str) -> str:
-    """The spec that a library remembers, for a name as the user wrote it.
+    """The spec of a model name entered by a user.
 
     Args:
         name: a preset, ``architecture/pretrained``, ``hf-hub:…``, ``local-dir:…`` or a directory.
 
     Returns:
-        The spec; local directories absolute.
+        The spec, with absolute local directories.
 
     Raises:
-        ModelError: it is unknown, or a local directory does not exist.
+        ModelError: the name is unknown, or a local directory does not exist.
     """
     name = name.strip()
     if name in PRESETS:
@@ -130,7 +130,7 @@ def preset_of(spec: str) -> Preset | None:
 
 
 def preset_cached(preset: Preset) -> bool:
-    """Whether a preset can be used with no network: bundled, compiled before, or downloaded whole."""
+    """Whether a preset is available offline: bundled, compiled or completely downloaded."""
     if not preset.repository:
         try:
             return is_compiled(data_dir() / "models" / preset.name)
@@ -140,18 +140,17 @@ def preset_cached(preset: Preset) -> bool:
 
 
 def preset_downloaded(preset: Preset) -> bool:
-    """Whether the weights, and the tokenizer where it is separate, are in the Hugging Face cache."""
+    """Whether the weights and a separate tokenizer are in the Hugging Face cache."""
     return is_cached(preset.repository, CHECKPOINT_NAMES) and (
         not preset.has_tokenizer or is_cached(preset.repository, TOKENIZER_NAMES)
     )
 
 
 def resolve_auto() -> tuple[str, str | None]:
-    """The model of a new library for which the user named none.
+    """The default model of a new library.
 
     Returns:
-        The spec of ``base`` if it is cached or a hub answers within `HUB_TIMEOUT_S`, else of ``mini``; and a
-        line for the user in the second case.
+        The spec of ``base`` if it is cached or a hub answers within `HUB_TIMEOUT_S`; else of ``mini``, with a notice.
     """
     base = PRESETS["base"]
     if preset_cached(base):

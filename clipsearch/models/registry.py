@@ -1,4 +1,4 @@
-"""What encoders run on, by the names that ``--runtime`` takes: where another kind of encoder joins."""
+"""Registry of the runtimes of encoders, by the values of ``--runtime``."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TypeAlias
 from clipsearch.errors import ModelError
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.specs import ModelSpec
+from clipsearch.text import Notify
 
 AUTO = "auto"
-"""No runtime in particular: whichever suits the model and the machine."""
+"""Chooses the runtime by model and machine."""
 
-Notify: TypeAlias = Callable[[str], None]
 EncoderLoader: TypeAlias = Callable[[ModelSpec, str, Notify], Encoder]
-"""Loads a model on a device, ``auto``, ``cpu``, ``cuda``, ``mps``…; notifies of what takes time."""
+"""Loads a model on a device (``auto``, ``cpu``, ``cuda``, ``mps``…)."""
 
 _loaders: dict[str, EncoderLoader] = {}
 
 
 def runtime(name: str) -> Callable[[EncoderLoader], EncoderLoader]:
-    """Register what loads models for a runtime."""
+    """Decorator that registers the loader of a runtime."""
 
     def register(loader: EncoderLoader) -> EncoderLoader:
         _loaders[name] = loader
@@ -30,10 +30,10 @@ def runtime(name: str) -> Callable[[EncoderLoader], EncoderLoader]:
 
 
 def loader_of(name: str) -> EncoderLoader:
-    """What loads models for a runtime.
+    """The loader of a runtime.
 
     Raises:
-        ModelError: there is no such runtime.
+        ModelError: the runtime is unknown.
     """
     if name not in _loaders:
         raise ModelError(f"unknown runtime {name!r}; it is one of {', '.join((AUTO, *_loaders))}")

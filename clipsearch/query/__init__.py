@@ -17,10 +17,13 @@ from clipsearch.query.ast import (
     Term,
     TextTerm,
     Value,
+    YearlyDays,
+    names_field,
 )
+from clipsearch.query.hints import hints
 from clipsearch.query.parser import check_k, explainable_query, parse_query
 from clipsearch.query.references import read_reference
-from clipsearch.query.values import BadValueError, same_extensions
+from clipsearch.query.values import BadValueError, same_extensions, shown
 
 __all__ = [
     "And",
@@ -40,9 +43,13 @@ __all__ = [
     "Term",
     "TextTerm",
     "Value",
+    "YearlyDays",
     "check_k",
     "explainable_query",
+    "hints",
+    "names_field",
     "parse_query",
     "read_reference",
     "same_extensions",
+    "shown",
 ]

@@ -30,18 +30,25 @@ _SAFE_VALUE = re.compile(r"(?=\S*[\w*])[\w./*?+-]+")
 class TextTerm:
     """Words to look for, or with a negative weight to keep away from.
 
+    Attributes:
+        text: the words.
+        weight: how much they count.
+        quoted: whether they are several in quotes: as text they are then looked for side by side.
+
     >>> str(TextTerm("red bicycle", -0.5))
     '-0.5:"red bicycle"'
     """
 
     text: str
     weight: float = 1.0
+    quoted: bool = field(default=False, compare=False, repr=False)
 
     def __str__(self) -> str:
-        """As one term of a line, quoted where that keeps it one."""
+        """As one term of a line, quoted where it was or that keeps it one."""
         if self.weight == 1:
-            return self.text if _is_plain(self.text) else _quote(self.text)
-        return _weight_prefix(self.weight) + _quote_unless(_SAFE_WORD, self.text)
+            return self.text if _is_plain(self.text) and not self.quoted else _quote(self.text)
+        text = _quote(self.text) if self.text.lower() in RESERVED else _quote_unless(_SAFE_WORD, self.text)
+        return _weight_prefix(self.weight) + text
 
 
 @dataclass(frozen=True)
@@ -97,29 +104,54 @@ Term: TypeAlias = TextTerm | ImageTerm | ConceptTerm
 class DateRange:
     """From `start` up to but without `end`, whole days on the camera's clock; ``None`` is no bound.
 
+    Attributes:
+        start: the first moment.
+        end: the first moment after it.
+        words: the filter as it was written, where it depends on the day of reading, such as ``date:"last summer"``.
+
     >>> str(DateRange(datetime(2021, 6, 1), datetime(2021, 9, 1)))
     'date:2021-06..2021-08'
     """
 
     start: datetime | None
     end: datetime | None
+    words: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         """The filter in full, with its field: ``after:``, ``before:`` or ``date:``."""
         if self.start is None and self.end is None:
             raise ValueError("a range of dates has at least one bound")
+        if self.words:
+            return self.words
         if self.end is None:
             return f"after:{self.start:%Y-%m-%d}"
         if self.start is None:
             return f"before:{self.end:%Y-%m-%d}"
         last = self.end - timedelta(days=1)
-        form = "%Y-%m-%d"
+        date_format = "%Y-%m-%d"
         if (self.start.month, self.start.day, self.end.month, self.end.day) == (1, 1, 1, 1):
-            form = "%Y"
+            date_format = "%Y"
         elif (self.start.day, self.end.day) == (1, 1):
-            form = "%Y-%m"
-        bounds = [f"{self.start:{form}}", f"{last:{form}}"]
+            date_format = "%Y-%m"
+        bounds = [f"{self.start:{date_format}}", f"{last:{date_format}}"]
         return f"date:{'..'.join(dict.fromkeys(bounds))}"
+
+
+@dataclass(frozen=True)
+class YearlyDays:
+    """Days of any year, from the `first` month and day to the `last`, which is in the next year if it is earlier.
+
+    >>> str(YearlyDays((12, 24), (1, 6)))
+    'date:12-24..01-06'
+    """
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+
+    def __str__(self) -> str:
+        """The filter in full, with its field."""
+        days = dict.fromkeys(f"{month:02}-{day:02}" for month, day in (self.first, self.last))
+        return f"date:{'..'.join(days)}"
 
 
 @dataclass(frozen=True)
@@ -168,7 +200,7 @@ class Size:
         return f"{_plain_number(self.amount)}{self.unit}"
 
 
-Value: TypeAlias = str | int | float | DateRange | Near | Region | Size
+Value: TypeAlias = str | int | float | DateRange | YearlyDays | Near | Region | Size
 
 
 @dataclass(frozen=True)
@@ -185,7 +217,7 @@ class Condition:
 
     def __str__(self) -> str:
         """As one filter of a line."""
-        if isinstance(self.value, DateRange):
+        if isinstance(self.value, DateRange | YearlyDays):
             return str(self.value)
         if isinstance(self.value, str):
             return f"{self.field}:{_quote_unless(_SAFE_VALUE, self.value)}"
@@ -259,7 +291,7 @@ class Query:
         for term in self.terms:
             if isinstance(term, TextTerm) and term.weight == 1:
                 parts.append(str(term) if free else _quote(term.text))
-                free = False
+                free = free and term.quoted
             else:
                 parts.append(str(term))
         return " ".join(parts if self.filter is None else [*parts, str(self.filter)])
@@ -294,3 +326,11 @@ def _plain_decimal(number: Decimal) -> str:
     """Without an exponent and without zeros at the end."""
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def names_field(filter_: Filter, field: str) -> bool:
+    """Whether a condition of a filter is about a field."""
+    if isinstance(filter_, Condition):
+        return filter_.field == field
+    parts = (filter_.part,) if isinstance(filter_, Not) else filter_.parts
+    return any(names_field(part, field) for part in parts)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import NoReturn
 
 from clipsearch.errors import QueryError
 from clipsearch.query.ast import And, ConceptTerm, Filter, ImageTerm, Not, Or, Query, Term, TextTerm
-from clipsearch.query.fields import FIELDS, nearest_field
+from clipsearch.query.date_points import FILLERS, is_month_name
+from clipsearch.query.fields import FIELDS, Field, nearest_field
 from clipsearch.query.references import read_reference
-from clipsearch.query.values import BadValueError, shown
+from clipsearch.query.values import BadValueError, NotADateError, shown
 
 _MAX_LENGTH = 10_000
 _MAX_DEPTH = 20
@@ -20,6 +22,8 @@ _WORD = re.compile(r"\S+")
 _WORD_IN_GROUP = re.compile(r"[^\s)]+")
 _NAME = re.compile(r"([^\W\d_][\w-]*):")
 _QUOTED = re.compile(r'"((?:[^"]|"")*+)"|“([^“”]*)”|„([^„“”]*)[“”]')
+_ENDING = re.compile(r"[.,;:!?…。]+(?=\s|$)")
+"""What a sentence may have after a closing quote, where it means nothing."""
 _OPENING_QUOTES = '"“„'
 _FILTER_AHEAD = re.compile(
     r"""(?: not (?: \s++ | (?=\() ) | [-+](?!\s) | \(\s*+ )*+
@@ -36,12 +40,17 @@ _WEIGHT = re.compile(
 _CONCEPT = re.compile(r"\w[\w.-]*")
 _LOOKS_LIKE_A_PICTURE = re.compile(r"(?:[a-z]:[\\/]|/|\.{1,2}[\\/]|\\\\).*\.[a-z0-9]{2,4}", re.IGNORECASE)
 
+_DATE_IN_NUMBERS = re.compile(r"[<>=]*[0-9]{4}(?:[-./:][0-9]{1,2}){0,2}(?:\.\.[-0-9]*)?|[0-9./-]+[-./][0-9]{4}")
+_RANGE_WORDS = frozenset({"to", "until", "till", "through", "-", "–"})
+_MOST_DATE_WORDS = 8
+_TERM_AHEAD = re.compile(r'["“„~@+(]|-[^\s0-9]')
+
 _QUOTE_HINT = "quote it if it is a word"
 _OR_HINT = f"'or' joins two filters, and one side here is none; {_QUOTE_HINT}"
 
 
-def parse_query(line: str) -> Query:
-    """Parse a query line.
+def parse_query(line: str, *, today: date | None = None) -> Query:
+    """Parse a query line; `today` is what ``date:yesterday`` is relative to, by this machine's clock by default.
 
     Words without a sign, a weight or quotes are one text, wherever filters or other terms stand between them:
 
@@ -72,7 +81,7 @@ Not(part=Condition(field='rating', operator='<', value=3))))))
         raise QueryError('the query is empty; say what to look for, for example: clipsearch search "a red bicycle"')
     if len(line) > _MAX_LENGTH:
         raise QueryError(f"the query has {len(line)} characters; the most are {_MAX_LENGTH}")
-    return _Parser(line).query()
+    return _Parser(line, today or date.today()).query()
 
 
 def explainable_query(line: str) -> Query:
@@ -101,8 +110,9 @@ def check_k(k: int) -> int:
 class _Parser:
     """Reads one line from left to right; each method takes what it is named for from where the reading stands."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, today: date) -> None:
         self._line = line
+        self._today = today
         self._at = 0
         self._depth = 0
         self._groups = 0
@@ -177,10 +187,44 @@ class _Parser:
             value = self._quoted()
         else:
             value = self._taken(_WORD_IN_GROUP if self._groups else _WORD)
+            if field.is_date:
+                value = self._longest_date(value, field)
         try:
-            return field.read(value)
+            return field.read(value, self._today) if field.is_date else field.read(value)
         except BadValueError as error:
             self._refuse(start, f"{name}: {error}", cause=error)
+
+    def _longest_date(self, value: str, field: Field) -> str:
+        """The longest value that is a date, as in ``date:september 2015``; only the word itself if none is.
+
+        After a date in numbers a word is what pictures show, unless it goes on as a range does: ``date:2019 to 2021``.
+        """
+        word = _WORD_IN_GROUP if self._groups else _WORD
+        longest, end, is_date = value, self._at, self._is_date(value, field)
+        place = self._at
+        for count in range(1, _MOST_DATE_WORDS):
+            match = word.match(self._line, _after_space(self._line, place))
+            if match is None or _FILTER_AHEAD.match(self._line, match.start()) or _TERM_AHEAD.match(match[0]):
+                break
+            goes_on = match[0].lower() in _RANGE_WORDS or is_month_name(match[0])
+            if count == 1 and _DATE_IN_NUMBERS.fullmatch(value) and not goes_on:
+                break
+            value, place = f"{value} {match[0]}", match.end()
+            has_date = None if match[0].lower() in FILLERS else self._is_date(value, field)
+            if has_date or (has_date is False and not is_date):
+                longest, end, is_date = value, place, has_date
+        self._at = end
+        return longest
+
+    def _is_date(self, value: str, field: Field) -> bool | None:
+        """Whether a value is a date of its field; ``False`` for one that there is not, ``None`` for anything else."""
+        try:
+            field.read(value, self._today)
+        except NotADateError:
+            return None
+        except BadValueError:
+            return False
+        return True
 
     def _term(self) -> None:
         """One term, or one plain word of the text that all plain words are."""
@@ -195,7 +239,7 @@ class _Parser:
         here, following = self._line[self._at], self._line[self._at + 1 : self._at + 2]
         if here in _OPENING_QUOTES:
             text = " ".join(self._quoted().split())
-            self._terms.append(TextTerm(text, factor))
+            self._terms.append(TextTerm(text, factor, quoted=" " in text))
         elif here == "~" and following.strip():
             self._terms.append(ImageTerm(self._picture(), factor))
         elif here == "@" and _is_name_start(following):
@@ -286,6 +330,9 @@ class _Parser:
         return match[0]
 
     def _end_of_item(self, what: str) -> None:
+        ending = _ENDING.match(self._line, self._at)
+        if ending is not None and what == "quote":
+            self._at = ending.end()
         following = self._line[self._at : self._at + 1]
         if following.strip() and not (self._groups and following == ")"):
             self._refuse(self._at, f"put a space after the {what}")

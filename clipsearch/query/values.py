@@ -1,25 +1,32 @@
-"""The values of filters, read from text: dates, numbers, sizes, places, and words from a list."""
+"""The values of filters, read from text: numbers, sizes, places, regions of the map, and words from a list."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias, cast
 
-from clipsearch.query.ast import COMPARISONS, And, Condition, DateRange, Near, Operator, Size, Value
+from clipsearch.query.ast import COMPARISONS, And, Condition, Near, Operator, Region, Size, Value
 
 _Bound: TypeAlias = tuple[int | float | Size, tuple[float | Size, float | Size] | None]
 """A value, and the bounds between which all round to it; ``None`` where only itself is meant."""
 
-_DATE = re.compile(r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2}))?)?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,30})?")
 _RADIUS = re.compile(r"([0-9.]+)(km|m)", re.IGNORECASE)
+_DURATION = re.compile(
+    r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)h(?:ours?)?)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)m(?:in)?)?"
+    r"(?:([0-9]{1,12}(?:\.[0-9]{1,9})?)s?)?"
+)
 _AMOUNT = re.compile(r"([0-9.]+)([a-z]*)", re.IGNORECASE)
 _HALF_WAY_ROUND_M = 20_037_508
 """Half of the Earth's circumference."""
+
+_SHARE = re.compile(r"[01](?:\.[0-9]{0,6})?|\.[0-9]{1,6}")
+_DRAWING = re.compile(r"(?:pca|umap)[0-9]{1,18}")
+_MOST_CORNERS = 50
+_RECTANGLE = 2
 
 _UNITS: dict[str, tuple[str, int]] = {
     "mp": ("MP", 1),
@@ -41,6 +48,10 @@ class BadValueError(ValueError):
     """A value is not what its field takes; the text says why, in a few words. It never leaves the parser."""
 
 
+class NotADateError(BadValueError):
+    """A value is no date of any form, not even one that there is not."""
+
+
 def nearest(word: str, names: Iterable[str]) -> str | None:
     """The name that is most like a word; ``None`` if none is.
 
@@ -49,69 +60,6 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     """
     close = difflib.get_close_matches(word.lower(), list(names), n=1)
     return close[0] if close else None
-
-
-def parse_dates(text: str) -> Condition:
-    """A year, month or day, a range of them, or a comparison with one.
-
-    >>> str(parse_dates("2021-06..2021-08").value)
-    'date:2021-06..2021-08'
-    >>> str(parse_dates(">2021").value)
-    'after:2022-01-01'
-    """
-    operator, bare = split_operator(text)
-    if ".." in bare and operator == "=":
-        first, _, last = bare.partition("..")
-        start = parse_period(first)[0] if first else None
-        end = parse_period(last)[1] if last else None
-        if start is None and end is None:
-            raise BadValueError("a range of dates has at least one end, as in 2021-06..2021-08")
-        if start is not None and end is not None and start >= end:
-            raise BadValueError(f"{shown(first)} is later than {shown(last)}")
-        return Condition("date", "in", DateRange(start, end))
-    start, end = parse_period(bare)
-    ranges = {
-        "=": DateRange(start, end),
-        ">": DateRange(end, None),
-        ">=": DateRange(start, None),
-        "<": DateRange(None, start),
-        "<=": DateRange(None, end),
-    }
-    return Condition("date", "in", ranges[operator])
-
-
-def parse_after(text: str) -> Condition:
-    """From the first moment of a year, month or day on."""
-    return Condition("date", "in", DateRange(parse_period(text)[0], None))
-
-
-def parse_before(text: str) -> Condition:
-    """Up to, but without, the first moment of a year, month or day."""
-    return Condition("date", "in", DateRange(None, parse_period(text)[0]))
-
-
-def parse_period(text: str) -> tuple[datetime, datetime]:
-    """The first moment of a year, month or day, and the first moment after it.
-
-    >>> parse_period("2021-12")
-    (datetime.datetime(2021, 12, 1, 0, 0), datetime.datetime(2022, 1, 1, 0, 0))
-    """
-    match = _DATE.fullmatch(text)
-    if match is None:
-        raise BadValueError(f"{shown(text)} is not a date; write 2021, 2021-06 or 2021-06-15")
-    year = int(match[1])
-    month, day = (None if part is None else int(part) for part in match.groups()[1:])
-    if not 1000 <= year <= 9998:
-        raise BadValueError(f"{shown(text)} is not a date; years go from 1000 to 9998")
-    try:
-        start = datetime(year, 1 if month is None else month, 1 if day is None else day)
-    except ValueError as error:
-        raise BadValueError(f"there is no date {shown(text)}") from error
-    if month is None:
-        return start, datetime(year + 1, 1, 1)
-    if day is None:
-        return start, datetime(year + month // 12, month % 12 + 1, 1)
-    return start, datetime.fromordinal(start.toordinal() + 1)
 
 
 def parse_whole_numbers(field: str, low: int, high: int, text: str) -> Condition | And:
@@ -173,6 +121,28 @@ def parse_size(text: str) -> Condition | And:
     return _compared("size", text, read)
 
 
+def parse_duration(text: str) -> Condition | And:
+    """A comparison with a length of time, in seconds.
+
+    Without an operator, every length that rounds to the one written is meant.
+
+    >>> str(parse_duration(">1m30s")), str(parse_duration("2min..3min"))
+    ('duration:>90', 'duration:>=120 duration:<=180')
+    """
+
+    def read(bound: str) -> _Bound:
+        match = _DURATION.fullmatch(bound.lower())
+        if match is None or not any(match.groups()):
+            raise BadValueError(f"{shown(bound)} is not a length of time; write 45s, 2min, 1m30s or 1h")
+        factors = (3600, 60, 1)
+        parts = [(Decimal(part), factor) for part, factor in zip(match.groups(), factors, strict=True) if part]
+        seconds = sum(number * factor for number, factor in parts)
+        step = _half_a_step(parts[-1][0]) * parts[-1][1]
+        return float(seconds), (float(max(Decimal(0), seconds - step)), float(seconds + step))
+
+    return _compared("duration", text, read)
+
+
 def parse_near(text: str) -> Condition:
     """A latitude, a longitude and a radius, in degrees and in metres or kilometres.
 
@@ -192,6 +162,27 @@ def parse_near(text: str) -> Condition:
     if radius_m > _HALF_WAY_ROUND_M:
         raise BadValueError(f"{shown(parts[2])} is more than half way round the Earth")
     return Condition("near", "in", Near(float(latitude), float(longitude), float(radius_m)))
+
+
+def parse_region(text: str) -> Condition:
+    """Two opposite corners of a rectangle, or three or more of a polygon, from 0 to 1 across and up.
+
+    What follows ``@`` says which drawing of the map is meant.
+
+    >>> parse_region("0.1,0.2,0.4,0.5@umap12").value
+    Region(corners=((0.1, 0.2), (0.4, 0.5)), drawing='umap12')
+    """
+    numbers, _, drawing = text.partition("@")
+    parts = numbers.split(",")
+    for part in parts:
+        if not _SHARE.fullmatch(part) or float(part) > 1:
+            raise BadValueError(f"{shown(part)} is not from 0 to 1; write X,Y,X,Y as in 0.1,0.2,0.4,0.5")
+    if "@" in text and not _DRAWING.fullmatch(drawing):
+        raise BadValueError(f"{shown(drawing)} is not the identifier of a map; remove it to use the current map")
+    if len(parts) % 2 or not 2 * _RECTANGLE <= len(parts) <= 2 * _MOST_CORNERS:
+        raise BadValueError(f"{shown(numbers)} is not a region; write X,Y,X,Y as in 0.1,0.2,0.4,0.5")
+    values = [float(part) for part in parts]
+    return Condition("region", "in", Region(tuple(zip(values[::2], values[1::2], strict=True)), drawing))
 
 
 def parse_choice(field: str, choices: tuple[str, ...], text: str) -> Condition:
@@ -222,6 +213,23 @@ def parse_extension(text: str) -> Condition:
 def parse_text(field: str, operator: Operator, text: str) -> Condition:
     """Words as they are, white space joined."""
     return Condition(field, operator, " ".join(text.split()))
+
+
+def parse_words(field: str, text: str) -> Condition:
+    """Words as they are, or between slashes a regular expression.
+
+    >>> parse_words("text", "/total +[0-9]+/").operator
+    'matches'
+    """
+    if len(text) > 2 and text[0] == text[-1] == "/":
+        import regex
+
+        try:
+            regex.compile(text[1:-1])
+        except regex.error as error:
+            raise BadValueError(f"{shown(text)} is not a regular expression: {error}") from error
+        return Condition(field, "matches", text)
+    return parse_text(field, "contains", text)
 
 
 def parse_location(field: str, operator: Operator, text: str) -> Condition:

@@ -1,8 +1,8 @@
-"""What answers a query, best first, fetched in blocks and only as far as it is asked for."""
+"""Ranked candidates of a query, fetched lazily in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.catalog.lazy_catalog import LazyCatalog
-from clipsearch.catalog.records import FoundFile, ModelRecord
-from clipsearch.media.segments import WHOLE_IMAGE, Segment
+from clipsearch.catalog.records import FoundFile, FrameEmbeddings, ModelRecord
+from clipsearch.media.segments import WHOLE_IMAGE, WHOLE_VIDEO, Segment, SegmentKind
+from clipsearch.retrieval.hybrid.finding import TextMatches
+from clipsearch.retrieval.hybrid.fusion import DEPTH, fused_order
+from clipsearch.retrieval.moments import Moment, scores_of
 from clipsearch.retrieval.query_encoder import QueryVector
 from clipsearch.retrieval.relevance.calibration import Assessment, Match, MinMatch
 from clipsearch.retrieval.relevance.library_sample import LibrarySample
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
 
     from clipsearch.vectors.index import Neighbors, Selection, VectorIndex
 
-_ASSESSED = 500
-"""Candidates that are assessed at least when weak matches are left out: the probability is not the score alone."""
+_MIN_ASSESSED = 500
+"""Minimum candidates to assess if weak matches are excluded: the probability does not depend on the score alone."""
 
 _PASSING: dict[MinMatch, frozenset[Match]] = {
     "strong": frozenset({"strong"}),
@@ -35,61 +38,69 @@ _PASSING: dict[MinMatch, frozenset[Match]] = {
 
 @dataclass(frozen=True)
 class RetrievalRequest:
-    """What one search is about: without a direction, what passes the condition; else the nearest of that.
+    """One search: the nearest neighbors of a query vector, or without one all files that pass the condition.
 
     Attributes:
-        shown: which results are wanted.
+        options: which results to return.
         index: the library's vectors.
-        revision: of the catalog, with which they agree.
-        direction: what is looked for.
-        condition: what files have to pass.
-        within: ids of the embeddings of which a file passes, int64 [n]; ``None`` if all may answer, or if the index
-            selects.
-        selection: what passes, where the index tells by itself.
+        revision: catalog revision of the index.
+        query_vector: ``None`` for a query of filters only.
+        condition: SQL condition on files.
+        within: ids of the embeddings with a file that passes, int64 [n]; ``None`` for all, or if the index selects.
+        selection: the embeddings that pass, if the index evaluates the filter itself.
+        texts: the pictures whose texts have words of the query; ``None`` if there are none.
     """
 
-    shown: SearchOptions
+    options: SearchOptions
     index: VectorIndex
     revision: int
-    direction: QueryVector | None = None
+    query_vector: QueryVector | None = None
     condition: ColumnElement[bool] | None = None
     within: NDArray[np.int64] | None = None
     selection: Selection | None = None
+    texts: TextMatches | None = None
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether the query has more than filters."""
+        return self.query_vector is not None or self.texts is not None
 
     @cached_property
     def searched(self) -> int:
-        """How many embeddings may answer."""
+        """Number of embeddings that pass the filter."""
         if self.selection is not None:
             return len(self.selection)
         return len(self.index if self.within is None else self.within)
 
     def nearest(self, vector: NDArray[np.float32], k: int) -> Neighbors:
-        """The k nearest of those to a direction, float32 [dim]."""
+        """The k nearest embeddings that pass the filter, for a vector float32 [dim]."""
         if self.selection is not None:
             return self.selection.search(vector, k)
         return self.index.search(vector, k, within=self.within)
 
     @property
-    def enough(self) -> int:
-        """How many of the best have to be known."""
-        return self.shown.offset + self.shown.k
+    def last_rank(self) -> int:
+        """Rank of the last result to return."""
+        return self.options.offset + self.options.k
 
     @property
     def own_ids(self) -> frozenset[int]:
-        """Embeddings that answer nothing."""
-        return self.direction.own_ids if self.direction is not None else frozenset()
+        """Embeddings of the query's own pictures, which are no results."""
+        return self.query_vector.own_ids if self.query_vector is not None else frozenset()
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A content that answers: how near it is, and what that is worth.
+    """A content that may become a result.
 
     Attributes:
         embedding_id: of the whole picture.
-        score: cosine of its nearest embedding; ``None`` without anything to be near to.
-        segment: what of it that embedding is of.
-        nearest_id: that embedding; ``None`` for the whole's.
-        assessment: of that embedding.
+        score: cosine similarity of its nearest embedding, of a video's frame in its context; ``None`` for filters only.
+        segment: segment of the nearest embedding.
+        nearest_id: id of the nearest embedding; ``None`` for the whole picture's.
+        assessment: of the nearest embedding.
+        text_strength: of `clipsearch.retrieval.hybrid.finding.TextMatch`; 0 if no text has a word of the query.
+        moment: of a video, once it was looked for.
     """
 
     embedding_id: int
@@ -97,79 +108,166 @@ class Candidate:
     segment: Segment = WHOLE_IMAGE
     nearest_id: int | None = None
     assessment: Assessment | None = None
+    text_strength: float = 0.0
+    moment: Moment | None = None
 
 
 class CandidateFinder:
-    """Finds what answers, in one library and one model's space."""
+    """Finds candidates in one library and one model's embedding space."""
 
-    def __init__(self, catalog: LazyCatalog, model: ModelRecord, background: LibrarySample) -> None:
+    def __init__(self, catalog: LazyCatalog, model: ModelRecord, sample: LibrarySample) -> None:
         """Bind the parts."""
         self._catalog = catalog
         self._model = model
-        self._background = background
+        self._sample = sample
 
-    def blocks(self, sought: RetrievalRequest) -> Iterator[list[Candidate]]:
-        """The contents that answer, in blocks; no block is looked for before it is asked for."""
-        return self._newest(sought) if sought.direction is None else self._nearest(sought, sought.direction)
+    def blocks(self, request: RetrievalRequest) -> Iterator[list[Candidate]]:
+        """Candidates, best first, in blocks that are computed on demand."""
+        if request.texts is not None:
+            return self._by_text(request, request.texts)
+        return self._newest(request) if request.query_vector is None else self._nearest(request, request.query_vector)
 
-    def _nearest(self, sought: RetrievalRequest, direction: QueryVector) -> Iterator[list[Candidate]]:
-        """The contents nearest to a direction, as far as they match as well as they have to."""
-        has_minimum = sought.shown.min_match != "any"
-        # every content has a file at least, so that so many contents are enough
-        first = _ASSESSED if has_minimum else sought.enough + len(direction.own_ids)
-        for block in self._ranked(sought, direction.vector, first):
-            candidates = self.matching(sought, [item for item in block if item.embedding_id not in direction.own_ids])
+    def _by_text(self, request: RetrievalRequest, texts: TextMatches) -> Iterator[list[Candidate]]:
+        """Candidates by text, and by meaning if there is a query vector."""
+        strengths = {
+            match.embedding_id: max(match.strength, float(match.is_named))
+            for match in texts.matches
+            if match.embedding_id not in request.own_ids
+        }
+        if request.query_vector is None:
+            yield [Candidate(row_id, text_strength=strength) for row_id, strength in strengths.items()]
+            return
+        ranked = self._ranked(request, request.query_vector.vector, DEPTH)
+        nearest = {item.embedding_id: item for item in next(ranked, []) if item.embedding_id not in request.own_ids}
+        below = self._of_ids(request, request.query_vector, sorted(strengths.keys() - nearest.keys()))
+        candidates = nearest | {item.embedding_id: item for item in below}
+        order = fused_order(list(candidates), [match for match in texts.matches if match.embedding_id in candidates])
+        fused = [replace(candidates[row_id], text_strength=strengths.get(row_id, 0.0)) for row_id in order]
+        for start in range(0, len(fused), request.last_rank):  # in parts: assessing takes longer than all else
+            yield self.matching(request, fused[start : start + request.last_rank], kept=strengths.keys())
+        yield from self._matching_blocks(request, ranked, excluded=candidates.keys() | request.own_ids)
+
+    def _of_ids(self, request: RetrievalRequest, query_vector: QueryVector, ids: Sequence[int]) -> list[Candidate]:
+        """Candidates of given whole pictures, best first."""
+        if not ids:
+            return []
+        within = np.array(ids, dtype=np.int64)
+        if request.within is not None:
+            within = within[np.isin(within, request.within)]
+        neighbors = request.index.search(query_vector.vector, len(within), within=within)
+        scores = zip(neighbors.ids.tolist(), neighbors.scores.tolist(), strict=True)
+        return [Candidate(row_id, score) for row_id, score in scores]
+
+    def _nearest(self, request: RetrievalRequest, query_vector: QueryVector) -> Iterator[list[Candidate]]:
+        # every content has at least one file, so this many contents are enough
+        enough = request.last_rank + len(request.own_ids)
+        first_block = _MIN_ASSESSED if request.options.min_match != "any" else enough
+        ranked = self._ranked(request, query_vector.vector, first_block)
+        return self._matching_blocks(request, ranked, excluded=request.own_ids)
+
+    def _matching_blocks(
+        self, request: RetrievalRequest, blocks: Iterator[list[Candidate]], *, excluded: Set[int]
+    ) -> Iterator[list[Candidate]]:
+        """The candidates of blocks, best first, that match well enough and are not excluded."""
+        for block in blocks:
+            candidates = self.matching(request, [item for item in block if item.embedding_id not in excluded])
             yield candidates
-            if has_minimum and block and not candidates:
-                return  # what is farther away matches even less
+            if request.options.min_match != "any" and block and not candidates:
+                return  # later blocks match even less
 
-    def matching(self, sought: RetrievalRequest, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Those that match as well as they have to, assessed."""
-        if sought.direction is None or sought.direction.words is None:
+    def matching(
+        self, request: RetrievalRequest, candidates: Sequence[Candidate], *, kept: Collection[int] = ()
+    ) -> list[Candidate]:
+        """The candidates that reach `SearchOptions.min_match` or are among `kept`, with their assessments."""
+        if request.query_vector is None or request.query_vector.words is None:
             return list(candidates)
         ids = [item.nearest_id or item.embedding_id for item in candidates]
-        assessed = self._background.assess(
-            sought.index, sought.revision, sought.direction.words, ids, searched=sought.searched
+        assessments = self._sample.assess(
+            request.index, request.revision, request.query_vector.words, ids, searched=request.searched
         )
-        passing = _PASSING[sought.shown.min_match]
-        found = [replace(item, assessment=assessed[row_id]) for item, row_id in zip(candidates, ids, strict=True)]
-        return [item for item in found if item.assessment is not None and item.assessment.match in passing]
+        passing = _PASSING[request.options.min_match]
+        return [
+            replace(item, assessment=assessments[row_id])
+            for item, row_id in zip(candidates, ids, strict=True)
+            if assessments[row_id].match in passing or item.embedding_id in kept
+        ]
 
-    def _newest(self, sought: RetrievalRequest) -> Iterator[list[Candidate]]:
-        """The contents that pass the filter of a query without terms, the newest first or by path."""
+    def _newest(self, request: RetrievalRequest) -> Iterator[list[Candidate]]:
+        """Candidates of a query of filters only, the newest first or by path."""
         seen: set[int] = set()
-        start, limit = 0, sought.enough
-        while files := self.passing_files(sought, limit=limit, offset=start):
+        start, limit = 0, request.last_rank
+        while files := self.passing_files(request, limit=limit, offset=start):
             new = dict.fromkeys(file.embedding_id for file in files if file.embedding_id not in seen)
             seen.update(new)
             yield [Candidate(row_id) for row_id in new]
             start += limit
-            limit = start  # as many again
+            limit = start
 
-    def passing_files(self, sought: RetrievalRequest, *, limit: int, offset: int) -> list[FoundFile]:
-        """The files that pass the filter of a query without terms, the newest first or by path."""
-        assert sought.condition is not None, "a query has terms or a filter"
-        by_path = sought.shown.sort == "path"
+    def passing_files(self, request: RetrievalRequest, *, limit: int, offset: int) -> list[FoundFile]:
+        """The files that pass the condition of a query of filters only, the newest first or by path."""
+        assert request.condition is not None, "a query has terms or a filter"
+        by_path = request.options.sort == "path"
         store = self._catalog.store
-        return store.files_where(self._model.id, sought.condition, by_path=by_path, limit=limit, offset=offset)
+        return store.files_where(self._model.id, request.condition, by_path=by_path, limit=limit, offset=offset)
 
     def _ranked(
-        self, sought: RetrievalRequest, vector: NDArray[np.float32], first_block: int
+        self, request: RetrievalRequest, vector: NDArray[np.float32], first_block: int
     ) -> Iterator[list[Candidate]]:
-        """All contents that may answer, by their nearest embedding, in blocks that grow as more are asked for."""
+        """Contents by their scores, in blocks that double k.
+
+        A video scores at most what its nearest embedding does: it waits for the block behind which none can be better.
+        """
         k = first_block
-        given: set[int] = set()
+        seen: set[int] = set()
+        waiting: list[Candidate] = []
         while True:
-            found = sought.nearest(vector, k)
-            ids = found.ids.tolist()
-            wholes = self._catalog.parent_ids(ids)
+            neighbors = request.nearest(vector, k)
+            ids = neighbors.ids.tolist()
+            parents = self._catalog.parent_ids(ids)
             block: list[Candidate] = []
-            for row_id, score in zip(ids, found.scores.tolist(), strict=True):
-                whole_id, segment = wholes.get(row_id, (row_id, WHOLE_IMAGE))
-                if whole_id not in given:
-                    given.add(whole_id)
-                    block.append(Candidate(whole_id, score, segment, row_id))
-            yield block
-            if k >= sought.searched:
+            for row_id, score in zip(ids, neighbors.scores.tolist(), strict=True):
+                parent_id, segment = parents.get(row_id, (row_id, WHOLE_IMAGE))
+                if parent_id not in seen:
+                    seen.add(parent_id)
+                    block.append(Candidate(parent_id, score, segment, row_id))
+            is_last = k >= request.searched
+            waiting += self._with_scores_in_context(request, vector, block)
+            waiting.sort(key=lambda item: -(item.score or 0.0))
+            ready = [item for item in waiting if is_last or (item.score or 0.0) >= neighbors.scores[-1]]
+            yield ready
+            if is_last:
                 return
+            waiting = waiting[len(ready) :]
             k *= 2
+
+    def _with_scores_in_context(
+        self, request: RetrievalRequest, vector: NDArray[np.float32], block: list[Candidate]
+    ) -> list[Candidate]:
+        """The candidates, those that are found by a frame with the score of their best frame in its context, or of
+        the whole if that is better."""
+        videos = [item.embedding_id for item in block if item.segment.kind == SegmentKind.FRAME]
+        if not videos:
+            return block
+        frames = self._catalog.frames_of(videos, dim=self._model.dim)
+        wholes = request.index.vectors(np.array(videos, dtype=np.int64)) @ vector
+        of_whole = dict(zip(videos, wholes.tolist(), strict=True))
+        return [
+            _in_context(item, frames[item.embedding_id], vector, of_whole[item.embedding_id])
+            if item.embedding_id in frames
+            else item
+            for item in block
+        ]
+
+
+def _in_context(
+    candidate: Candidate, frames: FrameEmbeddings, vector: NDArray[np.float32], of_whole: float
+) -> Candidate:
+    """A video by its best frame in its context or, if that is better, by its whole."""
+    scores = scores_of(frames, vector)
+    best = int(scores.argmax())
+    if of_whole >= scores[best]:
+        return replace(candidate, score=of_whole, segment=WHOLE_VIDEO, nearest_id=candidate.embedding_id)
+    segment = Segment(SegmentKind.FRAME, int(frames.positions[best]))
+    # an index that rounds may give less than the frames do, and what waits is not to be better than what it waited for
+    score = min(float(scores[best]), candidate.score or 0.0)
+    return replace(candidate, score=score, segment=segment, nearest_id=int(frames.ids[best]))

@@ -1,4 +1,4 @@
-"""From the filters of a query to a condition on the catalog's files."""
+"""Compile the filters of a query into an SQL condition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.volumes import is_online
-from clipsearch.query import Filter, Region, parse_query
+from clipsearch.errors import QueryError
+from clipsearch.query import Filter, Region, names_field, parse_query
+from clipsearch.system.optional_packages import require_extra
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -20,7 +22,7 @@ class QueryFilters:
 
     Attributes:
         catalog: of the library.
-        contents_in: the content hashes of the pictures in a region of the library's map.
+        contents_in: returns the content hashes of the pictures in a region of the library's map.
     """
 
     catalog: LazyCatalog
@@ -30,17 +32,24 @@ class QueryFilters:
         """The condition of a filter.
 
         Raises:
-            QueryError: this library cannot answer it.
+            QueryError: the filter does not fit this library.
         """
         from clipsearch.catalog.filters import FilterCompiler
 
         store = self.catalog.store
+        if names_field(filter_, "place") and store.places.are_all_unnamed():
+            require_extra("places", what="place:")
+            raise QueryError("no place has a name yet; to name the places of all pictures, run: clipsearch index")
         compiler = FilterCompiler(
-            store.roots.all(), is_online=is_online, canonical_tag=store.tags.canonical, contents_in=self.contents_in
+            store.roots.all(),
+            is_online=is_online,
+            canonical_tag=store.tags.canonical,
+            contents_in=self.contents_in,
+            contents_matching=store.texts.matching,
         )
         return compiler.condition(filter_)
 
-    def condition_of(self, line: str) -> ColumnElement[bool] | None:
+    def line_condition(self, line: str) -> ColumnElement[bool] | None:
         """The condition of a query line's filters; ``None`` without any.
 
         Raises:

@@ -1,4 +1,4 @@
-"""How a query names a picture that the library holds, and the embedding behind the name."""
+"""References to pictures in queries, and their embeddings."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ Picture: TypeAlias = "Path | str | Image.Image"
 
 
 def embedding_starting(store: Catalog, model: ModelRecord, digits: str) -> tuple[int, NDArray[np.float32]]:
-    """Id and embedding, float32 [dim], of the content of a library whose hash begins so.
+    """Id and embedding, float32 [dim], of the content whose hash has a prefix.
 
     Raises:
         QueryError: there is none, or more than one.
     """
-    found = store.by_hash_prefix(digits, model.id)
-    if len(found) != 1:
-        what = "more than one picture" if found else "no picture"
+    matches = store.by_hash_prefix(digits, model.id)
+    if len(matches) != 1:
+        what = "more than one picture" if matches else "no picture"
         raise QueryError(f"{what} of the library has a content hash that begins with {digits}")
-    return found[0][0], found[0][1].astype(np.float32)
+    row_id, embedding = matches[0]
+    return row_id, embedding.astype(np.float32)
 
 
 def picture_term(text: str) -> ImageTerm:
-    """What a text names: ``~#`` or ``#`` and digits an earlier result, anything else a file.
+    """Parse a reference: ``~#`` or ``#`` and the first digits of a content hash, otherwise a file.
 
     Raises:
-        QueryError: it begins as an id does and is none.
+        QueryError: the digits are no content hash.
     """
     try:
         return ImageTerm(read_reference(text[1:] if text.startswith("~#") else text))

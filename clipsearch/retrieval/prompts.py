@@ -1,8 +1,8 @@
-"""How the words of a query reach the text tower: short ones inside templates, long ones in parts.
+"""Prepare the texts of a query for the text tower: prompt ensembles for short texts, chunks for long ones.
 
-A caption tells more than a bare word, and models were trained on captions; so a short query may be put into several
-templates, whose embeddings are averaged. Which models gain by it was measured (docs/matching.md). And a text tower
-reads a limited number of tokens: what is longer is split and averaged, instead of being cut without a word.
+Models are trained on captions, so a short query may be embedded in several prompt templates and averaged; which models
+benefit was measured (docs/matching.md). A text longer than the context length is split into chunks and averaged
+instead of being truncated.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ import numpy as np
 
 from clipsearch.config import data_dir
 from clipsearch.models.encoder import FloatMatrix, TextEncoder, l2_normalize
+from clipsearch.retrieval.query_text import SENTENCE, query_text
 from clipsearch.retrieval.relevance.caption_bank import read_lines
+from clipsearch.text import Notify
 
 TEMPLATES_FILE = Path("prompts") / "templates.txt"
 """Within `data_dir`."""
 
 _SPECIAL_TOKENS = 4
-"""At a text's beginning and end, with room to spare."""
+"""Upper bound of the start and end tokens."""
 
 SHORT_WORDS = 3
-"""Words that a query may have to be put into templates: a longer one is a caption already."""
+"""Maximum words of a query that is put into templates: a longer one is a caption already."""
 
 # fmt: off
 DETERMINERS = frozenset(
@@ -38,36 +40,48 @@ DETERMINERS = frozenset(
 )
 # fmt: on
 
-_SENTENCE = re.compile(r".+?(?:[.!?;:…](?=\s|$)\s*|[。！？]\s*|\n+|$)", re.DOTALL)
 _WORD = re.compile(r"\s*\S+")
+_SCRIPTS = re.compile(r"[\x00-\u024f\u0300-\u036f\u1e00-\u1eff\u2000-\u206f]+|[^\x00-\u024f\u1e00-\u1eff]+")
+"""Latin letters with what stands between them, or anything else."""
+
 _CHARACTER = re.compile(r".", re.DOTALL)
 
 
 @runtime_checkable
 class CountsTokens(Protocol):
-    """An encoder that says how much of a text it reads.
+    """An encoder with a known context length.
 
     Attributes:
-        context_length: tokens that the text tower reads at most, special tokens included.
+        context_length: maximum tokens of a text, special tokens included.
     """
 
     context_length: int
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text, special tokens included, neither cut nor padded."""
+        """Tokens of a text, special tokens included, without truncation or padding."""
         ...
 
 
-def embed_queries(
-    encoder: TextEncoder, texts: Sequence[str], *, ensemble: bool, notify: Callable[[str], None]
-) -> FloatMatrix:
+@runtime_checkable
+class KnowsWords(Protocol):
+    """An encoder whose tokenizer does not know everything.
+
+    One of bytes, such as CLIP's own, has a token for each, and so knows every word.
+    """
+
+    def knows(self, word: str) -> bool:
+        """Whether its text tower was trained on any token of a word."""
+        ...
+
+
+def embed_queries(encoder: TextEncoder, texts: Sequence[str], *, ensemble: bool, notify: Notify) -> FloatMatrix:
     """Embed the texts of a query.
 
     Args:
-        encoder: the model; one that does not count tokens gets long texts whole, and cuts them.
-        texts: as they were typed.
+        encoder: the model; one that is no `CountsTokens` truncates long texts.
+        texts: as typed; embedded in the form of `query_text`, or as they are if that is empty.
         ensemble: whether short texts are put into templates (`Calibration.prompt_ensemble`).
-        notify: told in one line when a text is longer than the model reads.
+        notify: callback for one-line user notices.
 
     Returns:
         float32 [n, dim], rows of unit length.
@@ -76,9 +90,9 @@ def embed_queries(
     Supervision", §3.1.4.
     """
     prompts: list[str] = []
-    shares: list[tuple[int, float]] = []  # which text a prompt is part of, and with what weight
+    shares: list[tuple[int, float]] = []  # row of the text, weight
     for row, text in enumerate(texts):
-        for prompt, weight in _prompts(encoder, text, ensemble=ensemble, notify=notify):
+        for prompt, weight in _prompts(encoder, query_text(text) or text, ensemble=ensemble, notify=notify):
             prompts.append(prompt)
             shares.append((row, weight))
     embeddings = encoder.encode_texts(prompts)
@@ -88,29 +102,46 @@ def embed_queries(
     return l2_normalize(sums)
 
 
-def surely_fits(text: str, context_length: int) -> bool:
-    """Whether a text is so short that its tokens need not be counted.
+def known_part(encoder: TextEncoder, text: str) -> tuple[str, tuple[str, ...]]:
+    """The part of a text that a model knows, and the words that it does not.
 
-    No tokenizer makes more tokens of plain ASCII than it has characters, but for those at its beginning and end; what
-    cleaning adds to a text is not ASCII, or comes of an entity.
+    Where words are written together, such as a name before an emoji, the known one of them is kept.
+    """
+    if not isinstance(encoder, KnowsWords):
+        return text, ()
+    known: list[str] = []
+    unknown: list[str] = []
+    for word in text.split():
+        pieces = [word] if encoder.knows(word) and word.isascii() else _SCRIPTS.findall(word)
+        kept = [piece for piece in pieces if encoder.knows(piece)]
+        known += ["".join(kept)] if len(kept) == len(pieces) else kept
+        unknown += [piece for piece in pieces if piece not in kept and any(map(str.isprintable, piece))]
+    return " ".join(known), tuple(dict.fromkeys(unknown))
+
+
+def surely_fits(text: str, context_length: int) -> bool:
+    """Whether a text fits for certain, so that its tokens need not be counted.
+
+    ASCII text has at most one token for each character besides the special tokens; text cleaning only
+    lengthens text with entities or other characters.
     """
     return text.isascii() and "&" not in text and len(text) + _SPECIAL_TOKENS <= context_length
 
 
 def is_short(text: str) -> bool:
-    """Whether a text is a bare name rather than a caption."""
+    """Whether a text is a bare name, not a caption."""
     return 0 < len(text.split()) <= SHORT_WORDS and not re.search(r"[.!?,;:\"]", text)
 
 
 def ensemble_prompts(text: str) -> list[str]:
-    """A short text in each template, without repetitions."""
+    """A short text in each template, without duplicates."""
     named = with_article(text)
     filled = (template.replace("{a}", named).replace("{}", text) for template in _templates())
     return list(dict.fromkeys(filled))
 
 
 def with_article(text: str) -> str:
-    """A name with the indefinite article, unless it has a determiner, a number or the look of a plural.
+    """Prepend the indefinite article, unless the name has a determiner, a number or a plural ending.
 
     >>> with_article("red bicycle"), with_article("owl"), with_article("two dogs"), with_article("shoes")
     ('a red bicycle', 'an owl', 'two dogs', 'shoes')
@@ -123,22 +154,22 @@ def with_article(text: str) -> str:
 
 
 def split_text(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Split a text into parts that fit: between sentences, else between words, else between characters.
+    """Split a text into chunks that fit, at sentences, else at words, else at characters.
 
     Args:
         text: of any length.
-        fits: whether a part is short enough; a part of one character is taken as it is.
+        fits: whether a chunk is short enough; a single character always counts as fitting.
 
     Returns:
-        The parts in order, each as full as it can be, without space around them; none for a blank text.
+        The chunks in order, filled greedily and stripped; none for a blank text.
     """
     packed: list[str] = []
-    _pack(packed, text, fits, (_SENTENCE, _WORD, _CHARACTER))
+    _pack(packed, text, fits, (SENTENCE, _WORD, _CHARACTER))
     return [part.strip() for part in packed if part.strip()]
 
 
 def _pack(packed: list[str], text: str, fits: Callable[[str], bool], units: tuple[re.Pattern[str], ...]) -> None:
-    """Add a text to the parts, unit by unit; a unit that fits nowhere goes in its smaller units."""
+    """Append a text to the chunks unit by unit; a unit that does not fit is split into smaller units."""
     for piece in units[0].findall(text):
         if packed and fits(packed[-1] + piece):
             packed[-1] += piece
@@ -148,18 +179,16 @@ def _pack(packed: list[str], text: str, fits: Callable[[str], bool], units: tupl
             _pack(packed, piece, fits, units[1:])
 
 
-def _prompts(
-    encoder: TextEncoder, text: str, *, ensemble: bool, notify: Callable[[str], None]
-) -> list[tuple[str, float]]:
-    """What is embedded for a text, with weights."""
+def _prompts(encoder: TextEncoder, text: str, *, ensemble: bool, notify: Notify) -> list[tuple[str, float]]:
+    """The prompts of a text, with weights."""
     if isinstance(encoder, CountsTokens) and not surely_fits(text, encoder.context_length):
         limit, count = encoder.context_length, encoder.count_tokens
         tokens = count(text)
         parts = split_text(text, lambda part: count(part) <= limit) if tokens > limit else []
         if len(parts) > 1:
             notify(
-                f"the query has {tokens} tokens, and the model reads {limit} at once: "
-                f"it is searched for in {len(parts)} parts, averaged"
+                f"the query has {tokens} tokens, more than the model's limit of {limit}: "
+                f"it is split into {len(parts)} parts, and their embeddings are averaged"
             )
             special = count("")
             return [(part, float(max(1, count(part) - special))) for part in parts]

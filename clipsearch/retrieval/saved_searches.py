@@ -1,16 +1,16 @@
-"""Standing queries: searches kept by name, and what of their results is new."""
+"""Saved searches and their new results."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsearch.config import typed_path
 from clipsearch.errors import ConfigError, ImageReadError, QueryError
 from clipsearch.query import ImageTerm, Query, Term, parse_query
+from clipsearch.text import Notify, composed
 
 if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from clipsearch.retrieval.results import SearchResult
 
 NEW_AMONG = 20
-"""A new picture is worth telling if it is among so many of the best."""
+"""Number of best results among which new ones are reported."""
 
 _MAX_NAME = 100
 
 
 @dataclass(frozen=True)
 class NewMatches:
-    """What a saved search finds that was not there when it was last looked at.
+    """The new results of a saved search since it was last viewed.
 
     Attributes:
         name: of the saved search.
         line: its query.
-        count: new pictures, copies not counted.
+        count: number of new pictures, without copies.
     """
 
     name: str
@@ -39,42 +39,33 @@ class NewMatches:
 
 
 def save_search(store: Catalog, name: str, line: str, *, replace: bool) -> SavedSearchRecord:
-    """Keep a query line; see `Library.saved.add`."""
+    """See `Library.saved.add`."""
     name = _checked_name(name)
     query = str(_with_full_paths(parse_query(line)))
     try:
         query.encode()
     except UnicodeEncodeError as error:
-        raise ConfigError("a path in the query is not UTF-8; name the picture by its content hash, ~#…") from error
+        raise ConfigError(
+            "a path in the query is not UTF-8; use the content hash of the picture instead, ~#…"
+        ) from error
     if not store.saved.put(name, query, replace=replace):
-        raise ConfigError(f"{name} is saved already: {find(store, name).line}; say --replace, or choose another name")
+        raise ConfigError(f"{name} is already saved: {find(store, name).line}; use --replace or choose another name")
     return find(store, name)
 
 
 def find(store: Catalog, name: str) -> SavedSearchRecord:
-    """The search of that name.
+    """The saved search with a name.
 
     Raises:
         ConfigError: there is none.
     """
-    saved = {record.name: record for record in store.saved.all()}
-    wanted = unicodedata.normalize("NFC", name.strip())
-    if wanted not in saved:
-        close = get_close_matches(wanted, saved, n=1)
+    saved = {composed(record.name): record for record in store.saved.all()}
+    name = composed(name.strip())
+    if name not in saved:
+        close = get_close_matches(name, saved, n=1)
         hint = f"did you mean {close[0]}?" if close else "see: clipsearch saved"
-        raise ConfigError(f"no search is saved as {wanted}; {hint}")
-    return saved[wanted]
-
-
-def remove(store: Catalog, name: str) -> SavedSearchRecord:
-    """Forget the search of that name, and return what it was.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    saved = find(store, name)
-    store.saved.remove(saved.name)
-    return saved
+        raise ConfigError(f"no saved search is named {name}; {hint}")
+    return saved[name]
 
 
 def new_results(
@@ -82,20 +73,20 @@ def new_results(
     saved: SavedSearchRecord,
     *,
     search: Callable[[str], list[SearchResult]],
-    notify: Callable[[str], None],
+    notify: Notify,
 ) -> list[SearchResult]:
-    """Those results whose content was not there when they were last looked at; now they have been.
+    """The results whose content is new since the search was last viewed; marks them as seen.
 
     Args:
         store: the catalog.
         saved: the saved search.
-        search: gives the results of a query line.
-        notify: told in one line if what is new cannot be told.
+        search: returns the results of a query line.
+        notify: callback for one-line user notices.
     """
-    # before the search: what another process adds meanwhile is new the next time
+    # before the search: pictures that another process adds meanwhile are new the next time
     oldest, newest = store.saved.embedding_ids()
     if _forgotten(saved, oldest):
-        notify(f"what is new for {saved.name} cannot be told after a change of the model; from now on it can")
+        notify(f"saved search {saved.name}: new results are unknown after a change of the model; reported from now on")
         results = []
     else:
         results = _only_new(store, saved, search(saved.line))
@@ -103,18 +94,16 @@ def new_results(
     return results
 
 
-def new_matches(
-    store: Catalog, *, search: Callable[[str], list[SearchResult]], notify: Callable[[str], None]
-) -> list[NewMatches]:
-    """Saved searches with new pictures among their results, by name; these stay new until they are looked at.
+def new_matches(store: Catalog, *, search: Callable[[str], list[SearchResult]], notify: Notify) -> list[NewMatches]:
+    """Saved searches with new results, by name; marks nothing as seen.
 
     Args:
         store: the catalog.
-        search: gives the results of a query line.
-        notify: told in one line of a search that cannot be done any more, for instance because its picture is gone.
+        search: returns the results of a query line.
+        notify: callback for one-line user notices, for example on a search whose picture is missing.
     """
     oldest, newest = store.saved.embedding_ids()
-    found = []
+    matches = []
     for saved in store.saved.all():
         if saved.seen_embedding_id >= newest:
             continue
@@ -128,8 +117,8 @@ def new_matches(
             continue
         new = {result.content_hash for result in _only_new(store, saved, results)}
         if new:
-            found.append(NewMatches(saved.name, saved.line, len(new)))
-    return found
+            matches.append(NewMatches(saved.name, saved.line, len(new)))
+    return matches
 
 
 def _only_new(store: Catalog, saved: SavedSearchRecord, results: Sequence[SearchResult]) -> list[SearchResult]:
@@ -138,26 +127,26 @@ def _only_new(store: Catalog, saved: SavedSearchRecord, results: Sequence[Search
 
 
 def _forgotten(saved: SavedSearchRecord, oldest: int) -> bool:
-    """Whether everything that was there then has been embedded anew and its old embeddings dropped."""
+    """Whether all embeddings of that time were replaced by those of another model."""
     return 0 < saved.seen_embedding_id < oldest
 
 
 def _checked_name(name: str) -> str:
-    name = unicodedata.normalize("NFC", name.strip())
+    name = composed(name.strip())
     if not name or len(name) > _MAX_NAME or name.startswith("-") or not name.isprintable():
         raise ConfigError(
-            f"a saved search has a name of 1 to {_MAX_NAME} characters, none of them a control character, that does "
-            "not begin with -"
+            f"the name of a saved search must have 1 to {_MAX_NAME} characters, no control characters, and not begin "
+            "with -"
         )
     return name
 
 
 def _with_full_paths(query: Query) -> Query:
-    """The query with the paths of its pictures in full, so that it means the same from every folder."""
+    """The query with absolute paths of its pictures."""
     return replace(query, terms=tuple(_with_full_path(term) for term in query.terms))
 
 
 def _with_full_path(term: Term) -> Term:
     if isinstance(term, ImageTerm) and term.path is not None:
-        return replace(term, reference=str(Path(term.path).expanduser().absolute()))
+        return replace(term, reference=str(typed_path(term.path).absolute()))
     return term

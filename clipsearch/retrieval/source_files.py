@@ -1,4 +1,4 @@
-"""Pictures that the catalog knows, read from whichever of their files is there, or from their preview."""
+"""Read indexed pictures from any of their files, or from the preview."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import FoundFile
 from clipsearch.catalog.volumes import is_online
 from clipsearch.errors import ImageReadError
-from clipsearch.media.decoding import content_hash, decode_image, load_image, read_image_bytes
+from clipsearch.media.decoding import load_image
+from clipsearch.media.loading import MediaFile, open_media
 from clipsearch.media.thumbnails import existing_thumbnail
 from clipsearch.retrieval.results import SearchResult
 
@@ -21,63 +22,63 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ContentFile:
-    """A file that held a content when it was indexed, and whether its drive is there."""
+    """A file with a content as indexed, and whether its drive is connected."""
 
     path: Path
     content_hash: str
     online: bool
 
-    def read(self) -> bytes:
-        """The whole file.
+    def open(self) -> MediaFile:
+        """The file, read unless it is a video; whether a video has changed is not checked, as that takes long.
 
         Raises:
-            ImageReadError: it cannot be read, or holds something else by now.
+            ImageReadError: the file cannot be read or has changed.
         """
         if not self.online:
-            raise ImageReadError(self.path, "its drive is not there")
-        content = read_image_bytes(self.path)
-        if content_hash(content) != self.content_hash:
+            raise ImageReadError(self.path, "its drive is not connected")
+        file = open_media(self.path)
+        if file.content is not None and file.content_hash != self.content_hash:
             raise ImageReadError(self.path, "it has changed since it was indexed; index its folder again")
-        return content
+        return file
 
 
 def files_of_result(result: SearchResult) -> list[ContentFile]:
-    """The files of a result's own content; those of its copies are taken to be there."""
+    """The files with a result's content; copies are assumed to be online."""
     first = ContentFile(result.path, result.content_hash, result.online)
     return [first, *(ContentFile(path, result.content_hash, online=True) for path in result.copies)]
 
 
 def files_of_content(catalog: LazyCatalog, files: Sequence[FoundFile]) -> list[ContentFile]:
-    """Files as the catalog knows them."""
+    """Files of the catalog, with their online state."""
     online = {root.id for root in catalog.root_places() if is_online(root)}
     return [ContentFile(file.path, file.content_hash, file.root_id in online) for file in files]
 
 
-def read_original(files: Sequence[ContentFile]) -> tuple[bytes, Path]:
-    """Read the first file of a content that is there and still holds it.
-
-    Returns:
-        The whole file, and which one it is.
+def open_original(files: Sequence[ContentFile]) -> MediaFile:
+    """The first file of a content that can be read and has not changed.
 
     Raises:
-        ImageReadError: none of them can be read; about the first one.
+        ImageReadError: none can be read; about the first one.
     """
-    failed = ImageReadError(None, "no file of the library holds it any more")
-    for number, file in enumerate(files):
+    first_error: ImageReadError | None = None
+    for file in files:
         try:
-            return file.read(), file.path
+            return file.open()
         except ImageReadError as error:
-            failed = error if number == 0 else failed
-    raise failed
+            first_error = first_error or error
+    raise first_error or ImageReadError(None, "it is in no file of the library any more")
 
 
-def load_original(library: Path, files: Sequence[ContentFile], *, min_side: int) -> tuple[Image.Image, bool]:
-    """Decode a picture, or its preview where no file of it is there.
+def load_original(
+    library: Path, files: Sequence[ContentFile], *, min_side: int, at_s: float | None = None
+) -> tuple[Image.Image, bool]:
+    """Decode a picture, or its preview if no file can be read.
 
     Args:
-        library: its directory, where previews are.
-        files: that hold the picture.
-        min_side: as for `decode_image`.
+        library: directory of the library.
+        files: the picture's files.
+        min_side: see `decode_image`.
+        at_s: time of a video's frame, in seconds; ``None`` for its cover.
 
     Returns:
         RGB, upright; and whether it is the preview.
@@ -86,8 +87,7 @@ def load_original(library: Path, files: Sequence[ContentFile], *, min_side: int)
         ImageReadError: there is neither; about the first file.
     """
     try:
-        content, path = read_original(files)
-        return decode_image(content, path=path, min_side=min_side).image, False
+        return open_original(files).picture(min_side=min_side, at_s=at_s), False
     except ImageReadError:
         preview = existing_thumbnail(library, files[0].content_hash) if files else None
         if preview is None:

@@ -1,4 +1,4 @@
-"""Embeddings of texts that were searched for before, kept with the other caches; they spare loading the text tower."""
+"""On-disk cache of query text embeddings, which saves loading the text tower."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MOST = 5_000
-"""Texts that are kept for a model; beyond that the older half is dropped."""
+MAX_TEXTS = 5_000
+"""Maximum texts of a model; beyond it the older half is deleted."""
 
-LOOKED_AT_ONE_IN = 64
-"""So many texts are kept until the directory is looked at again, on average: by the hash of what is kept, as most
-processes keep one."""
+CLEANUP_INTERVAL = 64
+"""Mean number of writes between two cleanups; the hash of the text decides, as most processes write only one."""
 
 _UNIT_TOLERANCE = 1e-3
 
 
 class QueryCache:
-    """One file for each text, named by a hash of it; what cannot be read or written costs time, not results."""
+    """One file for each text, named by its hash; read and write errors only cost time."""
 
     def __init__(self, directory: Path, dim: int) -> None:
-        """Bind a directory, made when something is kept, and the embeddings' dimension."""
+        """Bind a directory, created on the first write, and the embedding dimension."""
         self._directory = directory
         self._dim = dim
 
     @classmethod
     def of(cls, encoder: Encoder) -> QueryCache:
-        """The cache of a model's texts: of its weights, in the precision they run in."""
-        form = re.sub(r"[^A-Za-z0-9]+", "-", f"{encoder.fingerprint}-{encoder.device}-{encoder.precision}")
-        return cls(cache_dir() / "queries" / form, encoder.dim)
+        """The cache of a model, by its weights, device and precision."""
+        key = re.sub(r"[^A-Za-z0-9]+", "-", f"{encoder.fingerprint}-{encoder.device}-{encoder.precision}")
+        return cls(cache_dir() / "queries" / key, encoder.dim)
 
     def get(self, text: str, *, ensemble: bool) -> NDArray[np.float32] | None:
-        """The embedding of a text, float32 [dim], unit length; ``None`` if it is not kept.
+        """The embedding of a text, float32 [dim], unit length; ``None`` if it is not cached.
 
         Args:
-            text: as it was typed.
+            text: as typed.
             ensemble: whether short texts are put into templates.
         """
         try:
@@ -59,14 +58,14 @@ class QueryCache:
         return embedding if abs(float(embedding @ embedding) - 1.0) < _UNIT_TOLERANCE else None
 
     def put(self, text: str, embedding: NDArray[np.float32], *, ensemble: bool) -> None:
-        """Keep an embedding, float32 [dim]."""
+        """Write an embedding, float32 [dim]."""
         path = self._path(text, ensemble=ensemble)
         try:
             atomic.write_bytes(path, embedding.astype("<f4").tobytes())
-            if int(path.stem, 16) % LOOKED_AT_ONE_IN == 0:
+            if int(path.stem, 16) % CLEANUP_INTERVAL == 0:
                 self._drop_old()
         except OSError as error:
-            logger.info("the embedding of a query was not kept: %s", error)
+            logger.info("cannot cache the embedding of a query: %s", error)
 
     def _path(self, text: str, *, ensemble: bool) -> Path:
         import xxhash
@@ -75,8 +74,8 @@ class QueryCache:
         return self._directory / f"{name}.f32"
 
     def _drop_old(self) -> None:
-        kept = list(self._directory.iterdir())
-        if len(kept) > MOST:
-            kept.sort(key=lambda path: path.stat().st_mtime_ns)
-            for path in kept[: len(kept) // 2]:
+        cached = list(self._directory.iterdir())
+        if len(cached) > MAX_TEXTS:
+            cached.sort(key=lambda path: path.stat().st_mtime_ns)
+            for path in cached[: len(cached) // 2]:
                 path.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""The library served to other programs: over HTTP to many at once, and to an assistant over MCP (docs/serve.md)."""
+"""Serve a library over HTTP, and to an assistant over MCP (docs/serve.md)."""

@@ -1,4 +1,4 @@
-"""The application: its routes, and what every request passes on the way to them."""
+"""The FastAPI application: routes and middleware."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from clipsearch.server.service import Service
 from clipsearch.server.settings import MAX_JSON_BYTES
 from clipsearch.server.tokens import TokenFile
 
-_ABOUT = """Finds pictures of one library by words, by example and by filters.
+_DESCRIPTION = """Search the pictures of a library by text, by example and by filters.
 
-Send a token as `Authorization: Bearer …`. What goes wrong is told as problem details (RFC 9457). Pictures are named by
-their content hash, which every result has. See docs/serve.md of clipsearch.
+Send a token as `Authorization: Bearer …`. Errors are problem details (RFC 9457). Pictures are identified by their
+content hash, which every result has. See docs/serve.md of clipsearch.
 """
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 _FORM_BYTES = 2**16
-"""What a form has around the picture that is sent in it."""
+"""Overhead of a multipart form around the picture."""
 
 
 class _Application(FastAPI):
-    """An application whose document says that problems are problem details, which FastAPI takes for plain JSON."""
+    """Corrects the media type of problem details in the OpenAPI document, which FastAPI lists as plain JSON."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
@@ -48,11 +48,11 @@ class _Application(FastAPI):
 
 
 def create_app(service: Service, *, tokens: TokenFile) -> FastAPI:
-    """The application over an open library, not running yet; at its end the service is closed, the library is not.
+    """Create the application. Its shutdown closes the service, but not the library.
 
     Args:
-        service: what requests share.
-        tokens: who may ask for what; without any, only this machine is to reach it.
+        service: shared by all requests.
+        tokens: access control; without tokens, only loopback requests are accepted.
     """
 
     @contextlib.asynccontextmanager
@@ -64,9 +64,9 @@ def create_app(service: Service, *, tokens: TokenFile) -> FastAPI:
 
     app = _Application(
         title="clipsearch",
-        description=_ABOUT,
+        description=_DESCRIPTION,
         version=version("clipsearch"),
-        docs_url=None,  # they would load scripts from elsewhere
+        docs_url=None,  # would load scripts from a CDN
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
@@ -76,13 +76,13 @@ def create_app(service: Service, *, tokens: TokenFile) -> FastAPI:
         app.include_router(router)
     add_handlers(app)
     upload_bytes = service.limits.upload_mib * 2**20 + _FORM_BYTES
-    # the last that is added is the first that a request passes
+    # the middleware added last runs first
     app.add_middleware(
         BodyLimit, limits=dict.fromkeys(("/v1/similar", "/v1/search/pictures"), upload_bytes), default=MAX_JSON_BYTES
     )
     app.add_middleware(Access, tokens=tokens, rates=RateLimiter(service.limits.requests_per_s))
     app.add_middleware(TimeLimit, seconds=service.limits.time_limit_s)
-    if not tokens.required:  # a token comes from no other site's page, and whoever has one may use any name
+    if not tokens.required:  # pages of other sites have no token
         app.add_middleware(SameOrigin, only_loopback=True, refuse=_refuse_other_origin)
     app.add_middleware(ResponseHeaders)
     app.add_middleware(RequestLog, metrics=service.metrics)
@@ -90,4 +90,4 @@ def create_app(service: Service, *, tokens: TokenFile) -> FastAPI:
 
 
 async def _refuse_other_origin(scope: Scope, receive: Receive, send: Send) -> None:
-    await problem(403, "requests of other sites are refused")(scope, receive, send)
+    await problem(403, "cross-origin requests are refused")(scope, receive, send)

@@ -1,9 +1,8 @@
-"""Texts of many searches, embedded together.
+"""Dynamic batching of query texts.
 
-Reading a text tower's weights from memory takes longer than multiplying a single short text with them, so that a few
-texts take hardly longer than one. While one call is under way, the texts that come meanwhile wait for the next, all of
-them for the same: a lone search waits for nobody. Texts of different lengths are not put together, as the shorter ones
-would be padded to the longest. And what was searched for lately is remembered: the second page of a search, say.
+The text tower is memory-bound for short texts, so a few texts take hardly longer than one. While one call runs, new
+texts queue for the next call; a single search never waits for others. Only texts of similar length are batched, as
+shorter ones would be padded to the longest. Recent embeddings are cached, for example for the next page of a search.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.models.encoder import FloatMatrix
-from clipsearch.retrieval.prompts import CountsTokens
+from clipsearch.retrieval.prompts import CountsTokens, KnowsWords
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,21 +24,21 @@ if TYPE_CHECKING:
     from clipsearch.media.transform import ImageTransform
     from clipsearch.models.encoder import Encoder
 
-MOST_TOGETHER = 32
-"""Texts of one call; the encoders take no more at once either."""
+MAX_BATCH = 32
+"""Maximum texts of one call, as in the encoders."""
 
-MOST_KEPT = 1_024
-"""Texts that are remembered: 2 MB at 512 dimensions."""
+MAX_CACHED = 1_024
+"""Maximum cached texts; 2 MB at 512 dimensions."""
 
-_SIMILAR = 1.5
-"""Texts are put together up to this ratio of their lengths."""
+_MAX_LENGTH_RATIO = 1.5
+"""Maximum ratio of text lengths in a batch."""
 
-_SHORT = 8
-"""Characters that make no difference to that."""
+_LENGTH_SLACK = 8
+"""Difference in characters that is always accepted."""
 
 
-class _Order:
-    """Texts of one caller, and what came of them."""
+class _Request:
+    """Texts of one caller, and the result."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
@@ -52,18 +51,18 @@ class _Order:
 
 
 class BatchingEncoder:
-    """An encoder for many threads; its texts' embeddings are those of the encoder that it wraps.
+    """A thread-safe encoder with dynamic batching; its embeddings equal those of the wrapped encoder.
 
-    Where the arithmetic of a model finds its range in each run (8 bits, dynamic), a text's embedding would depend on
-    the texts beside it: then each call has the texts of one caller, in turn.
+    With dynamic quantization a text's embedding depends on the other texts of the batch: then each call has the texts
+    of one caller.
     """
 
     def __init__(self, encoder: Encoder, *, observe: Callable[[int], None] = lambda _: None) -> None:
         """Wrap an encoder.
 
         Args:
-            encoder: what embeds.
-            observe: told how many texts each call had.
+            encoder: to wrap.
+            observe: called with the batch size of each call.
         """
         self._encoder = encoder
         self._observe = observe
@@ -78,11 +77,13 @@ class BatchingEncoder:
         if isinstance(encoder, CountsTokens):
             self.context_length = encoder.context_length
             self.count_tokens = encoder.count_tokens
-        self._together = MOST_TOGETHER if is_mixable(encoder.precision) else 1
+        if isinstance(encoder, KnowsWords):
+            self.knows = encoder.knows
+        self._max_batch = MAX_BATCH if is_batchable(encoder.precision) else 1
         self._lock = threading.Lock()
         self._turn = threading.Lock()
-        self._waiting: deque[_Order] = deque()
-        self._kept: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._queue: deque[_Request] = deque()
+        self._cache: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
         """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
@@ -93,102 +94,98 @@ class BatchingEncoder:
         return self._encoder.encode_pixels(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts, together with those of other threads; float32 [n, dim], unit rows."""
-        embeddings = self._remembered(texts)
+        """Embed texts, batched with those of other threads; float32 [n, dim], unit rows."""
+        embeddings = self._cached(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in embeddings]
         if missing:
-            embeddings.update(self._ordered(missing))
+            embeddings.update(self._embedded(missing))
         rows = [embeddings[text] for text in texts]
         return np.stack(rows) if rows else np.empty((0, self.dim), np.float32)
 
-    def _ordered(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        order = _Order(texts)
+    def _embedded(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        request = _Request(texts)
         with self._lock:
-            self._waiting.append(order)
-        # whoever gets the turn embeds for all that wait by then; the others find theirs done when it is their turn
+            self._queue.append(request)
+        # the thread with the turn embeds for all in the queue; the others find theirs done
         with self._turn:
-            while not order.is_done:
-                self._embed(self._next_orders())
-        if order.error is not None:
-            raise order.error
-        assert order.embeddings is not None
-        return order.embeddings
+            while not request.is_done:
+                self._embed(self._next_batch())
+        if request.error is not None:
+            raise request.error
+        assert request.embeddings is not None
+        return request.embeddings
 
-    def _next_orders(self) -> list[_Order]:
-        """The orders for the next call: the oldest, and as many as go with it."""
+    def _next_batch(self) -> list[_Request]:
         with self._lock:
-            orders = [self._waiting.popleft()]
-            count = len(orders[0].texts)
-            while self._waiting and count + len(self._waiting[0].texts) <= self._together:
-                orders.append(self._waiting.popleft())
-                count += len(orders[-1].texts)
-        return orders
+            batch = [self._queue.popleft()]
+            count = len(batch[0].texts)
+            while self._queue and count + len(self._queue[0].texts) <= self._max_batch:
+                batch.append(self._queue.popleft())
+                count += len(batch[-1].texts)
+        return batch
 
-    def _embed(self, orders: Sequence[_Order]) -> None:
-        texts = list(dict.fromkeys(text for order in orders for text in order.texts))
+    def _embed(self, batch: Sequence[_Request]) -> None:
+        texts = list(dict.fromkeys(text for request in batch for text in request.texts))
         embeddings: dict[str, NDArray[np.float32]] = {}
         try:
-            for run in _of_similar_length(texts) if self._together > 1 else [texts]:
-                self._observe(len(run))
-                embeddings.update(zip(run, self._encoder.encode_texts(run), strict=True))
-        except Exception as error:  # each caller gets it, in its own thread
-            for order in orders:
-                order.error = error
+            for group in _of_similar_length(texts) if self._max_batch > 1 else [texts]:
+                self._observe(len(group))
+                embeddings.update(zip(group, self._encoder.encode_texts(group), strict=True))
+        except Exception as error:  # raised in each caller's thread
+            for request in batch:
+                request.error = error
             return
-        self._remember(embeddings)
-        for order in orders:
-            order.embeddings = {text: embeddings[text] for text in order.texts}
-
-    def _remembered(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         with self._lock:
-            embeddings = {text: self._kept[text] for text in texts if text in self._kept}
+            self._cache.update((text, embedding.copy()) for text, embedding in embeddings.items())
+            while len(self._cache) > MAX_CACHED:
+                self._cache.popitem(last=False)
+        for request in batch:
+            request.embeddings = {text: embeddings[text] for text in request.texts}
+
+    def _cached(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        with self._lock:
+            embeddings = {text: self._cache[text] for text in texts if text in self._cache}
             for text in embeddings:
-                self._kept.move_to_end(text)
+                self._cache.move_to_end(text)
         return embeddings
-
-    def _remember(self, embeddings: dict[str, NDArray[np.float32]]) -> None:
-        with self._lock:
-            self._kept.update((text, embedding.copy()) for text, embedding in embeddings.items())
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
 
 
 class EncoderHandle:
-    """Wraps each encoder that a library loads.
+    """Wraps the encoders that a library loads.
 
     Attributes:
-        latest: the one in use; ``None`` until there is one.
+        latest: the encoder in use; ``None`` until one is loaded.
     """
 
     def __init__(self, *, observe: Callable[[int], None] = lambda _: None) -> None:
-        """Bind who is told how many texts each call had."""
+        """Bind the observer of batch sizes."""
         self._observe = observe
         self.latest: BatchingEncoder | None = None
 
     def __call__(self, encoder: Encoder) -> Encoder:
-        """What is to be used in place of an encoder."""
+        """Wrap an encoder."""
         self.latest = BatchingEncoder(encoder, observe=self._observe)
         return self.latest
 
     def transform(self) -> ImageTransform | None:
-        """How a picture becomes what the encoder in use takes; ``None`` until there is one."""
+        """The image transform of the encoder in use; ``None`` until one is loaded."""
         return self.latest.transform if self.latest is not None else None
 
 
-def is_mixable(precision: str) -> bool:
-    """Whether a text's embedding is the same whatever other texts are embedded with it.
+def is_batchable(precision: str) -> bool:
+    """Whether a text's embedding is independent of the other texts of a batch.
 
     Args:
-        precision: of an encoder: of both its towers, or of each, as in ``image fp32, text int8 dynamic``.
+        precision: of both towers of an encoder, or of each: ``image fp32, text int8 dynamic``.
     """
     return "dynamic" not in precision.rpartition("text ")[2]
 
 
 def _of_similar_length(texts: Sequence[str]) -> Iterator[list[str]]:
-    """The texts in groups of similar length, by characters."""
+    """Group texts by similar length in characters."""
     group: list[str] = []
     for text in sorted(texts, key=len):
-        if group and len(text) > _SIMILAR * len(group[0]) + _SHORT:
+        if group and len(text) > _MAX_LENGTH_RATIO * len(group[0]) + _LENGTH_SLACK:
             yield group
             group = []
         group.append(text)

@@ -1,8 +1,9 @@
-"""What Prometheus is told: requests, their latency, the batches of texts, the lanes and the library."""
+"""Prometheus metrics: requests, latency, text batches, worker pools and the library."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,47 +25,47 @@ _TEXTS = (1, 2, 4, 8, 16, 32)
 
 
 class Metrics:
-    """The metrics of one server. Its methods may be called from any thread."""
+    """The metrics of one server. Thread-safe."""
 
     def __init__(self) -> None:
-        """Make the metrics; all at zero."""
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second number beside each, which nothing here is in want of
+        """Register the metrics."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "clipsearch_requests",
-            "Requests that were answered.",
+            "Answered requests.",
             ("route", "method", "status"),
             registry=self._registry,
         )
         self._seconds = Histogram(
             "clipsearch_request_seconds",
-            "From the first byte of a request to the last of its answer.",
+            "Time from the first byte of a request to the last of its response.",
             ("route", "status"),
             buckets=_SECONDS,
             registry=self._registry,
         )
         self._texts = Histogram(
             "clipsearch_batch_texts",
-            "Texts that were embedded in one call.",
+            "Texts embedded in one call.",
             buckets=_TEXTS,
             registry=self._registry,
         )
-        self._inside = Gauge(
-            "clipsearch_lane_requests", "Requests at work or waiting.", ("lane",), registry=self._registry
+        self._pool_requests = Gauge(
+            "clipsearch_pool_requests", "Requests running or queued.", ("pool",), registry=self._registry
         )
         self._library = {
             name: Gauge(f"clipsearch_library_{name}", text, registry=self._registry)
             for name, text in (
                 ("files", "Picture files in the library."),
                 ("pictures", "Distinct pictures among them."),
-                ("failures", "Files that could not be read."),
-                ("revision", "Rises with every change of the library."),
+                ("failures", "Unreadable files."),
+                ("revision", "Increases with every change of the library."),
             )
         }
         ProcessCollector(registry=self._registry)
 
     def count_request(self, *, route: str, method: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
+        """Count an answered request."""
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route, str(status)).observe(seconds)
 
@@ -72,21 +73,16 @@ class Metrics:
         """Count a call of the text tower."""
         self._texts.observe(texts)
 
-    def watch(self, lanes: Sequence[WorkerPool]) -> None:
-        """Tell how much is in each lane, whenever somebody asks."""
-        for lane in lanes:
-            self._inside.labels(lane.name).set_function(_length_of(lane))
+    def watch(self, pools: Sequence[WorkerPool]) -> None:
+        """Report the length of worker pools."""
+        for pool in pools:
+            self._pool_requests.labels(pool.name).set_function(partial(getattr, pool, "requests"))
 
-    def tell_library(self, *, files: int, pictures: int, failures: int, revision: int) -> None:
-        """Say how much the library holds."""
-        counts = {"files": files, "pictures": pictures, "failures": failures, "revision": revision}
+    def set_library(self, **counts: int) -> None:
+        """Set the library's gauges: files, pictures, failures and revision."""
         for name, count in counts.items():
             self._library[name].set(count)
 
     def text(self) -> bytes:
-        """All of them in Prometheus's text format."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
-
-
-def _length_of(lane: WorkerPool) -> Callable[[], float]:
-    return lambda: float(lane.inside)

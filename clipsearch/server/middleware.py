@@ -1,4 +1,4 @@
-"""What every request passes before it is answered: who asks, how much, how long."""
+"""ASGI middleware: authentication, rate, size and time limits, response headers."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
     from clipsearch.server.tokens import TokenFile
 
-FOR_EVERYBODY = frozenset({"/healthz", "/readyz", "/openapi.json"})
-"""What needs no token: it tells nothing of the library."""
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
+"""Paths without authentication; they reveal nothing of the library."""
 
-WITHOUT_TOKENS = frozenset({TokenScope.READ, TokenScope.IMAGES, TokenScope.METRICS})
-"""What is open where there are no tokens, on this machine only."""
+ANONYMOUS_SCOPES = frozenset({TokenScope.READ, TokenScope.IMAGES, TokenScope.METRICS})
+"""Scopes of all requests if the server has no tokens and is reachable only from this machine."""
 
 REALM = 'Bearer realm="clipsearch"'
 
-_TIMES_TO_FETCH = 10
-"""Times its limit that an answer may take to be fetched, over a slow line."""
+_DOWNLOAD_FACTOR = 10
+"""Factor of the time limit for downloading a response, over a slow line."""
 
-_MOST_CLIENTS = 10_000
-"""Clients that are remembered; of more, the one that was quiet for longest is forgotten, which lets it ask anew."""
+_MAX_CLIENTS = 10_000
+"""Maximum tracked clients; beyond it the least recently active one is forgotten."""
 
 _HEADERS = {
     "x-content-type-options": "nosniff",
@@ -46,14 +46,14 @@ _HEADERS = {
 
 
 class ResponseHeaders:
-    """Tells browsers to make nothing of an answer but what it says it is, and to keep none unless it says so."""
+    """Adds security headers, and ``no-store`` unless a response sets its own cache control."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap an application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and add to the answer."""
+        """Handle a request."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -66,9 +66,9 @@ class ResponseHeaders:
 
 
 class Access:
-    """Asks for a token before anything of the request's body is read, and counts what each client asks for.
+    """Authenticates and rate-limits requests before their body is read.
 
-    Who asks is left in the request's state: `token`, a name or ``None``, and `scopes`.
+    Sets the request's state: `token`, a name or ``None``, and `scopes`.
     """
 
     def __init__(self, app: ASGIApp, *, tokens: TokenFile, rates: RateLimiter) -> None:
@@ -78,8 +78,8 @@ class Access:
         self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] != "http" or scope["path"] in FOR_EVERYBODY:
+        """Handle a request."""
+        if scope["type"] != "http" or scope["path"] in PUBLIC_PATHS:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)
@@ -93,43 +93,43 @@ class Access:
         wait_s = self._rates.wait_s(who)
         if wait_s > 0:
             headers = {"retry-after": str(math.ceil(wait_s))}
-            return problem(429, "too many requests; wait before the next one", headers=headers)
+            return problem(429, "too many requests; retry later", headers=headers)
         if token is None and (self._tokens.required or secret):
             headers = {"www-authenticate": f'{REALM}, error="invalid_token"' if secret else REALM}
-            what = "the token is not known here" if secret else "a token is needed"
+            what = "unknown token" if secret else "a token is required"
             return problem(401, f"{what}; send one as Authorization: Bearer …", headers=headers)
         state = scope.setdefault("state", {})
         state["token"] = token.name if token is not None else None
-        state["scopes"] = token.scopes if token is not None else WITHOUT_TOKENS
+        state["scopes"] = token.scopes if token is not None else ANONYMOUS_SCOPES
         return None
 
 
 class BodyLimit:
-    """Refuses requests that are too large, before and while they are read."""
+    """Refuses requests that are too large, by their announced and actual size."""
 
     def __init__(self, app: ASGIApp, *, limits: dict[str, int], default: int) -> None:
         """Wrap an application.
 
         Args:
-            app: what is wrapped.
-            limits: size of the requests to a path at most, in bytes.
-            default: that of all other requests.
+            app: to wrap.
+            limits: maximum body size by path, in bytes.
+            default: maximum body size of other paths, in bytes.
         """
         self._app = app
         self._limits = limits
         self._default = default
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         limit = self._limits.get(scope["path"], self._default)
-        refused = f"the request is too large; at most {limit} bytes are taken"
+        detail = f"the request is too large; the limit is {limit} bytes"
         announced = Headers(scope=scope).get("content-length", "")
-        # as text first: a number of thousands of digits is none that Python reads
+        # compare lengths first: Python refuses to parse thousands of digits
         if announced.isdecimal() and (len(announced) > len(str(limit)) or int(announced) > limit):
-            await problem(413, refused, headers={"connection": "close"})(scope, receive, send)
+            await problem(413, detail, headers={"connection": "close"})(scope, receive, send)
             return
         read = 0
 
@@ -138,14 +138,14 @@ class BodyLimit:
             message = await receive()
             read += len(message.get("body", b""))
             if read > limit:
-                raise HTTPException(413, refused, headers={"connection": "close"})
+                raise HTTPException(413, detail, headers={"connection": "close"})
             return message
 
         await self._app(scope, receive_counted, send)
 
 
 class TimeLimit:
-    """Ends requests that take too long: to be sent (408), to be answered (504), or for the answer to be fetched."""
+    """Ends requests that take too long to be received (408), processed (504) or downloaded."""
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
         """Wrap an application."""
@@ -153,69 +153,69 @@ class TimeLimit:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; answer in the application's place when its time is over."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         is_read = is_answered = False
 
-        async def receive_and_see() -> Message:
+        async def observed_receive() -> Message:
             nonlocal is_read
             message = await receive()
             is_read = is_read or not message.get("more_body", False)
             return message
 
-        async def send_and_see(message: Message) -> None:
+        async def observed_send(message: Message) -> None:
             nonlocal is_answered
             if not is_answered:
                 is_answered = True
-                limit.reschedule(asyncio.get_running_loop().time() + _TIMES_TO_FETCH * self._seconds)
+                limit.reschedule(asyncio.get_running_loop().time() + _DOWNLOAD_FACTOR * self._seconds)
             await send(message)
 
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                await self._app(scope, receive_and_see, send_and_see)
+                await self._app(scope, observed_receive, observed_send)
         except TimeoutError:
             if not limit.expired():
                 raise
-            if is_answered:  # half an answer: the server closes the connection
+            if is_answered:  # a partial response: the server closes the connection
                 return
             if is_read or scope["method"] == "GET":
-                answer = problem(504, f"this took longer than {self._seconds:g} seconds; ask for less at once")
+                answer = problem(504, f"the request took longer than {self._seconds:g} seconds; request less at once")
             else:
-                answer = problem(408, f"the request was not there after {self._seconds:g} seconds")
+                answer = problem(408, f"the request was not received within {self._seconds:g} seconds")
             await answer(scope, receive, send)
 
 
 def _bearer(headers: Headers) -> str:
-    """The token of a request; empty without one."""
+    """The bearer token of a request; empty without one."""
     kind, _, secret = headers.get("authorization", "").partition(" ")
     return secret.strip() if kind.lower() == "bearer" else ""
 
 
 class RateLimiter:
-    """Counts requests by client. For one event loop: not safe in threads."""
+    """Token bucket for each client. For one event loop, not thread-safe."""
 
     def __init__(self, requests_per_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Bind the rate, 0 for no limit."""
+        """Bind the rate; 0 for no limit."""
         self._rate = requests_per_s
         self._capacity = max(1.0, requests_per_s * BURST_S)
         self._clock = clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens left, time of the last request
 
     def wait_s(self, client: str) -> float:
         """Count a request.
 
         Returns:
-            0 if it may be answered; otherwise the seconds after which the next one may.
+            0 if it is allowed; otherwise the seconds until the next one is.
         """
         if self._rate <= 0:
             return 0.0
         now = self._clock()
-        left, since = self._left.pop(client, (self._capacity, now))
+        left, since = self._buckets.pop(client, (self._capacity, now))
         left = min(self._capacity, left + (now - since) * self._rate)
         allowed = left >= 1.0
-        self._left[client] = (left - 1.0 if allowed else left, now)
-        if len(self._left) > _MOST_CLIENTS:
-            self._left.popitem(last=False)
+        self._buckets[client] = (left - 1.0 if allowed else left, now)
+        if len(self._buckets) > _MAX_CLIENTS:
+            self._buckets.popitem(last=False)
         return 0.0 if allowed else (1.0 - left) / self._rate

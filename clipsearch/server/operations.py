@@ -1,4 +1,4 @@
-"""The routes for those who run the server: is it there, is it ready, what does it hold, how is it doing."""
+"""Operational routes: health, readiness, metrics, status and facets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clipsearch.server.schemas import FacetsRequest, Health, LibraryFacets, Read
 from clipsearch.server.service import Needs, Shared
 from clipsearch.server.tokens import Scope
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "description": "Not yet, or not now."}}
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": Readiness, "description": "Not ready."}}
 _METRICS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/plain": {}}, "description": "Metrics in Prometheus's text format."}
 }
@@ -24,24 +24,24 @@ router = APIRouter(tags=["operations"])
 
 @router.get("/healthz", response_model=Health)
 async def health() -> Response:
-    """Whether the server is there; for what restarts it when it is not."""
+    """Liveness probe."""
     return AsciiJson({"status": "ok"})
 
 
 @router.get("/readyz", response_model=Readiness, responses=_NOT_READY)
 async def readiness(service: Shared) -> Response:
-    """Whether searches can be answered: the catalog opens, the model is loaded, the index is current."""
+    """Readiness probe: whether catalog, model and index can answer searches."""
     state = await service.readiness.check()
     return AsciiJson({"ready": state.ready, "checks": state.checks}, status_code=200 if state.ready else 503)
 
 
 @router.get("/metrics", response_class=Response, responses={**PROBLEMS, **_METRICS})
 async def metrics(service: Shared, _: None = Depends(Needs(Scope.METRICS))) -> Response:
-    """What Prometheus asks for."""
+    """Prometheus metrics."""
 
     def work() -> Response:
         counts = service.library.counts()
-        service.metrics.tell_library(
+        service.metrics.set_library(
             files=counts.files,
             pictures=counts.images,
             failures=counts.failures,
@@ -54,12 +54,11 @@ async def metrics(service: Shared, _: None = Depends(Needs(Scope.METRICS))) -> R
 
 @router.get("/v1/status", response_model=Status, responses=PROBLEMS, dependencies=[Depends(Needs(Scope.READ))])
 async def status(service: Shared) -> Response:
-    """What the library holds."""
+    """Counts, model and folders of the library."""
     return await service.pictures.run(lambda: AsciiJson(status_to_json(service.library)))
 
 
 @router.get("/v1/facets", response_model=LibraryFacets, responses=PROBLEMS, dependencies=[Depends(Needs(Scope.READ))])
 async def facets(service: Shared, parameters: Annotated[FacetsRequest, Query()]) -> Response:
-    """What files have in common: months, cameras, folders and more, counted."""
-
+    """Counts of the months, cameras, folders and other values of files."""
     return await service.searches.run(lambda: AsciiJson(asdict(service.library.browse.facets(parameters.query))))

@@ -1,4 +1,4 @@
-"""Keeps other sites' pages from a server on this machine."""
+"""Protect a local server against pages of other sites."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class SameOrigin:
-    """Refuses requests that another site's page makes, or that come under another site's name (DNS rebinding)."""
+    """Refuses cross-origin requests and foreign host names (DNS rebinding)."""
 
     def __init__(
         self, app: ASGIApp, *, only_loopback: bool, refuse: Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -24,16 +24,16 @@ class SameOrigin:
         """Wrap an application.
 
         Args:
-            app: what is wrapped.
-            only_loopback: it is reached by this machine's own names only.
-            refuse: answers a request that is refused.
+            app: to wrap.
+            only_loopback: accept only loopback host names.
+            refuse: answers refused requests.
         """
         self._app = app
         self._only_loopback = only_loopback
         self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Handle a request."""
         if scope["type"] in ("http", "websocket") and not self._is_allowed(scope):
             await self._refuse(scope, receive, send)
             return
@@ -45,21 +45,21 @@ class SameOrigin:
         if self._only_loopback and _host_name(host) not in _LOOPBACK_NAMES:
             return False
         origin = headers.get("origin")
-        harmless = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
-        return origin is None or harmless or _place(origin) == host.lower()
+        is_safe = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
+        return origin is None or is_safe or _origin_host(origin) == host.lower()
 
 
-def _place(origin: str) -> str | None:
-    """The name and port in an Origin header; ``None`` if it has none."""
+def _origin_host(origin: str) -> str | None:
+    """Host and port of an Origin header; ``None`` if it is invalid."""
     try:
         return urlsplit(origin).netloc.lower()
-    except ValueError:  # brackets that do not match
+    except ValueError:  # unbalanced brackets
         return None
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without the port."""
+    """The host name of a Host header, without the port."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:  # brackets that do not match
+    except ValueError:  # unbalanced brackets
         return ""

@@ -1,4 +1,4 @@
-"""How clients name pictures: by content hash, never by a path that is read."""
+"""Picture ids in requests: content hashes, never paths."""
 
 from __future__ import annotations
 
@@ -15,34 +15,28 @@ if TYPE_CHECKING:
     from clipsearch.library import Library
 
 CONTENT_HASH = re.compile("[0-9a-f]{32}")
-"""What names a picture, and nothing else does: no path ever reaches the disk."""
-
-_FOR_EVER = "private, max-age=31536000, immutable"
-"""What an address stands for never changes: it is named by its content."""
-
-_AT_ONCE_STALE = "private, no-cache"
-"""For what is only shown until the picture itself can be read again."""
+"""The only id of a picture: no path of a request reaches the disk."""
 
 
 def cache_control(*, may_change: bool) -> str:
-    """How a picture may be kept.
+    """The Cache-Control header of a picture; content-addressed URLs are immutable.
 
     Args:
-        may_change: a small preview stands in for it, until its drive is there again.
+        may_change: whether it is a preview in place of an offline picture.
     """
-    return _AT_ONCE_STALE if may_change else _FOR_EVER
+    return "private, no-cache" if may_change else "private, max-age=31536000, immutable"
 
 
 def not_found() -> HTTPException:
-    """What is raised when the library holds no such picture, or has no such search."""
-    return HTTPException(404, "the library holds nothing of that name")
+    """The error for an unknown picture or saved search."""
+    return HTTPException(404, "not found in the library")
 
 
 def details(library: Library, content_hash: str) -> PictureDetails:
-    """All that the library knows of a picture.
+    """The details of a picture.
 
     Raises:
-        HTTPException: it holds no such picture.
+        HTTPException: the picture is not in the library.
     """
     try:
         return library.browse.picture(content_hash)
@@ -51,15 +45,14 @@ def details(library: Library, content_hash: str) -> PictureDetails:
 
 
 def without_paths(line: str) -> Query:
-    """Parse a query line of somebody who is not to have files of this machine read.
+    """Parse a query line that must not name files of this machine.
 
     Raises:
-        QueryError: the line is wrong, or names a picture by its path.
+        QueryError: the query is invalid or names a picture by its path.
     """
     query = parse_query(line)
     if any(isinstance(term, ImageTerm) and term.path is not None for term in query.terms):
         raise QueryError(
-            "no files are read for queries here; name a picture of the library by ~# and the first digits of its "
-            "content hash"
+            "paths are not accepted in queries; name a picture of the library by ~# and digits of its content hash"
         )
     return query

@@ -1,21 +1,21 @@
-"""The routes that deliver pictures: by content hash, never by a path."""
+"""Routes of pictures, by content hash."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from clipsearch.errors import ImageReadError, QueryError
 from clipsearch.media.box import Box
 from clipsearch.media.thumbnails import thumbnail_jpeg
 from clipsearch.query import ImageTerm
 from clipsearch.retrieval.saliency import PICTURE_SIDE
-from clipsearch.retrieval.source_files import ContentFile, read_original
+from clipsearch.retrieval.source_files import open_original
 from clipsearch.server.picture_ids import cache_control, details, not_found, without_paths
 from clipsearch.server.responses import NOT_FOUND, PROBLEMS, WITH_BODY, AsciiJson, picture_to_json, versions_to_json
 from clipsearch.server.schemas import ExplanationRequest, Hash, Picture, Versions
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from clipsearch.retrieval.saliency import Explanation
 
 PREVIEW_HEADER = "x-from-preview"
-"""Says of a picture that a small preview had to do."""
+"""Set if the preview was used because the file is not available."""
 
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
 _ANY_FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "The file as it is."}
+    200: {"content": {"application/octet-stream": {}}, "description": "The original file."}
 }
 
 router = APIRouter(prefix="/v1", tags=["pictures"], responses={**PROBLEMS, **NOT_FOUND})
@@ -40,7 +40,7 @@ router = APIRouter(prefix="/v1", tags=["pictures"], responses={**PROBLEMS, **NOT
 
 @router.get("/pictures/{content_hash}", response_model=Picture, dependencies=[Depends(Needs(Scope.READ))])
 async def picture(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
-    """All that the library knows of a picture."""
+    """Files, metadata and tags of a picture."""
     return await service.pictures.run(lambda: AsciiJson(picture_to_json(details(service.library, content_hash))))
 
 
@@ -62,7 +62,7 @@ async def thumbnail(service: Shared, content_hash: Annotated[Hash, Path()]) -> R
     dependencies=[Depends(Needs(Scope.IMAGES))],
 )
 async def image(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
-    """A picture at the size of a screen, without metadata; its preview while its drive is not there."""
+    """A screen-sized picture without metadata; its preview while its drive is offline."""
     return await service.decodings.run(
         lambda: _rendered(service.library.browse.large_view, content_hash, may_change=True)
     )
@@ -70,7 +70,7 @@ async def image(service: Shared, content_hash: Annotated[Hash, Path()]) -> Respo
 
 @router.get("/pictures/{content_hash}/versions", response_model=Versions, dependencies=[Depends(Needs(Scope.READ))])
 async def versions(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
-    """The files that hold another version of a picture: re-saved, resized, lightly cropped or edited."""
+    """Files with another version of a picture: re-saved, resized, lightly cropped or edited."""
 
     def work() -> Response:
         details(service.library, content_hash)
@@ -85,12 +85,12 @@ async def versions(service: Shared, content_hash: Annotated[Hash, Path()]) -> Re
     responses={**_JPEG, **WITH_BODY},
     dependencies=[Depends(Needs(Scope.IMAGES))],
 )
-async def explanation(service: Shared, content_hash: Annotated[Hash, Path()], asked: ExplanationRequest) -> Response:
-    """Where in a picture the match with a query is: the picture under its heat; takes as long as embedding 90."""
+async def explanation(service: Shared, content_hash: Annotated[Hash, Path()], body: ExplanationRequest) -> Response:
+    """Saliency overlay of a picture for a query; takes as long as embedding 90 pictures."""
 
     def work() -> Response:
         details(service.library, content_hash)
-        saliency = _explanation(service.library, content_hash, asked)
+        saliency = _explanation(service.library, content_hash, body)
         jpeg = thumbnail_jpeg(saliency.overlay(), longest_side=PICTURE_SIDE)
         headers = {PREVIEW_HEADER: "1"} if saliency.from_preview else {}
         return Response(jpeg, media_type="image/jpeg", headers=headers)
@@ -105,51 +105,39 @@ async def explanation(service: Shared, content_hash: Annotated[Hash, Path()], as
     dependencies=[Depends(Needs(Scope.ORIGINALS))],
 )
 async def original(service: Shared, content_hash: Annotated[Hash, Path()]) -> Response:
-    """A file as it is, with its metadata; checked to be the one that was indexed."""
+    """The original file with its metadata, a photo verified by its content hash; of a video a range, if asked for."""
 
     def work() -> Response:
-        files = [
-            ContentFile(file.path, content_hash, file.online) for file in details(service.library, content_hash).files
-        ]
+        files = details(service.library, content_hash).files
         try:
-            content, path = read_original(files)
+            file = open_original(files)
         except ImageReadError as error:
             raise not_found() from error
         headers = {
             "cache-control": cache_control(may_change=False),
-            "content-disposition": f"attachment; filename*=UTF-8''{quote(_name(path))}",
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(os.fsencode(file.path.name))}",
         }
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        if file.content is None:
+            return FileResponse(file.path, media_type="application/octet-stream", headers=headers)
+        return Response(file.content, media_type="application/octet-stream", headers=headers)
 
     return await service.decodings.run(work)
 
 
-def _explanation(library: Library, content_hash: str, asked: ExplanationRequest) -> Explanation:
-    query = without_paths(asked.query)
-    if asked.box is None:
-        return library.explain(f"~#{content_hash}", asked.query)
+def _explanation(library: Library, content_hash: str, body: ExplanationRequest) -> Explanation:
+    query = without_paths(body.query)
+    if body.box is None:
+        return library.explain(f"~#{content_hash}", body.query)
     term = query.terms[0] if len(query.terms) == 1 else None
     if not isinstance(term, ImageTerm):
-        raise QueryError("a part is of one picture; ask for that picture alone")
-    return library.explain(f"~#{content_hash}", like=f"~{term.reference}", box=Box.parse(asked.box))
+        raise QueryError("box needs a query of exactly one picture")
+    return library.explain(f"~#{content_hash}", like=f"~{term.reference}", box=Box.parse(body.box))
 
 
-def _rendered(
-    render: Callable[[str], Rendition],
-    content_hash: str,
-    *,
-    may_change: bool,
-) -> Response:
+def _rendered(render: Callable[[str], Rendition], content_hash: str, *, may_change: bool) -> Response:
     try:
         rendition = render(content_hash)
-    except QueryError as error:
-        raise not_found() from error
-    except ImageReadError as error:  # its drive is not there, and there is no preview
+    except (QueryError, ImageReadError) as error:  # unknown, or offline without a preview
         raise not_found() from error
     headers = {"cache-control": cache_control(may_change=rendition.is_preview and may_change)}
     return Response(rendition.jpeg, media_type="image/jpeg", headers=headers)
-
-
-def _name(path: FilePath) -> bytes:
-    """A file's name, in UTF-8; what is not, is left as it is."""
-    return path.name.encode("utf-8", "surrogateescape")

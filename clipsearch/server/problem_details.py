@@ -1,4 +1,4 @@
-"""What is said when a request cannot be answered: problem details as JSON.
+"""Error responses as JSON problem details.
 
 Source: RFC 9457, Problem Details for HTTP APIs.
 """
@@ -28,23 +28,23 @@ BUSY_RETRY_S = 1
 
 
 def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
-    """An answer that says what is wrong.
+    """Create an error response.
 
     Args:
-        status: of HTTP.
-        detail: one line that a person can act on.
-        headers: further ones.
-        members: further members of the object.
+        status: HTTP status.
+        detail: one line that a user can act on.
+        headers: additional headers.
+        members: additional members of the object.
     """
     content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
     return Response(json.dumps(content), status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Have an application answer with problems whatever goes wrong."""
+    """Answer all errors of an application with problem details."""
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(QueueFullError, _of_full_lane)
+    app.add_exception_handler(QueueFullError, _of_full_queue)
     app.add_exception_handler(ClipSearchError, _of_library)
 
 
@@ -54,26 +54,26 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:
-    """What is wrong and where, without what was given: it may be anything."""
+    """Message and location of each error, without the input."""
     assert isinstance(error, RequestValidationError)
-    wrong = [
+    errors = [
         {"where": ".".join(str(part) for part in item["loc"]), "what": str(item["msg"])} for item in error.errors()
     ]
-    detail = "; ".join(f"{item['where']}: {item['what']}" for item in wrong)
-    return problem(422, detail, errors=wrong)
+    detail = "; ".join(f"{item['where']}: {item['what']}" for item in errors)
+    return problem(422, detail, errors=errors)
 
 
-async def _of_full_lane(request: Request, error: Exception) -> Response:
+async def _of_full_queue(request: Request, error: Exception) -> Response:
     headers = {"retry-after": str(BUSY_RETRY_S)}
-    return problem(503, "too many requests are waiting; try again in a moment", headers=headers)
+    return problem(503, "the server is overloaded; retry in a moment", headers=headers)
 
 
 async def _of_library(request: Request, error: Exception) -> Response:
-    """A mistake in the query is told; what is wrong with the server is logged, as it may name its paths."""
+    """Report errors in the query; log others, which may contain paths of the server."""
     if isinstance(error, QueryError):
-        place: dict[str, Any] = {"position": error.position} if error.position is not None else {}
-        return problem(422, str(error), **place)
+        members: dict[str, Any] = {"position": error.position} if error.position is not None else {}
+        return problem(422, str(error), **members)
     if isinstance(error, ImageReadError):
         return problem(422, f"cannot read the picture: {error.reason}")
     logger.error("%s: %s", type(error).__name__, error)
-    return problem(503, "the library cannot be searched now; the server's log says why")
+    return problem(503, "the library cannot be searched now; see the server log")

@@ -1,4 +1,4 @@
-"""Whether searches can be answered: found out by searching."""
+"""Readiness probe: whether the server can answer searches, tested by a search."""
 
 from __future__ import annotations
 
@@ -18,67 +18,67 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PROBE = "a photo"
-_HOLDS_S = 2.0
+_MAX_AGE_S = 2.0
 _WAIT_S = 1.0
-_HANGS_S = 30.0
+_HANGS_AFTER_S = 30.0
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What was found: of each part ``ok`` or a few words."""
+class Readiness:
+    """State of each part: ``ok`` or a description of the problem."""
 
     checks: dict[str, str]
 
     @property
     def ready(self) -> bool:
-        """Whether all parts are as they should be."""
-        return all(word == "ok" for word in self.checks.values())
+        """Whether all parts are ok."""
+        return all(state == "ok" for state in self.checks.values())
 
 
-_STARTING = Checked({"catalog": "starting", "model": "starting", "index": "starting"})
-_HANGING = Checked({"catalog": "does not answer", "model": "unknown", "index": "unknown"})
+_STARTING = Readiness({"catalog": "starting", "model": "starting", "index": "starting"})
+_HANGING = Readiness({"catalog": "does not answer", "model": "unknown", "index": "unknown"})
 
 
 class ReadinessProbe:
-    """Searches now and then, in a thread of its own; answers at once what was found the last time."""
+    """Searches periodically in its own thread, and returns the latest result."""
 
     def __init__(self, library: Library, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Bind the library; nothing is searched yet."""
         self._library = library
         self._clock = clock
-        self._lane = WorkerPool("readiness", threads=1, waiting=0)
-        self._latest: Checked | None = None
-        self._found_at = 0.0
-        self._begun_at = 0.0
+        self._pool = WorkerPool("readiness", threads=1, waiting=0)
+        self._latest: Readiness | None = None
+        self._checked_at = 0.0
+        self._started_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
-    async def check(self) -> Checked:
-        """What was found lately; of a search that is under way, after a moment, what was found before."""
-        if self._task is None and (self._latest is None or self._clock() - self._found_at > _HOLDS_S):
-            self._begun_at = self._clock()
+    async def check(self) -> Readiness:
+        """The latest result; waits at most `_WAIT_S` for a running search."""
+        if self._task is None and (self._latest is None or self._clock() - self._checked_at > _MAX_AGE_S):
+            self._started_at = self._clock()
             self._task = asyncio.create_task(self._search())
         if self._task is not None:
             await asyncio.wait([self._task], timeout=_WAIT_S)
         if self._latest is None:
             return _STARTING
-        hangs = self._task is not None and self._clock() - self._begun_at > _HANGS_S
-        return _HANGING if hangs else self._latest
+        is_hanging = self._task is not None and self._clock() - self._started_at > _HANGS_AFTER_S
+        return _HANGING if is_hanging else self._latest
 
     def close(self) -> None:
-        """Search no more."""
+        """Stop searching."""
         if self._task is not None:
             self._task.cancel()
-        self._lane.close()
+        self._pool.close()
 
     async def _search(self) -> None:
         try:
-            self._latest = await self._lane.run(self._look)
-            self._found_at = self._clock()
+            self._latest = await self._pool.run(self._check_parts)
+            self._checked_at = self._clock()
         finally:
             self._task = None
 
-    def _look(self) -> Checked:
-        """Search; what is wrong is logged, as it may name paths of this machine."""
+    def _check_parts(self) -> Readiness:
+        """Search; errors are logged, as they may contain paths of the server."""
         checks = dict.fromkeys(_STARTING.checks, "ok")
         try:
             self._library.search(_PROBE, k=1)
@@ -90,4 +90,4 @@ class ReadinessProbe:
         except ClipSearchError as error:
             logger.error("%s", error)
             checks["catalog"] = "cannot be used"
-        return Checked(checks)
+        return Readiness(checks)

@@ -1,4 +1,4 @@
-"""One line of JSON for each request, and its number everywhere: in the log, in the answer and in the metrics."""
+"""Request ids, JSON request log and request metrics."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ logger = logging.getLogger("clipsearch.server.requests")
 
 ID_HEADER = "x-request-id"
 
-_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes each record as one line of JSON, ASCII."""
+    """Formats log records as one line of ASCII JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The JSON line."""
         content: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -45,9 +45,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class RequestLog:
-    """Numbers, times, counts and logs every request; and answers where the application has failed to.
+    """Assigns request ids, logs and counts every request, and answers unhandled exceptions.
 
-    What was looked for is not logged: neither query strings nor bodies.
+    Query strings and bodies are private and not logged.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
@@ -56,57 +56,56 @@ class RequestLog:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        seen = _Seen(scope)
+        record = _RequestRecord(scope)
 
-        async def send_and_see(message: Message) -> None:
+        async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen.status = message["status"]
-                MutableHeaders(scope=message)[ID_HEADER] = seen.id
+                record.status = message["status"]
+                MutableHeaders(scope=message)[ID_HEADER] = record.id
             elif message["type"] == "http.response.body":
-                seen.bytes += len(message.get("body", b""))
+                record.bytes += len(message.get("body", b""))
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_see)
+            await self._app(scope, receive, observed_send)
         except Exception:
-            logger.exception("request failed", extra={"fields": {"id": seen.id}})
-            if seen.status is None:
-                answer = problem(500, "the server has made a mistake; its log says more under this request's id")
-                await answer(scope, receive, send_and_see)
+            logger.exception("request failed", extra={"fields": {"id": record.id}})
+            if record.status is None:
+                answer = problem(500, f"internal server error; see the server log for request ID {record.id}")
+                await answer(scope, receive, observed_send)
         finally:
-            self._tell(scope, seen)
+            self._log(scope, record)
 
-    def _tell(self, scope: Scope, seen: _Seen) -> None:
-        seconds = time.perf_counter() - seen.started
-        # whoever hangs up before there is an answer gets none
-        status = seen.status if seen.status is not None else 499
+    def _log(self, scope: Scope, record: _RequestRecord) -> None:
+        seconds = time.perf_counter() - record.started
+        status = record.status if record.status is not None else 499  # closed by the client
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.count_request(route=route, method=method, status=status, seconds=seconds)
         client = scope.get("client")
         fields = {
-            "id": seen.id,
+            "id": record.id,
             "method": method,
             "path": scope["path"],
             "status": status,
             "ms": round(1000 * seconds, 1),
-            "bytes": seen.bytes,
+            "bytes": record.bytes,
             "client": client[0] if client else None,
             "token": scope.get("state", {}).get("token"),
         }
         logger.info("request", extra={"fields": fields})
 
 
-class _Seen:
-    """What was seen of a request so far."""
+class _RequestRecord:
+    """What is logged of a request."""
 
     def __init__(self, scope: Scope) -> None:
         request_id = Headers(scope=scope).get(ID_HEADER, "")
-        self.id = request_id if _GIVEN_ID.fullmatch(request_id) else uuid.uuid4().hex
+        self.id = request_id if _VALID_ID.fullmatch(request_id) else uuid.uuid4().hex
         self.started = time.perf_counter()
         self.status: int | None = None
         self.bytes = 0

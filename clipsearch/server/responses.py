@@ -1,4 +1,4 @@
-"""What the library gives as the JSON of answers, and how the OpenAPI document describes those that refuse."""
+"""JSON responses, and the error responses of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from clipsearch.retrieval.results_json import result_to_json
+from clipsearch.retrieval.results import notices_of, result_to_json
 from clipsearch.server.schemas import Problem
 
 if TYPE_CHECKING:
@@ -26,47 +26,48 @@ if TYPE_CHECKING:
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
     for status, text in (
-        (401, "No token, or one that is not known."),
-        (403, "The token does not have the scope."),
-        (422, "What is asked for is wrong."),
+        (401, "Missing or unknown token."),
+        (403, "The token lacks the scope."),
+        (422, "Invalid request."),
         (429, "Too many requests."),
-        (503, "Too much is waiting, or the library cannot be searched now."),
-        (504, "It took too long."),
+        (503, "Overloaded, or the library cannot be searched now."),
+        (504, "Timeout."),
     )
 }
-NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The library does not hold it."}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "Not found in the library."}}
 WITH_BODY: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The body cannot be made out."},
-    408: {"model": Problem, "description": "The body did not come in time."},
+    400: {"model": Problem, "description": "Malformed body."},
+    408: {"model": Problem, "description": "The body was not received in time."},
     413: {"model": Problem, "description": "The body is too large."},
 }
 
 
 class AsciiJson(Response):
-    """JSON of ASCII: paths may hold bytes that are no text, which are lone surrogates (docs/output.md)."""
+    """ASCII JSON: paths may contain lone surrogates (docs/output.md)."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The bytes of the answer."""
+        """The encoded content."""
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 def results_to_json(results: Sequence[SearchResult]) -> dict[str, Any]:
-    """The results of a search, with addresses of this server for their previews."""
+    """Search results and notices, with preview URLs of this server."""
     return {
+        "notices": notices_of(results),
         "results": [
             {
                 **result_to_json(result),
                 "thumbnail": _thumbnail(result.content_hash) if result.thumbnail is not None else None,
             }
             for result in results
-        ]
+        ],
     }
 
 
 def picture_to_json(picture: PictureDetails) -> dict[str, Any]:
-    """One picture with all that is known of it."""
+    """A picture with its files, metadata and tags."""
     return {
         "content_hash": picture.content_hash,
         "width": picture.width,
@@ -77,7 +78,7 @@ def picture_to_json(picture: PictureDetails) -> dict[str, Any]:
                 "path": str(file.path),
                 "online": file.online,
                 "size": file.size,
-                "modified_at": file.modified_at.isoformat(),
+                "modified_at": file.modified_at.isoformat() if file.modified_at is not None else None,
             }
             for file in picture.files
         ],
@@ -86,12 +87,26 @@ def picture_to_json(picture: PictureDetails) -> dict[str, Any]:
             name: value.isoformat() if isinstance(value, datetime) else value
             for name, value in asdict(picture.metadata).items()
         },
+        "place": picture.place,
+        "text": [
+            {
+                "text": line.text,
+                "confidence": round(line.confidence, 4),
+                "script": line.script,
+                "box": list(line.box),
+                "segment": {"kind": str(line.segment.kind), "position": line.segment.position},
+            }
+            for line in picture.lines
+        ],
+        "duration_s": picture.duration_s,
+        "frame_rate": picture.frame_rate,
+        "codec": picture.codec,
         "thumbnail": _thumbnail(picture.content_hash),
     }
 
 
 def versions_to_json(paths: Sequence[Path]) -> dict[str, Any]:
-    """The files of other versions of a picture."""
+    """Files with other versions of a picture."""
     return {"paths": [str(path) for path in paths]}
 
 
@@ -105,7 +120,7 @@ def saved_to_json(saved: Sequence[SavedSearchRecord]) -> dict[str, Any]:
 
 
 def status_to_json(library: Library) -> dict[str, Any]:
-    """What a library holds."""
+    """Counts, model and folders of a library."""
     model, counts = library.active_model(), library.counts()
     return {
         "version": version("clipsearch"),

@@ -1,4 +1,4 @@
-"""The server: a library opened for many, behind the application, until the process is told to end."""
+"""Run the server until the process is terminated."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_END_LIMIT_S = 5
-"""How long requests are waited for when the process is told to end."""
+_SHUTDOWN_LIMIT_S = 5
+"""How long to wait for running requests at shutdown."""
 
 _KEEP_ALIVE_S = 75
-"""Longer than load balancers keep connections that nothing comes over, so that they end them and not this server."""
+"""Longer than the idle timeout of load balancers, so that they close connections first."""
 
 
 def serve(
@@ -51,21 +51,21 @@ def serve(
     make_reader: Callable[[EncoderHandle], UploadReader],
     announce: Callable[[str], None],
 ) -> None:
-    """Serve a library until the process is told to end, by Ctrl-C or a termination signal.
+    """Serve a library until Ctrl-C or SIGTERM.
 
     Args:
-        place: where the library is; ``None`` for the user's own.
-        settings: how it is served.
-        token_file: with the tokens; ``None`` for that of the library.
-        runtime: as for `Library.open`.
-        device: as for `Library.open`.
-        make_reader: makes what decodes the pictures that clients bring, for the encoder in use.
-        announce: given the server's address when it is there.
+        place: of the library; ``None`` for the user's default.
+        settings: of the server.
+        token_file: ``None`` for the library's.
+        runtime: see `Library.open`.
+        device: see `Library.open`.
+        make_reader: creates the decoder of uploads, for the encoder in use.
+        announce: called with the URL when the server listens.
 
     Raises:
         LibraryError: there is no library, or its catalog is damaged.
-        SchemaVersionError: a newer clipsearch wrote it.
-        ConfigError: there is no token where one is needed, or the address or port cannot be used.
+        SchemaVersionError: the library was written by a newer clipsearch.
+        ConfigError: a token is required, or the address or port cannot be used.
     """
     use_few_arenas()
     metrics = Metrics()
@@ -80,24 +80,24 @@ def serve(
     ):
         tokens = TokenFile(token_file if token_file is not None else library.path / TOKENS_NAME)
         check_tokens(settings.address, tokens)
-        with listen(settings.address, settings.port, first=settings.port) as listening:
+        with listen(settings.address, settings.port, first=settings.port) as bound:
             service = Service(library, make_reader(encoder), settings.limits, metrics)
             app = create_app(service, tokens=tokens)
-            announce(f"http://{in_url(settings.address)}:{listening.getsockname()[1]}/")
+            announce(f"http://{in_url(settings.address)}:{bound.getsockname()[1]}/")
             with _logging_json():
-                uvicorn.Server(_config(app)).run(sockets=[listening])
+                uvicorn.Server(_config(app)).run(sockets=[bound])
 
 
 def check_tokens(address: str, tokens: TokenFile) -> None:
-    """Refuse to be open to a network without tokens.
+    """Refuse to serve a network without tokens.
 
     Raises:
-        ConfigError: there are none, and others than this machine can reach the address.
+        ConfigError: there are no tokens, and the address is not loopback.
     """
     if not tokens.required and not is_loopback(address):
         raise ConfigError(
-            f"{address} can be reached by others, who would see your pictures; make a token first with: clipsearch "
-            "serve token add NAME, or leave out --address"
+            f"{address} is reachable from other machines, which requires a token; make one with: clipsearch serve "
+            "token add NAME, or omit --address"
         )
 
 
@@ -106,17 +106,17 @@ def _config(app: FastAPI) -> uvicorn.Config:
         app,
         log_config=None,
         access_log=False,
-        proxy_headers=False,  # the number of whoever asks is that of the connection
+        proxy_headers=False,  # the client address is that of the connection
         server_header=False,
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_END_LIMIT_S,
+        timeout_graceful_shutdown=_SHUTDOWN_LIMIT_S,
     )
 
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """What a service manager sends ends the server as Ctrl-C does; it finishes what it is at in either case."""
+    """Handle SIGTERM like Ctrl-C: finish running requests and exit."""
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -127,12 +127,12 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _logging_json() -> Iterator[None]:
-    """Everything that is logged meanwhile is a line of JSON on stderr."""
+    """Log as JSON lines on stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    chosen = {name: logging.getLogger(name) for name in ("clipsearch", "indexer", "uvicorn")}
-    before = {name: (item.level, item.handlers[:], item.propagate) for name, item in chosen.items()}
-    for item in chosen.values():
+    loggers = {name: logging.getLogger(name) for name in ("clipsearch", "indexer", "uvicorn")}
+    before = {name: (item.level, item.handlers[:], item.propagate) for name, item in loggers.items()}
+    for item in loggers.values():
         item.handlers[:] = [handler]
         item.setLevel(min(item.level or logging.INFO, logging.INFO))
         item.propagate = False
@@ -140,6 +140,6 @@ def _logging_json() -> Iterator[None]:
         yield
     finally:
         for name, (level, handlers, propagate) in before.items():
-            chosen[name].setLevel(level)
-            chosen[name].handlers[:] = handlers
-            chosen[name].propagate = propagate
+            loggers[name].setLevel(level)
+            loggers[name].handlers[:] = handlers
+            loggers[name].propagate = propagate

@@ -1,4 +1,4 @@
-"""What requests and answers are made of, as the OpenAPI document describes it."""
+"""Schemas of requests and responses for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,44 +7,42 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from clipsearch.retrieval.results import SearchOptions
+from clipsearch.retrieval.relevance.calibration import Match, MinMatch
+from clipsearch.retrieval.results import By, Group, SearchOptions, Sort
 from clipsearch.server.settings import MAX_BOX_LENGTH, MAX_OFFSET, MAX_QUERY_LENGTH, MAX_RESULTS
 
 Hash = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-Digits = Annotated[
-    str, Field(pattern="^[0-9a-f]{6,32}$", description="The first digits of a content hash, or all of it.")
-]
+Digits = Annotated[str, Field(pattern="^[0-9a-f]{6,32}$", description="A content hash, or its first digits.")]
 
 QueryLine = Annotated[
     str,
     Field(
         min_length=1,
         max_length=MAX_QUERY_LENGTH,
-        description="Words, weights, filters, pictures of the library as ~# and digits of their hash, and concepts "
-        "as @name: docs/query.md. A path after ~ is refused.",
+        description="Texts, weights, filters, pictures of the library as ~# and digits of their hash, and concepts "
+        "as @name: docs/query.md. Paths after ~ are refused.",
         examples=["beach -people date:2021"],
     ),
 ]
-Count = Annotated[int, Field(ge=1, le=MAX_RESULTS, description="How many results at most.")]
-Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="How many of the best to pass over.")]
-SortOrder = Annotated[
-    Literal["score", "date", "path"],
-    Field(description="The order in which the k best are given; date begins with the newest."),
-]
-Minimum = Annotated[
-    Literal["strong", "possible", "any"], Field(description="Leave out results that match less: docs/matching.md.")
-]
+Count = Annotated[int, Field(ge=1, le=MAX_RESULTS, description="Maximum number of results.")]
+Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="Number of the best results to skip.")]
+SortOrder = Annotated[Sort, Field(description="Order of the k best results; date: newest first.")]
+Minimum = Annotated[MinMatch, Field(description="Exclude results that match less: docs/matching.md.")]
 SortWindow = Annotated[
     int | None,
-    Field(ge=1, le=MAX_OFFSET, description="Sort so many of the best as a whole; without it each k best are sorted."),
+    Field(
+        ge=1, le=MAX_OFFSET, description="Number of the best results to sort as a whole; otherwise each page is sorted."
+    ),
 ]
 Grouping = Annotated[
-    Literal["none", "copies", "duplicates"],
-    Field(description="One result for all files of the same content, or for all versions of a photo too."),
+    Group,
+    Field(
+        description="One result for all files of a stack (RAW and JPEG, a Live Photo), also for copies, or also for "
+        "near-duplicates."
+    ),
 ]
 Where = Annotated[
-    str,
-    Field(max_length=MAX_QUERY_LENGTH, description="Filters that results have to pass.", examples=["date:2021"]),
+    str, Field(max_length=MAX_QUERY_LENGTH, description="Filters on the results.", examples=["date:2021"])
 ]
 PartOfPicture = Annotated[
     str | None,
@@ -57,7 +55,7 @@ PartOfPicture = Annotated[
 
 
 class SearchParameters(BaseModel):
-    """Which results are wanted, and in which order; `clipsearch.retrieval.results.SearchOptions` within limits."""
+    """`clipsearch.retrieval.results.SearchOptions` within limits."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,34 +64,39 @@ class SearchParameters(BaseModel):
     where: Where = ""
     sort: SortOrder = "score"
     sort_window: SortWindow = None
-    group: Grouping = "none"
+    group: Grouping = "stacks"
+    moments: Annotated[bool, Field(description="Every moment of a video that matches is a result.")] = False
 
     def options(self) -> SearchOptions:
-        """The same for the library."""
+        """The options for `Library.search`."""
         names = {field.name for field in fields(SearchOptions)}
         return SearchOptions(**self.model_dump(include=names))
 
 
 class PictureLikenessRequest(SearchParameters):
-    """A search for what is like a picture of the library, or like a part of it."""
+    """A search by a picture of the library, or by a part of it."""
 
     box: PartOfPicture = None
+    at_s: Annotated[
+        float | None, Field(ge=0, description="Only the frame of the video at this time, in seconds from its start.")
+    ] = None
 
 
 class MatchingRequest(SearchParameters):
-    """Which results are wanted of what can be told apart by how well it matches."""
+    """Search parameters of text queries."""
 
     min_match: Minimum = "any"
+    by: Annotated[By, Field(description="Search words by meaning, by text, or by both: docs/text.md.")] = "both"
 
 
 class SearchRequest(MatchingRequest):
-    """A search."""
+    """A search by a query line."""
 
     query: QueryLine
 
 
 class FacetsRequest(BaseModel):
-    """Of which files is wanted what they have in common."""
+    """The files to count facets of."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -101,14 +104,14 @@ class FacetsRequest(BaseModel):
         str,
         Field(
             max_length=MAX_QUERY_LENGTH,
-            description="A query line, of which only the filters count; all files without one.",
+            description="A query line; only its filters are used. All files by default.",
             examples=["date:2021"],
         ),
     ] = ""
 
 
 class ExplanationRequest(BaseModel):
-    """What a picture is looked at for."""
+    """The query to explain a match with."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -116,8 +119,25 @@ class ExplanationRequest(BaseModel):
     box: PartOfPicture = None
 
 
+class Evidence(BaseModel):
+    """Why a picture is a result: docs/output.md."""
+
+    kind: str
+    excerpt: str
+    box: Annotated[list[int], Field(min_length=4, max_length=4)] | None
+
+
+class ResultSegment(BaseModel):
+    """What of a file matches; the times are in seconds, and null for a picture."""
+
+    kind: Literal["image", "tile", "video", "frame"]
+    start_s: float | None
+    end_s: float | None
+    at_s: float | None
+
+
 class Result(BaseModel):
-    """A picture that was found: docs/output.md, but for `thumbnail`, which is an address of this server."""
+    """A search result: docs/output.md; `thumbnail` is a URL of this server."""
 
     rank: Annotated[int, Field(ge=1)]
     score: float | None
@@ -130,29 +150,60 @@ class Result(BaseModel):
     content_hash: Hash
     thumbnail: str | None
     copies: list[str]
-    match: Literal["strong", "possible", "none"] | None
+    match: Match | None
     probability: Annotated[float, Field(ge=0, le=1)] | None
     near_duplicates: list[str]
     part: Annotated[list[int], Field(min_length=4, max_length=4)] | None
+    stack: list[str]
+    taken_source: str | None
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None
+    position_source: str | None
+    matched: list[Evidence]
+    place: str | None
+    segment: ResultSegment
+    duration_s: Annotated[float, Field(gt=0)] | None
+    taken_precision: Literal["year", "month"] | None
 
 
 class Results(BaseModel):
-    """What was found, best first."""
+    """Search results, best first."""
 
     results: list[Result]
+    notices: Annotated[
+        list[str],
+        Field(description="Lines for people: words that the model does not know, a filter that was perhaps meant."),
+    ] = []
 
 
 class PictureFile(BaseModel):
-    """A file that holds a picture."""
+    """A file of a picture."""
 
     path: str
     online: bool
     size: int
-    modified_at: str
+    modified_at: str | None
+
+
+class Segment(BaseModel):
+    """What of a picture or video: the whole, a tile, or a frame."""
+
+    kind: str
+    position: int
+
+
+class TextLine(BaseModel):
+    """A line of text in a picture, with its box in upright pixels: docs/text.md."""
+
+    text: str
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    script: str
+    box: Annotated[list[int], Field(min_length=4, max_length=4)]
+    segment: Segment
 
 
 class Picture(BaseModel):
-    """All that the library knows of a picture."""
+    """A picture with its files, metadata, tags and the text in it."""
 
     content_hash: Hash
     width: int
@@ -161,24 +212,29 @@ class Picture(BaseModel):
     files: list[PictureFile]
     tags: list[str]
     metadata: dict[str, Any]
+    place: str | None
+    text: list[TextLine]
+    duration_s: float | None
+    frame_rate: float | None
+    codec: str | None
     thumbnail: str
 
 
 class Versions(BaseModel):
-    """The files that hold another version of a picture, by path."""
+    """Files with another version of a picture, by path."""
 
     paths: list[str]
 
 
 class CountedValue(BaseModel):
-    """A value that files share, as the query language writes it, and how many do."""
+    """A value in query syntax, and its number of files."""
 
     value: str
     count: int
 
 
 class LibraryFacets(BaseModel):
-    """What files have in common, to choose filters from: of each kind the most frequent first, months in order."""
+    """Facets: the most frequent value first, months in order."""
 
     total: int
     months: list[CountedValue]
@@ -188,6 +244,7 @@ class LibraryFacets(BaseModel):
     folders: list[CountedValue]
     extensions: list[CountedValue]
     orientations: list[CountedValue]
+    places: list[CountedValue]
     ratings: list[CountedValue]
     keywords: list[CountedValue]
     tags: list[CountedValue]
@@ -196,7 +253,7 @@ class LibraryFacets(BaseModel):
 
 
 class SavedSearch(BaseModel):
-    """A search that was kept by name."""
+    """A saved search."""
 
     name: str
     query: str
@@ -204,7 +261,7 @@ class SavedSearch(BaseModel):
 
 
 class SavedSearches(BaseModel):
-    """The searches that were kept, by name."""
+    """Saved searches, by name."""
 
     saved: list[SavedSearch]
 
@@ -218,7 +275,7 @@ class Folder(BaseModel):
 
 
 class Status(BaseModel):
-    """What the library holds."""
+    """Counts, model and folders of the library."""
 
     version: str
     model: str | None
@@ -232,24 +289,26 @@ class Status(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the server is there."""
+    """Liveness."""
 
     status: Literal["ok"]
 
 
 class Readiness(BaseModel):
-    """Whether the server can answer searches, and what each part says."""
+    """Whether the server can answer searches, and the state of each part."""
 
     ready: bool
     checks: dict[str, str]
 
 
 class Problem(BaseModel):
-    """What is wrong with a request: RFC 9457."""
+    """Problem details: RFC 9457."""
 
     type: str
     title: str
     status: int
     detail: str
-    position: Annotated[int | None, Field(description="Where in the query, from 0.")] = None
-    errors: Annotated[list[dict[str, str]] | None, Field(description="What is wrong with which part.")] = None
+    position: Annotated[int | None, Field(description="Position in the query, from 0.")] = None
+    errors: Annotated[
+        list[dict[str, str]] | None, Field(description="Error and location of each invalid parameter.")
+    ] = None

@@ -1,4 +1,4 @@
-"""The routes that find pictures."""
+"""Routes that search."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ router = APIRouter(prefix="/v1", tags=["search"], dependencies=[Depends(Needs(Sc
 
 @router.get("/search", response_model=Results)
 async def search_by_address(service: Shared, parameters: Annotated[SearchRequest, Query()]) -> Response:
-    """Find pictures by words, pictures and filters."""
+    """Search by texts, pictures and filters."""
     return await service.searches.run(lambda: _search(service, parameters.query, parameters))
 
 
 @router.post("/search", response_model=Results, responses=WITH_BODY)
 async def search_by_body(service: Shared, parameters: SearchRequest) -> Response:
-    """Find pictures by words, pictures and filters; what is looked for is in no address, and so in no log."""
+    """Search by texts, pictures and filters; the query is in no URL, and so in no log."""
     return await service.searches.run(lambda: _search(service, parameters.query, parameters))
 
 
@@ -49,15 +49,15 @@ async def search_with_pictures(
     query: Annotated[QueryLine, Form()],
     images: Annotated[
         list[UploadFile],
-        File(max_length=MAX_PICTURES, description="Pictures in any format that is indexed: ~1, ~2 and so on."),
+        File(max_length=MAX_PICTURES, description="Pictures in any indexed format: ~1, ~2 and so on."),
     ],
     parameters: Annotated[MatchingRequest, Query()],
 ) -> Response:
-    """Find pictures by words, filters and pictures that are sent along, which are not kept."""
-    brought = [(image.filename or "", await image.read()) for image in images]
+    """Search by texts, filters and uploaded pictures, which are not stored."""
+    uploads = [(image.filename or "", await image.read()) for image in images]
 
     def work() -> Response:
-        with query_with_uploads(service.library, service.uploads, query, brought) as line:
+        with query_with_uploads(service.library, service.uploads, query, uploads) as line:
             return AsciiJson(results_to_json(service.library.search(line, parameters.options())))
 
     return await service.decodings.run(work)
@@ -67,24 +67,25 @@ async def search_with_pictures(
 async def similar_to_picture(
     service: Shared, content_hash: Annotated[Digits, Path()], parameters: Annotated[PictureLikenessRequest, Query()]
 ) -> Response:
-    """Find pictures like one of the library, or like a part of it, without itself and its copies."""
+    """Search by a picture of the library, or a part of it, without itself and its copies."""
 
     def work() -> Response:
         if len(content_hash) == _HASH_LENGTH:
             details(service.library, content_hash)
         box = Box.parse(parameters.box) if parameters.box is not None else None
-        return AsciiJson(results_to_json(service.library.similar(f"~#{content_hash}", parameters.options(), box=box)))
+        results = service.library.similar(f"~#{content_hash}", parameters.options(), box=box, at_s=parameters.at_s)
+        return AsciiJson(results_to_json(results))
 
     return await (service.searches if parameters.box is None else service.decodings).run(work)
 
 
 @router.post("/similar", response_model=Results, responses=WITH_BODY)
-async def similar_to_sent(
+async def similar_to_upload(
     service: Shared,
-    image: Annotated[UploadFile, File(description="A picture in any format that is indexed.")],
+    image: Annotated[UploadFile, File(description="A picture in any indexed format.")],
     parameters: Annotated[SearchParameters, Query()],
 ) -> Response:
-    """Find pictures like one that is sent along, which is not kept."""
+    """Search by an uploaded picture, which is not stored."""
     content, name = await image.read(), image.filename or ""
 
     def work() -> Response:
@@ -96,7 +97,7 @@ async def similar_to_sent(
 
 @router.get("/saved", response_model=SavedSearches)
 async def saved_searches(service: Shared) -> Response:
-    """The searches that are kept by name."""
+    """The saved searches."""
     return await service.pictures.run(lambda: AsciiJson(saved_to_json(service.library.saved.all())))
 
 
@@ -106,7 +107,7 @@ async def saved_search(
     name: Annotated[str, Path(min_length=1, max_length=100)],
     parameters: Annotated[SearchParameters, Query()],
 ) -> Response:
-    """Run a search that is kept by name."""
+    """Run a saved search."""
 
     def work() -> Response:
         try:

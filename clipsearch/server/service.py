@@ -1,4 +1,4 @@
-"""What all requests of one server share."""
+"""State shared by all requests of a server, and authorization by scope."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Service:
-    """The library, and the threads that work with it.
+    """The library and its worker pools.
 
     Attributes:
-        library: that is served, open; safe to use from several threads.
-        uploads: decodes what clients bring.
-        limits: what is taken on.
-        metrics: what is counted.
-        searches: threads that search.
-        pictures: threads that read previews and what is known of pictures.
-        decodings: threads that decode pictures.
-        readiness: knows whether searches can be answered.
+        library: open, thread-safe.
+        uploads: decodes uploads.
+        limits: of the server.
+        metrics: of the server.
+        searches: workers that search.
+        pictures: workers that read previews and details.
+        decodings: workers that decode pictures.
+        readiness: probes the library.
     """
 
     library: Library
@@ -55,19 +55,19 @@ class Service:
         self.readiness = ReadinessProbe(self.library)
 
     async def warm_up(self) -> None:
-        """Load what the first requests would wait for: the model, the index, and what reads the catalog."""
+        """Load model, index and catalog before the first request."""
         await asyncio.gather(self.readiness.check(), self.pictures.run(self.library.counts), return_exceptions=True)
 
     def close(self) -> None:
-        """Begin nothing more; the library stays open."""
+        """Stop the workers; the library stays open."""
         self.readiness.close()
-        for lane in (self.searches, self.pictures, self.decodings):
-            lane.close()
+        for pool in (self.searches, self.pictures, self.decodings):
+            pool.close()
         self.uploads.close()
 
 
 def service_of(request: Request) -> Service:
-    """What the request's server shares."""
+    """The service of a request's server."""
     service = request.app.state.service
     assert isinstance(service, Service)
     return service
@@ -75,24 +75,24 @@ def service_of(request: Request) -> Service:
 
 Shared = Annotated[Service, Depends(service_of)]
 
-_described = HTTPBearer(auto_error=False, description="A token made by: clipsearch serve token add NAME")
-"""For the OpenAPI document only: the token has been looked at long before."""
+_bearer = HTTPBearer(auto_error=False, description="A token made by: clipsearch serve token add NAME")
+"""Only for the OpenAPI document; `clipsearch.server.middleware.Access` verifies the token."""
 
 
 class Needs:
-    """Lets a request pass whose token opens a scope."""
+    """Dependency that requires a scope."""
 
     def __init__(self, scope: Scope) -> None:
         """Bind the scope."""
         self._scope = scope
 
-    def __call__(self, request: Request, _: Annotated[object, Depends(_described)]) -> None:
+    def __call__(self, request: Request, _: Annotated[object, Depends(_bearer)]) -> None:
         """Refuse a request without the scope."""
         if self._scope in request.scope["state"]["scopes"]:
             return
         if self._scope == Scope.ORIGINALS and request.scope["state"]["token"] is None:
-            detail = "files as they are need a token with the scope originals"
+            detail = "original files need a token with the scope originals"
         else:
-            detail = f"the token does not have the scope {self._scope}"
+            detail = f"the token lacks the scope {self._scope}"
         headers = {"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{self._scope}"'}
         raise HTTPException(403, detail, headers=headers)

@@ -1,4 +1,4 @@
-"""How the library is served: where, to whom, and how much of it at once."""
+"""Settings and limits of the server."""
 
 from __future__ import annotations
 
@@ -8,40 +8,39 @@ DEFAULT_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 8600
 
 MAX_RESULTS = 500
-"""Results of one answer at most."""
+"""Maximum results of one response."""
 
 MAX_OFFSET = 10_000
-"""Results that can be passed over at most: what is that far down is found by a filter."""
+"""Maximum offset; use filters to find results beyond it."""
 
 MAX_QUERY_LENGTH = 2_000
-"""Characters of a query line at most."""
+"""Maximum characters of a query line."""
 
 MAX_BOX_LENGTH = 100
-"""Characters of a part of a picture at most."""
+"""Maximum characters of a box."""
 
 MAX_PICTURES = 8
-"""Pictures that a search may bring at most."""
+"""Maximum uploaded pictures of a search."""
 
 MAX_JSON_BYTES = 64 * 2**10
-"""Size of a request that brings no picture."""
+"""Maximum size of a request without uploads."""
 
 BURST_S = 5.0
-"""A client that was quiet may ask for as much at once as otherwise in so many seconds."""
+"""Burst size of the rate limit, in seconds of the rate."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server takes on.
+    """Limits of a server.
 
     Attributes:
-        upload_mib: largest picture that is taken, in MiB.
-        requests_per_s: of one client, in the long run; 0 for no limit.
-        time_limit_s: seconds that a request may take.
-        searches_at_once: as many work at the same time; where texts are embedded together, more than there are
-            processors.
-        pictures_at_once: previews that are read at the same time.
-        decodings_at_once: pictures that are decoded at the same time, each of which may take a gigabyte.
-        waiting: requests of each of these kinds that may wait for their turn.
+        upload_mib: maximum size of an uploaded picture, in MiB.
+        requests_per_s: sustained rate of one client; 0 for no limit.
+        time_limit_s: maximum seconds of a request.
+        searches_at_once: concurrent searches; more than processors, so that texts can be batched.
+        pictures_at_once: concurrent reads of previews.
+        decodings_at_once: concurrent decodings, each of up to a gigabyte of memory.
+        waiting: maximum queued requests of each of these kinds.
     """
 
     upload_mib: int = 32
@@ -55,12 +54,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """Where the library is served.
+    """Settings of a server.
 
     Attributes:
-        address: what to bind to.
-        port: on which port; 0 for any that is free.
-        limits: what the server takes on.
+        address: to bind to.
+        port: 0 for any free port.
+        limits: of the server.
     """
 
     address: str = DEFAULT_ADDRESS

@@ -1,6 +1,6 @@
-"""Who may ask for what: a file of named tokens, of which only hashes are kept.
+"""Access tokens: a file of named tokens with scopes, stored as hashes.
 
-A token is 256 random bits, so that its SHA-256 tells nobody anything and needs no salt.
+A token has 256 random bits, so its SHA-256 needs no salt.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from clipsearch.system import atomic
 logger = logging.getLogger(__name__)
 
 TOKENS_NAME = "tokens.json"
-"""In the library, unless another file is named."""
+"""Default file in the library."""
 
 _PREFIX = "clipsearch_"
-"""So that scanners for secrets know one where it does not belong."""
+"""Lets secret scanners recognize leaked tokens."""
 
 _RANDOM_BYTES = 32
 _MAX_NAME = 100
 _FORMAT = 1
 
-_LOOK_EVERY_S = 1.0
-"""Seconds between two looks at whether the file has changed."""
+_POLL_INTERVAL_S = 1.0
+"""Interval for detecting changes of the file."""
 
 
 class Scope(StrEnum):
-    """What a token opens.
+    """Permissions of a token.
 
     Attributes:
         READ: searches, details, previews, status.
-        IMAGES: pictures at the size of a screen.
-        ORIGINALS: files as they are, with their metadata.
-        METRICS: what Prometheus asks for.
+        IMAGES: screen-sized pictures.
+        ORIGINALS: original files with their metadata.
+        METRICS: Prometheus metrics.
     """
 
     READ = "read"
@@ -55,13 +55,13 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Token:
-    """A token as it is kept.
+    """A stored token.
 
     Attributes:
-        name: of whoever has it.
-        scopes: what it opens.
-        sha256: of the token itself, hex.
-        added_at: when it was made, ISO 8601.
+        name: of its user.
+        scopes: its permissions.
+        sha256: of the token, hex.
+        added_at: ISO 8601.
     """
 
     name: str
@@ -71,10 +71,10 @@ class Token:
 
 
 def read_tokens(file: Path) -> list[Token]:
-    """The tokens of a file, by name; none if it is not there.
+    """The tokens of a file, by name; none if the file does not exist.
 
     Raises:
-        ConfigError: it cannot be read, or is no file of tokens.
+        ConfigError: the file cannot be read or is invalid.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -86,28 +86,28 @@ def read_tokens(file: Path) -> list[Token]:
     except OSError as error:
         raise ConfigError(f"cannot read the tokens in {file}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file} is no file of tokens; make one with: clipsearch serve token add") from error
+        raise ConfigError(f"{file} is not a token file; make one with: clipsearch serve token add") from error
     return sorted(tokens, key=lambda token: token.name)
 
 
 def add_token(file: Path, name: str, scopes: Sequence[Scope]) -> str:
-    """Make a token, and keep its hash. Returns the token itself, which is not kept anywhere.
+    """Create a token and store its hash. Returns the token, which is not stored.
 
     Args:
-        file: with the tokens; made if it is not there.
-        name: of whoever gets it.
-        scopes: what it opens, one at least.
+        file: token file; created if it does not exist.
+        name: of its user.
+        scopes: at least one.
 
     Raises:
-        ConfigError: the name is taken or cannot be one, or the file cannot be read or written.
+        ConfigError: the name is taken or invalid, or the file cannot be read or written.
     """
     name = name.strip()
     if not name or len(name) > _MAX_NAME or not name.isprintable() or name.startswith("-"):
-        raise ConfigError(f"a token has a name of 1 to {_MAX_NAME} characters that does not begin with -")
+        raise ConfigError(f"the name of a token must have 1 to {_MAX_NAME} printable characters and not begin with -")
     tokens = read_tokens(file)
     if any(token.name == name for token in tokens):
         raise ConfigError(
-            f"{name} has a token already; choose another name, or take it away with: clipsearch serve token remove"
+            f"{name} already has a token; choose another name, or remove it with: clipsearch serve token remove"
         )
     secret = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     added_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -116,21 +116,21 @@ def add_token(file: Path, name: str, scopes: Sequence[Scope]) -> str:
 
 
 def remove_token(file: Path, name: str) -> None:
-    """Take a token away: it opens nothing any more, also on servers that run.
+    """Remove a token, also from running servers.
 
     Raises:
-        ConfigError: there is none of that name, or the file cannot be read or written.
+        ConfigError: there is no such token, or the file cannot be read or written.
     """
     tokens = read_tokens(file)
-    left = [token for token in tokens if token.name != name]
-    if len(left) == len(tokens):
+    remaining = [token for token in tokens if token.name != name]
+    if len(remaining) == len(tokens):
         known = ", ".join(token.name for token in tokens) or "none"
-        raise ConfigError(f"no token has the name {name}; those in {file} are: {known}")
-    _write(file, left)
+        raise ConfigError(f"no token is named {name}; tokens in {file}: {known}")
+    _write(file, remaining)
 
 
 def find_token(tokens: Sequence[Token], secret: str) -> Token | None:
-    """The token that was given; takes as long whichever it is."""
+    """Find the token of a secret, in constant time."""
     digest = _hash(secret)
     match = None
     for token in tokens:
@@ -153,12 +153,12 @@ def _from_json(item: dict[str, object]) -> Token:
 
 
 def _write(file: Path, tokens: Sequence[Token]) -> None:
-    """Write the file, for its owner's eyes only, whole or not at all."""
-    listed = [
+    """Write the file atomically, readable only by its owner."""
+    items = [
         {"name": token.name, "scopes": sorted(token.scopes), "sha256": token.sha256, "added_at": token.added_at}
         for token in tokens
     ]
-    text = json.dumps({"format": _FORMAT, "tokens": listed}, indent=2) + "\n"
+    text = json.dumps({"format": _FORMAT, "tokens": items}, indent=2) + "\n"
     try:
         atomic.write_text(file, text, private=True)
     except OSError as error:
@@ -166,53 +166,52 @@ def _write(file: Path, tokens: Sequence[Token]) -> None:
 
 
 class TokenFile:
-    """A file of tokens. What is added to it or taken away holds a second later, without a restart.
+    """A token file; changes apply within a second, without a restart.
 
     Attributes:
         path: the file.
-        required: whether there were any when the server started. Then nobody is let in without one, ever: a file that
-            goes away opens nothing.
+        required: whether there were tokens at the start of the server; then deleting the file grants no access.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the file, there or not.
+        """Read the file if it exists.
 
         Raises:
-            ConfigError: it cannot be read, or is no file of tokens.
+            ConfigError: the file cannot be read or is invalid.
         """
         self.path = path
         self._clock = clock
         self._lock = threading.Lock()
         self._stamp = _stamp(path)
         self._tokens = read_tokens(path)
-        self._looked_at = clock()
+        self._polled_at = clock()
         self.required = bool(self._tokens)
 
     def find(self, secret: str) -> Token | None:
-        """The token that was given, if it is one."""
+        """The token of a secret; ``None`` if it is unknown."""
         with self._lock:
-            self._look_again()
+            self._reload_if_changed()
             tokens = self._tokens
         return find_token(tokens, secret)
 
-    def _look_again(self) -> None:
+    def _reload_if_changed(self) -> None:
         now = self._clock()
-        if now - self._looked_at < _LOOK_EVERY_S:
+        if now - self._polled_at < _POLL_INTERVAL_S:
             return
-        self._looked_at = now
+        self._polled_at = now
         stamp = _stamp(self.path)
         if stamp == self._stamp:
             return
         try:
             self._tokens = read_tokens(self.path)
-        except ConfigError as error:  # half of a copy, say: what was known holds until it can be read
-            logger.error("%s; the tokens from before hold", error)
+        except ConfigError as error:  # for example half-written: keep the tokens until it can be read
+            logger.error("%s; keeping the previous tokens", error)
             return
         self._stamp = stamp
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes with a file; ``None`` if it is not there."""
+    """Inode, size and modification time of a file; ``None`` if it does not exist."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Queries that name pictures which clients bring."""
+"""Uploaded pictures in queries."""
 
 from __future__ import annotations
 
@@ -20,44 +20,42 @@ if TYPE_CHECKING:
 
 
 def picture_of_upload(library: Library, reader: UploadReader, content: bytes, *, name: str) -> Image.Image | str:
-    """A picture that was brought, as `Library.similar` takes it: by its id if the library holds it.
+    """An uploaded picture for `Library.similar`: its content hash if it is in the library, otherwise decoded.
 
     Raises:
-        ImageReadError: as `UploadReader.read`.
+        ImageReadError: see `UploadReader.read`.
     """
-    upload = reader.read(content, name=name, is_known=lambda digest: _holds(library, digest))
+    upload = reader.read(content, name=name, is_known=lambda digest: _has_picture(library, digest))
     return upload.image if upload.image is not None else f"~#{upload.content_hash}"
 
 
 @contextmanager
 def query_with_uploads(
-    library: Library, reader: UploadReader, line: str, brought: Sequence[tuple[str, bytes]]
+    library: Library, reader: UploadReader, line: str, uploads: Sequence[tuple[str, bytes]]
 ) -> Iterator[str]:
-    """A query line in which ``~1``, ``~2`` and so on are pictures that were brought, as `Library.search` takes it.
+    """A query line for `Library.search`, with ``~1``, ``~2``… replaced by references to uploaded pictures.
 
-    What the library does not hold is kept as decoded pixels, in files that are gone afterwards.
+    Pictures that are not in the library are decoded to temporary files.
 
     Args:
-        library: that is searched.
-        reader: decodes.
-        line: names each picture once at least, and no other file.
-        brought: the name that each came with, and its content.
+        library: to search.
+        reader: decodes uploads.
+        line: names each upload at least once, and no other file.
+        uploads: file name and content of each upload.
 
     Raises:
-        QueryError: the line is wrong, names another file, or not every picture.
-        ImageReadError: as `UploadReader.read`.
+        QueryError: the query is invalid, names another file, or not every upload.
+        ImageReadError: see `UploadReader.read`.
     """
     query = parse_query(line)
-    numbers = {str(number) for number in range(1, len(brought) + 1)}
+    numbers = {str(number) for number in range(1, len(uploads) + 1)}
     named = {term.path for term in query.terms if isinstance(term, ImageTerm) and term.path is not None}
     if named != numbers:
-        raise QueryError(
-            f"the query names the pictures that come with it by ~1 to ~{len(brought)}, each of them, and no other file"
-        )
+        raise QueryError(f"the query must name all uploaded pictures, ~1 to ~{len(uploads)}, and no other file")
     with tempfile.TemporaryDirectory(prefix="clipsearch-") as folder:
         references = {
             str(number): _reference(picture_of_upload(library, reader, content, name=name), Path(folder) / str(number))
-            for number, (name, content) in enumerate(brought, start=1)
+            for number, (name, content) in enumerate(uploads, start=1)
         }
 
         def referred(term: Term) -> Term:
@@ -69,14 +67,14 @@ def query_with_uploads(
 
 
 def _reference(picture: Image.Image | str, path: Path) -> str:
-    """What stands for a picture in a query."""
+    """The reference to a picture in a query."""
     if isinstance(picture, str):
         return picture.removeprefix("~")
     picture.save(path, "PNG", compress_level=1)
     return str(path)
 
 
-def _holds(library: Library, content_hash: str) -> bool:
+def _has_picture(library: Library, content_hash: str) -> bool:
     try:
         library.browse.picture(content_hash)
     except QueryError:

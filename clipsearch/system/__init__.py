@@ -1,1 +1,1 @@
-"""The machine underneath: processors, memory, locks, threads, optional packages and files elsewhere."""
+"""The machine: processors, memory, locks, threads, optional packages and remote files."""

@@ -1,4 +1,4 @@
-"""Files that others see whole or not at all: written beside their place, then renamed."""
+"""Atomic file replacement: a file is written under a temporary name in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _TEMPORARY = re.compile(r"\.(\d+)(?:-\d+)?\.tmp$")
 
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = False, private: bool = False) -> Iterator[BinaryIO]:
-    """Write a file that takes the place of `path` when the block ends, and leaves nothing when it fails.
+    """Replace `path` atomically when the block ends; if the block fails, `path` is unchanged.
 
     Args:
-        path: its folder is made if it is missing.
-        durable: let it survive a power cut once the block has ended.
-        private: let only its owner read it, whatever the umask is.
+        path: the target; its folder is created if necessary.
+        durable: sync the file and its folder, so that the new content survives a power cut.
+        private: readable by the owner only (mode 600).
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
@@ -44,24 +44,24 @@ def replacing(path: Path, *, durable: bool = False, private: bool = False) -> It
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = False, private: bool = False) -> None:
-    """Write a file whole or not at all; see `replacing`."""
+    """Replace a file's content atomically; see `replacing`."""
     with replacing(path, durable=durable, private=private) as file:
         file.write(content)
 
 
 def write_text(path: Path, text: str, *, durable: bool = False, private: bool = False) -> None:
-    """Write a file of UTF-8 whole or not at all; see `replacing`."""
+    """Replace a UTF-8 file's content atomically; see `replacing`."""
     write_bytes(path, text.encode("utf-8"), durable=durable, private=private)
 
 
 def sync_file(path: Path) -> None:
-    """Make the content of a file survive a power cut."""
+    """Sync a file's content to the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
 def sync_directory(directory: Path) -> None:
-    """Make a rename in a folder survive a power cut; Windows has no such call and needs none."""
+    """Sync a folder's entries, such as a rename, to the disk; does nothing on Windows, which has no such call."""
     if sys.platform == "win32":
         return
     descriptor = os.open(directory, os.O_RDONLY)
@@ -72,6 +72,6 @@ def sync_directory(directory: Path) -> None:
 
 
 def temporary_owner(path: Path) -> int | None:
-    """The process that writes a temporary file of `replacing`; ``None`` if the file is none."""
-    found = _TEMPORARY.search(path.name)
-    return int(found[1]) if found is not None else None
+    """Process id of the writer of a temporary file of `replacing`; ``None`` for any other file."""
+    match = _TEMPORARY.search(path.name)
+    return int(match[1]) if match is not None else None

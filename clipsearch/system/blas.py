@@ -1,7 +1,7 @@
-"""Inner products of few vectors, on the calling thread alone.
+"""Single-threaded inner products of small sets of vectors.
 
-OpenBLAS shares larger products out among threads, which then wait for more for tens of milliseconds, each keeping a
-core busy: a search that follows, and has threads of its own, takes twice as long.
+OpenBLAS threads spin for tens of milliseconds after a product. A multithreaded search that follows then takes twice as
+long.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_SHARED_OUT_FROM = 1 << 18
-"""Multiplications from which on OpenBLAS uses threads for a product of two matrices."""
+_OPENBLAS_THREADS_FROM = 1 << 18
+"""Multiplications from which OpenBLAS uses threads for a matrix product."""
 
-_WORTH_THREADS = 1 << 25
-"""Multiplications that take so long that threads are worth it."""
+_THREADED_FROM = 1 << 25
+"""Multiplications from which threads are faster in spite of the spinning."""
 
 
 def inner_products(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each of some vectors with each of some others.
+    """Inner products of all pairs.
 
     Args:
         first: float32 [n, dim].
@@ -26,14 +26,14 @@ def inner_products(first: NDArray[np.float32], second: NDArray[np.float32]) -> N
     Returns:
         float32 [n, m].
     """
-    (count, dim), others = first.shape, len(second)
-    if count * dim * others >= _WORTH_THREADS:
+    (n, dim), m = first.shape, len(second)
+    if n * dim * m >= _THREADED_FROM:
         return first @ second.T
-    found = np.empty((count, others), np.float32)
-    if count == 1 or others == 1:  # which BLAS shares out sooner
-        np.einsum("ik,jk->ij", first, second, out=found)
-        return found
-    step = max(1, (_SHARED_OUT_FROM - 1) // max(1, count * dim))
-    for start in range(0, others, step):
-        np.matmul(first, second[start : start + step].T, out=found[:, start : start + step])
-    return found
+    products = np.empty((n, m), np.float32)
+    if n == 1 or m == 1:  # BLAS uses threads for matrix-vector products earlier
+        np.einsum("ik,jk->ij", first, second, out=products)
+        return products
+    step = max(1, (_OPENBLAS_THREADS_FROM - 1) // max(1, n * dim))
+    for start in range(0, m, step):
+        np.matmul(first, second[start : start + step].T, out=products[:, start : start + step])
+    return products

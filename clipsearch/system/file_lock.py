@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that dies with its process."""
+"""The writer's lock of a library: released by the system if its process dies."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _HOLDER_NAME = "writer.json"
 
 @contextmanager
 def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the right to write to a library.
+    """Hold the exclusive right to write to a library.
 
     Args:
         library: its directory.
-        wait_s: how long to wait for another writer to end, in seconds.
+        wait_s: seconds to wait for another writer.
 
     Raises:
-        LibraryLockedError: another process still holds it then.
-        LibraryError: the lock cannot be made, for example in a read-only directory.
+        LibraryLockedError: another process holds the lock.
+        LibraryError: the lock file cannot be written, for example in a read-only directory.
     """
     from filelock import FileLock, Timeout
 
@@ -54,7 +54,7 @@ def _write_holder(library: Path) -> None:
 
 
 def _holder(library: Path) -> str | None:
-    """Who holds the lock, in words; ``None`` where it cannot be told."""
+    """Description of the process that holds the lock; ``None`` if unknown."""
     try:
         who = json.loads((library / _HOLDER_NAME).read_text(encoding="utf-8"))
         return f"process {who['pid']} on {who['host']} (since {who['since']})"

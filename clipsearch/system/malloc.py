@@ -1,8 +1,7 @@
-"""Keeping the server's memory from creeping up.
+"""Fewer malloc arenas for the server.
 
-The GNU C library gives threads that allocate at the same time heaps of their own ("arenas"), up to eight for each
-processor, and what is freed in one stays with it. A server whose searches go through many threads fills one after the
-other, for minutes: measured, half of what it took on after its first requests was that.
+glibc allocates up to eight arenas per core for concurrent threads and does not share freed memory between them. Half of
+the server's memory growth after its first requests came from that.
 """
 
 from __future__ import annotations
@@ -14,16 +13,14 @@ _M_ARENA_MAX = -8
 """``malloc.h`` of the GNU C library."""
 
 ARENAS = 2
-"""Searches hold Python's lock while they allocate small things, so that more gains nothing."""
+"""More gain nothing: searches hold the GIL while they allocate small objects."""
 
 
 def use_few_arenas() -> bool:
-    """Have the C library share its arenas between threads; only before they are started.
-
-    What the user has set (``MALLOC_ARENA_MAX``) stays.
+    """Limit glibc to `ARENAS` arenas; call before threads start. ``MALLOC_ARENA_MAX`` takes precedence.
 
     Returns:
-        Whether it was done: not with another C library than GNU's, where there is nothing to do.
+        Whether the limit was set; always False with other C libraries.
     """
     if "MALLOC_ARENA_MAX" in os.environ or not _is_glibc():
         return False
@@ -31,7 +28,6 @@ def use_few_arenas() -> bool:
 
 
 def _is_glibc() -> bool:
-    """Whether the process runs on the GNU C library."""
     try:
         return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
     except (AttributeError, ValueError, OSError):  # Windows has no confstr, others have no such name

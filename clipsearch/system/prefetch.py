@@ -1,4 +1,4 @@
-"""Work done ahead of need: decoding in threads while the model runs."""
+"""Prefetching in threads: decode the next images while the model runs."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _Result = TypeVar("_Result")
 def map_ahead(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, look_ahead: int
 ) -> Generator[_Result, None, None]:
-    """Like `map`, with the function run in threads, ahead of the results that are asked for.
+    """`map` with the function run in threads, ahead of the results consumed.
 
     Args:
-        function: what to do with an item; what it raises is raised here, in its turn.
-        items: taken one by one, no faster than results are.
+        function: its exceptions are raised in order, in place of the result.
+        items: consumed lazily.
         workers: threads.
-        look_ahead: how many results at most are finished or under way but not asked for; bounds the memory.
+        look_ahead: maximum number of pending results; bounds the memory.
 
     Yields:
-        The results in the order of the items. When the iterator is closed early, what has not begun never does.
+        The results in the order of the items. Closing the iterator early cancels calls that have not started.
     """
     ahead: deque[Future[_Result]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="ahead")

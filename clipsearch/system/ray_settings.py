@@ -1,4 +1,4 @@
-"""How indexing is spread over a Ray cluster."""
+"""Settings of indexing on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class RaySettings:
-    """A cluster, and what each of its workers gets (docs/ray.md).
+    """A cluster and the resources of its workers (docs/ray.md).
 
     Attributes:
-        address: of the cluster, ``HOST:PORT`` or ``auto``; ``None`` starts one on this machine for the run.
-        worker_cpus: cores of each worker; ``None`` for those of the smallest node, 8 at most.
-        worker_gpus: GPUs of each worker, or a part of one; 0 embeds on the cores.
-        runtime: what runs the model there, as for `clipsearch.library.Library.open`.
-        device: where it runs there, likewise.
-        shards: a directory for what was embedded, as Parquet, for `clipsearch import` elsewhere; ``None`` keeps none.
+        address: ``HOST:PORT`` of the cluster or ``auto``; ``None`` starts a local one for the run.
+        worker_cpus: cores per worker; ``None`` for those of the smallest node, at most 8.
+        worker_gpus: GPUs per worker, may be fractional; 0 embeds on the CPU.
+        runtime: runtime of the model on the workers, as for `clipsearch.library.Library.open`.
+        device: device of the model on the workers, as for `clipsearch.library.Library.open`.
+        shards: directory for Parquet copies of the embeddings, for `clipsearch import`; ``None`` for none.
     """
 
     address: str | None = None

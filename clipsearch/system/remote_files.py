@@ -1,9 +1,8 @@
-"""Pictures in object stores and on servers, by addresses such as ``s3://bucket/photos``, read through fsspec.
+"""Images in object stores and on servers (``s3://bucket/photos``), read through fsspec.
 
-Wherever a file's path stands, such an address is a `Path` whose first part is the scheme: ``s3:/bucket/photos/1.jpg``.
-No local path in a catalog looks like that, as those are absolute. Such files are never *there* in the sense of
-`clipsearch.catalog.volumes`: what opens files of results passes them over, and shows their previews instead. Indexing
-reads them, and whoever is given such a path as a picture.
+In the catalog and in results such an address is a `Path` whose first part is the scheme: ``s3:/bucket/photos/1.jpg``.
+Local paths in a catalog are absolute, so the two cannot be confused. Remote files count as offline
+(`clipsearch.catalog.volumes`): results show their previews. Indexing and queries by image read the files.
 """
 
 from __future__ import annotations
@@ -14,42 +13,42 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from clipsearch.errors import ConfigError
 from clipsearch.system.optional_packages import require_extra
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):")
-"""Two characters at least: one alone is a drive of Windows."""
+"""At least two characters: a single one is a Windows drive."""
 
 _WITHOUT_HOST = frozenset({"local", "memory"})
-"""Schemes after whose ``://`` comes a path, and no name of a server or bucket."""
+"""Schemes whose ``://`` is followed by a path rather than a server or bucket."""
 
 
 def scheme_of(path: Path) -> str | None:
-    """The scheme of an address; ``None`` for the path of a file."""
+    """The scheme of a remote address; ``None`` for a local path."""
     match = _SCHEME.fullmatch(path.parts[0]) if path.parts else None
     return match[1] if match else None
 
 
 def address_of(path: Path) -> str | None:
-    """The address that a path stands for, as fsspec takes it; ``None`` for the path of a file."""
+    """The fsspec address of a remote path; ``None`` for a local path."""
     scheme = scheme_of(path)
     if scheme is None:
         return None
     return f"{scheme}://{'/' if scheme in _WITHOUT_HOST else ''}{'/'.join(path.parts[1:])}"
 
 
-def as_path(given: Path) -> Path:
-    """A path as given, or the path of the file that a ``file://`` address names."""
-    return Path("/", *given.parts[1:]) if scheme_of(given) == "file" else given
+def as_path(path: Path) -> Path:
+    """The path, with a ``file://`` address converted to a local path."""
+    return Path("/", *path.parts[1:]) if scheme_of(path) == "file" else path
 
 
 def open_store(path: Path) -> tuple[Any, str]:
-    """The fsspec file system of an address, which has forgotten what it has listed, and the address in its own form.
+    """The fsspec file system of an address, with an empty listing cache, and the path inside it.
 
     Raises:
-        ConfigError: a package for it is missing, there is no such scheme, or it cannot be used as it is set up.
+        ConfigError: a package is missing, or the scheme is unknown or misconfigured.
     """
     require_extra("scale", "fsspec", what=f"reading {path}")
     import fsspec  # type: ignore[import-untyped]
@@ -68,10 +67,7 @@ def open_store(path: Path) -> tuple[Any, str]:
 
 @contextmanager
 def as_os_errors() -> Iterator[None]:
-    """What stores raise of their own, as `OSError`.
-
-    Stores have errors of many kinds (botocore's, google's, aiohttp's) that have nothing in common.
-    """
+    """Translate a store's own exceptions to `OSError`; those of botocore, google and aiohttp share no base class."""
     try:
         yield
     except (OSError, ConfigError):
@@ -81,7 +77,7 @@ def as_os_errors() -> Iterator[None]:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether there is something below an address, as far as its store tells now.
+    """Whether an address is a directory; False if its store does not answer.
 
     Raises:
         ConfigError: as `open_store`.
@@ -95,7 +91,7 @@ def is_directory(path: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file, as far as its store tells; if it does not, there is.
+    """Whether a file exists; True if its store does not answer.
 
     Raises:
         ConfigError: as `open_store`.
@@ -109,10 +105,10 @@ def exists(path: Path) -> bool:
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
-    """The whole file at an address.
+    """The content of a remote file.
 
     Raises:
-        OSError: it cannot be read, or has more than `limit` bytes.
+        OSError: it cannot be read or is larger than `limit` bytes.
     """
     try:
         store, inner = open_store(path)
@@ -121,11 +117,48 @@ def read_file(path: Path, *, limit: int) -> bytes:
             if size is not None and size > limit:
                 raise OSError(errno.EFBIG, f"the file is larger than {limit // 2**20} MiB")
             content: bytes = store.cat_file(inner)
-    except FileNotFoundError as error:  # stores put the path where others put the reason
+    except FileNotFoundError as error:  # fsspec puts the path where the reason belongs
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
     except ConfigError as error:
         raise OSError(str(error)) from error
     return content
+
+
+@contextmanager
+def open_binary(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, at an address or not.
+
+    Raises:
+        OSError: it cannot be opened, or a read fails.
+    """
+    if scheme_of(path) is None:
+        with path.open("rb") as file:
+            yield file
+        return
+    try:
+        store, inner = open_store(path)
+        with as_os_errors(), store.open(inner, "rb") as remote:
+            yield remote
+    except ConfigError as error:
+        raise OSError(str(error)) from error
+
+
+def read_head(path: Path, count: int) -> bytes:
+    """The first bytes of a file, at an address or not.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if scheme_of(path) is None:
+        with path.open("rb") as file:
+            return file.read(count)
+    try:
+        store, inner = open_store(path)
+        with as_os_errors():
+            head: bytes = store.cat_file(inner, start=0, end=count)
+    except ConfigError as error:
+        raise OSError(str(error)) from error
+    return head
 
 
 def _in_a_line(error: Exception) -> str:

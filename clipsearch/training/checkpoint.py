@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it was interrupted: written beside and renamed, read without unpickling."""
+"""Checkpoints for exact resumption, replaced atomically and loaded without unpickling."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from clipsearch.training.settings import TrainSettings
 
 STATE, PROGRESS, REPORT = "state.pt", "progress.json", "report.json"
 _FREE = ("output", "checkpoint_every", "ensemble", "retention_source", "retention_loss")
-"""Settings that may change between an interruption and going on: they decide nothing before the last step."""
+"""Settings that may change on resumption, because they take effect after the last step."""
 
 
 @dataclass
 class RunState:
-    """Where a run is. Order, captions, crops and rates follow from the seed and these numbers, and are not in it.
+    """State of a run. Order, captions, crops and learning rates follow from the seed and the step.
 
     Attributes:
-        epoch: epochs that are complete.
-        step: steps done in the one after.
-        loss_sum: of these steps.
-        weights: what is trained.
-        optimizer: its state.
-        scaler: of fp16, else empty.
-        best: the weights with the best validation so far.
-        best_epoch: after which epoch that was; 0 for before the first.
-        history: a record of each epoch, for people and plots.
-        done: all epochs are complete, or training has stopped early.
+        epoch: completed epochs.
+        step: completed steps of the current epoch.
+        loss_sum: sum of the losses of these steps.
+        weights: the trained weights.
+        optimizer: state of the optimizer.
+        scaler: state of the fp16 gradient scaler; otherwise empty.
+        best: the weights with the best validation.
+        best_epoch: their epoch; 0 for the initial weights.
+        history: a record per epoch.
+        done: whether all epochs are complete or training stopped early.
     """
 
     epoch: int = 0
@@ -52,47 +52,47 @@ class RunState:
 
 
 def run_identity(settings: TrainSettings, pairs: Sequence[CaptionedImage], fingerprint: str, device: str) -> str:
-    """What has to be the same for a run to go on: settings, pairs, the model and the kind of device; JSON."""
+    """JSON of everything that must be unchanged on resumption: settings, pairs, model and kind of device."""
     plain = {name: value for name, value in asdict(settings).items() if name not in _FREE}
     listing = "\n".join(f"{pair.path}\t{pair.captions}" for pair in pairs)
-    found = {
+    identity = {
         **plain,
         "device": device,
         "weights": fingerprint,
         "pairs": hashlib.sha256(listing.encode()).hexdigest()[:16],
     }
-    return json.dumps(found, sort_keys=True, default=str)
+    return json.dumps(identity, sort_keys=True, default=str)
 
 
 def write_state(folder: Path, identity: str, state: RunState) -> None:
-    """Write a checkpoint, durable on the disk before it takes the place of the last."""
+    """Replace the checkpoint atomically and sync it to the disk."""
     with atomic.replacing(folder / STATE, durable=True) as file:
         torch.save({"identity": identity, **vars(state)}, file)
 
 
 def read_state(folder: Path, identity: str) -> RunState:
-    """Read the last checkpoint; a new state if there is none.
+    """Read the checkpoint; a new state if there is none.
 
     Raises:
-        ConfigError: it is damaged or another run's; the message names the settings that differ.
+        ConfigError: it is damaged or of other settings, which the message names.
     """
     path = folder / STATE
     if not path.is_file():
         return RunState()
     try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        before = json.loads(found.pop("identity"))
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        before = json.loads(content.pop("identity"))
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError and others
-        raise ConfigError(f"the checkpoint {path} cannot be read; it may be damaged") from error
+        raise ConfigError(f"cannot read the checkpoint {path}; it may be damaged") from error
     now = json.loads(identity)
     different = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     if different:
         raise ConfigError(
-            f"{folder} is a run with other settings ({', '.join(different)}); repeat those, or name another --output"
+            f"the run in {folder} has other settings ({', '.join(different)}); use the same, or choose another --output"
         )
-    return RunState(**found)
+    return RunState(**content)
 
 
 def write_json_file(path: Path, content: Any) -> None:
-    """Write JSON, whole or not at all."""
+    """Replace a JSON file atomically."""
     atomic.write_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")

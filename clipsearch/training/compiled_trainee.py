@@ -1,4 +1,4 @@
-"""The bundled model, and models made from it: compiled towers whose weights are trained where they are."""
+"""Training of the bundled model and models fine-tuned from it: the weights of compiled towers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from clipsearch.errors import ModelError
 from clipsearch.media.transform import ImageTransform
 from clipsearch.models.manifest import file_digests, read_manifest
+from clipsearch.models.onnx.encoder import token_inputs
 from clipsearch.models.onnx.sessions import DATA_SUFFIX
 from clipsearch.models.onnx.text_cleaning import clean_text
 from clipsearch.training.onnx_tower import OnnxTower
@@ -24,30 +25,30 @@ from clipsearch.training.settings import Parts
 from clipsearch.training.trainee import Trainee
 
 HEAD_DROPOUT = 0.6
-"""With which mini's image head was trained; without it a few hundred pictures are learned by heart."""
+"""Dropout of mini's image head, as in its training; without it a few hundred images are memorized."""
 
 
 class CompiledTrainee(Trainee):
-    """A directory of the form of `data/models/mini`.
+    """A model directory like `data/models/mini`.
 
-    With the heads alone in training, ONNX Runtime runs all that lies before them, once.
+    If only the heads are trained, their input features are computed once, by ONNX Runtime.
     """
 
     def __init__(self, directory: Path, parts: Parts) -> None:
         """Read both towers.
 
         Raises:
-            ModelError: the directory is no such model, or was compiled from another one.
+            ModelError: the directory is not such a model, or was compiled from another one.
         """
         super().__init__()
         self.directory = directory
         self.manifest = read_manifest(directory)
         if self.manifest.parity or any(directory.glob(f"*{DATA_SUFFIX}")):
-            raise ModelError(f"{directory} was compiled from {self.manifest.source}; train that instead")
+            raise ModelError(f"{directory} was compiled from {self.manifest.source}; train the source instead")
         self.spec = self.manifest.name
         self.fingerprint = self.manifest.fingerprint
         self.transform = ImageTransform(self.manifest.image)
-        self.tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+        self.tokenizers = [Tokenizer.from_file(str(directory / name)) for name in self.manifest.text.tokenizers]
         self.image = OnnxTower(directory / "image.onnx", head_dropout=HEAD_DROPOUT)
         self.text = OnnxTower(directory / "text.onnx")
         self.frozen = parts.kind == "heads"
@@ -58,35 +59,34 @@ class CompiledTrainee(Trainee):
         self.eval()
 
     def image_inputs(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Features [n, width] if the heads alone are trained, else the pixels."""
+        """Features [n, width] if only the heads are trained; otherwise the pixels."""
         return torch.from_numpy(self.image.features({"pixels": pixels}) if self.frozen else pixels)
 
     def text_inputs(self, texts: Sequence[str]) -> tuple[Tensor, ...]:
-        """Features [n, width] if the heads alone are trained, else token ids and mask [n, tokens]."""
-        encodings = self.tokenizer.encode_batch([clean_text(text, self.manifest.text.cleaning) for text in texts])
-        ids = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
-        mask = np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64)
+        """Features [n, width] if only the heads are trained; otherwise ids and mask [n, tokens] of each tokenizer."""
+        inputs = token_inputs(self.tokenizers, [clean_text(text, self.manifest.text.cleaning) for text in texts])
         if self.frozen:
-            return (torch.from_numpy(self.text.features({"input_ids": ids, "attention_mask": mask})),)
-        return torch.from_numpy(ids), torch.from_numpy(mask)
+            return (torch.from_numpy(self.text.features(inputs)),)
+        return tuple(torch.from_numpy(inputs[name]) for name in self.text.inputs)
 
     def embed_images(self, inputs: Tensor) -> Tensor:
-        """Embeddings [n, dim]."""
+        """Embed; see `Trainee`."""
         inputs = inputs.to(self.device)
         embeddings: Tensor = self.image.head(inputs) if self.frozen else self.image(inputs)
         return embeddings
 
     def embed_texts(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Embeddings [n, dim]."""
+        """Embed; see `Trainee`."""
         moved = [part.to(self.device) for part in inputs]
         embeddings: Tensor = self.text.head(*moved) if self.frozen else self.text(*moved)
         return embeddings
 
     def save(self, directory: Path) -> None:
-        """Write both graphs, the tokenizer and the manifest."""
+        """Write graphs, tokenizer and manifest."""
         self.image.write(directory / "image.onnx")
         self.text.write(directory / "text.onnx")
-        shutil.copyfile(self.directory / "tokenizer.json", directory / "tokenizer.json")
+        for name in self.manifest.text.tokenizers:
+            shutil.copyfile(self.directory / name, directory / name)
         replace(
             self.manifest,
             name=f"{self.manifest.name} fine-tuned",

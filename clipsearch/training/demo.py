@@ -1,16 +1,15 @@
-"""Show what fine-tuning does: figures before and after, on the new pictures and on the old ones.
+"""Demonstration of fine-tuning: hit rates before and after, on new images and on the old domain.
 
 Run::
 
     make finetune-demo DATA=../shared/data
     python -m clipsearch.training.demo --data ../shared/data --output build/finetune-demo
 
-Half of the Tux Paint stamps are trained on, the other half is measured, among themselves. The bundled model has seen
-them in training, and finds practically every one: they show nothing. So either a model is fine-tuned that has not seen
-them, `--model` (`python -m clipsearch.training.mini.recipe --without-stamps` trains one), or they are drawn in a style
-that the bundled one has never seen, `--style`; their captions it does know then: a style is learned, not words.
-What it could do before is measured on Flickr8k `dev`; how much of the trained weights is taken is chosen on pictures
-held out of the first half, and on Flickr8k `train`. Then the same run is killed (`kill -9`) and resumed.
+Trains on half of the Tux Paint stamps and measures on the other half. The bundled model was trained on the stamps, so
+either fine-tune a model that was not (`--model`; `python -m clipsearch.training.mini.recipe --without-stamps` trains
+one), or draw the stamps in a style unknown to it (`--style`). Retention is measured on Flickr8k `dev`. The share of the
+trained weights is chosen on stamps held out of the first half and on Flickr8k `train`. Finally the same run is killed
+(`kill -9`) and resumed.
 """
 
 from __future__ import annotations
@@ -34,11 +33,6 @@ from clipsearch.training.settings import PairSource
 _OPTIONS = ("--epochs", "20", "--lr", "1e-4", "--validation", "0.25", "--patience", "0", "--seed", "0")
 
 
-def as_is(image: Image.Image) -> Image.Image:
-    """The picture itself."""
-    return image
-
-
 def line_drawing(image: Image.Image) -> Image.Image:
     """Dark outlines on white."""
     edges = ImageOps.grayscale(image).filter(ImageFilter.FIND_EDGES)
@@ -46,16 +40,20 @@ def line_drawing(image: Image.Image) -> Image.Image:
 
 
 def pixel_art(image: Image.Image) -> Image.Image:
-    """Sixteen large squares each way."""
+    """16 × 16 large squares."""
     small = image.resize((16, 16), Image.Resampling.BICUBIC)
     return small.resize((256, 256), Image.Resampling.NEAREST)
 
 
-STYLES: dict[str, Callable[[Image.Image], Image.Image]] = {"none": as_is, "line": line_drawing, "pixel": pixel_art}
+STYLES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "none": Image.Image.copy,
+    "line": line_drawing,
+    "pixel": pixel_art,
+}
 
 
 def draw(pairs: list[CaptionedImage], style: str, folder: Path) -> None:
-    """Write every picture in a style, and a table of each half: `train.tsv` and `test.tsv`."""
+    """Write the images in a style, and a table of each half: `train.tsv` and `test.tsv`."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for pair in pairs:
         STYLES[style](load_image(pair.path).image).save((folder / "images" / pair.path.name).with_suffix(".png"))
@@ -65,7 +63,7 @@ def draw(pairs: list[CaptionedImage], style: str, folder: Path) -> None:
 
 
 def figures(model: str, folder: Path, data: Path) -> tuple[float, float]:
-    """Hit rate at 10 on the held-out half and on Flickr8k `dev`."""
+    """Hit rate @10 on the held-out half and on Flickr8k `dev`."""
     encoder = load_encoder(model)
     flickr = data / "flickr8k"
     new = evaluate_retrieval(encoder, folder / "test.tsv", folder / "images")
@@ -83,7 +81,7 @@ def train(model: str, folder: Path, data: Path, output: Path, *more: str) -> sub
 
 
 def killed_and_resumed(model: str, folder: Path, data: Path, output: Path) -> None:
-    """Kill a run as soon as it has a checkpoint, and go on with it."""
+    """Kill a run after its first checkpoint, then resume it."""
     running = train(model, folder, data, output)
     while running.poll() is None and not (output / "training" / "state.pt").is_file():
         time.sleep(0.01)
@@ -94,11 +92,13 @@ def killed_and_resumed(model: str, folder: Path, data: Path, output: Path) -> No
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Folder of the training photos.")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new folder to work in.")
-@click.option("--model", default="mini", show_default=True, help="What is fine-tuned.")
-@click.option("--style", type=click.Choice(list(STYLES)), default="line", show_default=True, help="Of the stamps.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="A new working folder.")
+@click.option("--model", default="mini", show_default=True, help="The model to fine-tune.")
+@click.option(
+    "--style", type=click.Choice(list(STYLES)), default="line", show_default=True, help="Style of the stamps."
+)
 def main(data: Path, output: Path, model: str, style: str) -> None:
-    """Fine-tune a model on half of the stamps and print what that changed."""
+    """Fine-tune a model on half of the stamps and print the change."""
     folder = output / style
     stamps = data / "tuxpaint-stamps"
     draw(read_pairs(PairSource(stamps / "images", stamps / "captions.tsv")), style, folder)
@@ -109,11 +109,11 @@ def main(data: Path, output: Path, model: str, style: str) -> None:
         gain = 100 * (second - first)
         click.echo(f"{name:<34}hit rate @10: {first:.1%} -> {second:.1%} ({gain:+.1f} points)")
     killed_and_resumed(model, folder, data, folder / "killed")
-    same = all(
+    is_same = all(
         (folder / "model" / name).read_bytes() == (folder / "killed" / name).read_bytes()
         for name in ("image.onnx", "text.onnx", "model.json")
     )
-    click.echo(f"killed, then resumed: {'the same weights' if same else 'OTHER WEIGHTS'}")
+    click.echo(f"killed, then resumed: {'the same weights' if is_same else 'OTHER WEIGHTS'}")
 
 
 if __name__ == "__main__":

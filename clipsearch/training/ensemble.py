@@ -1,4 +1,4 @@
-"""Between the original weights and the trained ones: how much of either makes the best model that forgets little."""
+"""Interpolation of original and trained weights (WiSE-FT), with the share chosen by validation and retention."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from clipsearch.training.trainee import Trainee
+from clipsearch.training.trainee import ContrastiveModel
 from clipsearch.training.validation import HitRates
 
 SHARES = tuple(number / 10 for number in range(11))
 UNMEASURED = 0.5
-"""The share where there is nothing to choose it by. Source: Wortsman et al. 2022, §4.1 (α = 0.5)."""
+"""Default share without validation and retention. Source: Wortsman et al. 2022, §4.1 (α = 0.5)."""
 
 
 @dataclass(frozen=True)
 class SharePoint:
-    """What a share of the trained weights reaches.
+    """Hit rates of a share of the trained weights.
 
     Attributes:
-        share: α, from 0 (the original) to 1 (as trained).
-        validation: on held-out pairs of the new kind; ``None`` if there are none.
-        retention: on pairs of what the model could do before; ``None`` if there are none.
+        share: α, from 0 (original) to 1 (trained).
+        validation: on held-out pairs; ``None`` without them.
+        retention: on pairs of the original domain; ``None`` without them.
     """
 
     share: float
@@ -31,20 +31,20 @@ class SharePoint:
 
 
 def interpolate(original: Mapping[str, Tensor], trained: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Weights (1 - α) · original + α · trained; α = 0 and 1 give either exactly.
+    """Weights (1 - α) · original + α · trained; exact for α = 0 and 1.
 
     Source: Wortsman et al. 2022, Robust fine-tuning of zero-shot models, §3 (WiSE-FT).
     """
     if share in (0.0, 1.0):
         return dict(trained if share else original)
     return {
-        name: original[name].lerp(own.to(original[name].device), share) if own.is_floating_point() else own
-        for name, own in trained.items()
+        name: original[name].lerp(value.to(original[name].device), share) if value.is_floating_point() else value
+        for name, value in trained.items()
     }
 
 
 def measure_shares(
-    trainee: Trainee,
+    trainee: ContrastiveModel,
     original: Mapping[str, Tensor],
     trained: Mapping[str, Tensor],
     *,
@@ -52,7 +52,7 @@ def measure_shares(
     validate: Callable[[], HitRates] | None,
     retain: Callable[[], HitRates] | None,
 ) -> list[SharePoint]:
-    """What each share reaches; leaves the model at the last of them."""
+    """Measure each share; leaves the model at the last."""
     points = []
     for share in shares:
         trainee.restore(interpolate(original, trained, share))
@@ -61,25 +61,25 @@ def measure_shares(
 
 
 def choose_share(points: Sequence[SharePoint], *, retention_loss: float) -> float:
-    """The share with the best validation among those that forget no more than allowed.
+    """The share with the best validation among those with acceptable retention.
 
-    Without validation it is the largest of these; without either, `UNMEASURED`.
+    Without validation, the largest of these; without either, `UNMEASURED`.
 
     Args:
-        points: of rising shares, the original first.
-        retention_loss: how much the hit rate at 10 on the retention pairs may fall, in points.
+        points: by ascending share, starting with the original.
+        retention_loss: maximum decrease of the hit rate @10 on the retention pairs, in points.
     """
     base = points[0].retention
-    kept = [
+    acceptable = [
         point
         for point in points
         if base is None or point.retention is None or base.at_10 - point.retention.at_10 <= retention_loss / 100 + 1e-12
     ]
     if points[0].validation is None:
-        return min(UNMEASURED, points[-1].share) if base is None else kept[-1].share
-    return max(kept, key=lambda point: (_merit(point), -point.share)).share
+        return min(UNMEASURED, points[-1].share) if base is None else acceptable[-1].share
+    return max(acceptable, key=lambda point: (_reciprocal_rank(point), -point.share)).share
 
 
-def _merit(point: SharePoint) -> float:
+def _reciprocal_rank(point: SharePoint) -> float:
     assert point.validation is not None
     return point.validation.mean_reciprocal_rank

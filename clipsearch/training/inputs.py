@@ -1,13 +1,14 @@
-"""Pictures and texts as a model in training takes them: decoded ahead in threads, cropped anew in every epoch.
+"""Training inputs: images decoded ahead in threads and cropped differently in every epoch, and their captions.
 
-All that is drawn follows from the seed, the epoch and the picture's number alone. So a run that goes on after an
-interruption draws what it would have drawn, and there is no generator whose state would have to be kept.
+Every random choice depends only on the seed, the epoch and the image's index, so a resumed run repeats it without saved
+generator states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,15 +24,15 @@ from clipsearch.training.pairs import CaptionedImage
 from clipsearch.training.trainee import Trainee
 
 VIEWS = 4
-"""Views of each picture where features are calculated once: the whole one and three crops."""
+"""Views per image if features are computed once: the whole image and three crops."""
 
 _CHUNK = 32
 _ORDER, _CAPTION, _CROP = range(3)
-"""What a number is drawn for, besides the seed: each has a stream of its own."""
+"""Random streams, each combined with the seed."""
 
 
 def readable(pairs: Sequence[CaptionedImage], trainee: Trainee) -> tuple[list[CaptionedImage], list[tuple[Path, str]]]:
-    """The pictures that can be decoded, and the others with their reasons."""
+    """Split pairs into those whose image can be decoded, and the paths of the others with the reasons."""
 
     def problem(pair: CaptionedImage) -> str | None:
         try:
@@ -41,26 +42,61 @@ def readable(pairs: Sequence[CaptionedImage], trainee: Trainee) -> tuple[list[Ca
         return None
 
     reasons = list(map_ahead(problem, pairs, workers=available_cores(), look_ahead=64))
-    found = list(zip(pairs, reasons, strict=True))
-    return [pair for pair, reason in found if reason is None], [(p.path, reason) for p, reason in found if reason]
+    checked = list(zip(pairs, reasons, strict=True))
+    return [pair for pair, reason in checked if reason is None], [(p.path, reason) for p, reason in checked if reason]
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order of the pictures in an epoch, int64 [count]."""
+    """A random order for an epoch, int64 [count]."""
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
 
 
+class PairInputs(Protocol):
+    """Images (or videos) and their captions as model inputs.
+
+    Attributes:
+        owners: index of each caption's image, int64 [captions].
+    """
+
+    owners: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Random order of the images in an epoch, int64 [images]; neighbors are in one batch."""
+        ...
+
+    def batches(self, chunks: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
+        """Images and one caption each, chunk by chunk.
+
+        Args:
+            chunks: indices of images, int64 [n] each.
+            epoch: from 0; determines crops and captions.
+        """
+        ...
+
+    def all_images(self) -> Iterator[Tensor]:
+        """All images, uncropped, in order, in chunks."""
+        ...
+
+    def all_texts(self) -> Iterator[tuple[Tensor, ...]]:
+        """All captions, in order, in chunks."""
+        ...
+
+
 class Inputs:
-    """Pairs as inputs of a model."""
+    """Pairs of image files and captions; see `PairInputs`."""
 
     def __init__(self, pairs: Sequence[CaptionedImage], trainee: Trainee, *, seed: int) -> None:
-        """Nothing is read yet.
+        """Prepare pairs without reading images.
 
         Raises:
-            ConfigError: there are fewer than two, and so nothing to tell apart.
+            ConfigError: there are fewer than two pairs.
         """
         if len(pairs) < 2:
-            raise ConfigError(f"training and measuring need two pictures at least; there are {len(pairs)}")
+            raise ConfigError(f"training and validation need at least two images, not {len(pairs)}")
         self.pairs = pairs
         self.trainee = trainee
         self.seed = seed
@@ -73,38 +109,37 @@ class Inputs:
         self._text_features: tuple[Tensor, ...] | None = None
 
     def __len__(self) -> int:
-        """How many pictures."""
+        """Number of images."""
         return len(self.pairs)
 
-    def batches(self, chunks: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
-        """Pictures and one caption of each, for one chunk of rows after the other.
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """See `PairInputs.order`."""
+        return epoch_order(len(self), self.seed, epoch)
 
-        Args:
-            chunks: numbers of pictures, int64 [n] each.
-            epoch: from 0; draws the crops and the captions.
-        """
+    def batches(self, chunks: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
+        """See `PairInputs.batches`."""
         captions = self._first + np.random.default_rng([self.seed, _CAPTION, epoch]).integers(self._counts)
         for rows, images in zip(chunks, self._images(chunks, epoch), strict=True):
             yield images, self._texts(captions[rows])
 
     def all_images(self) -> Iterator[Tensor]:
-        """Every picture as a whole, in order, some at a time."""
+        """All images, uncropped, in order, in chunks."""
         return self._images(_chunks(len(self)), 0)
 
     def all_texts(self) -> Iterator[tuple[Tensor, ...]]:
-        """Every caption of every picture, in order, some at a time."""
+        """All captions, in order, in chunks."""
         return (self._texts(rows) for rows in _chunks(len(self.texts)))
 
     def _images(self, chunks: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Tensor]:
         if self.trainee.frozen:
             view = epoch % VIEWS
-            if view not in self._features:  # always in the same chunks, so that they are the same numbers every time
+            if view not in self._features:  # always in the same chunks, for reproducible features
                 self._features[view] = torch.cat(list(self._pixels(_chunks(len(self)), view)))
             return (self._features[view][torch.from_numpy(rows)] for rows in chunks)
         return self._pixels(chunks, epoch)
 
     def _pixels(self, chunks: Sequence[NDArray[np.int64]], view: int) -> Iterator[Tensor]:
-        """What the model takes of pictures as they are decoded; view 0 is the whole picture."""
+        """Model inputs of decoded images; view 0 is the whole image."""
         rows = [int(row) for chunk in chunks for row in chunk]
         decoded = map_ahead(lambda row: self._decode(row, view), rows, workers=available_cores(), look_ahead=4 * _CHUNK)
         for chunk in chunks:
@@ -121,7 +156,7 @@ class Inputs:
         if not self.trainee.frozen:
             return self.trainee.text_inputs([self.texts[row] for row in rows])
         if self._text_features is None:
-            blocks = [self.trainee.text_inputs([self.texts[r] for r in own]) for own in _chunks(len(self.texts))]
+            blocks = [self.trainee.text_inputs([self.texts[r] for r in chunk]) for chunk in _chunks(len(self.texts))]
             self._text_features = tuple(torch.cat(parts) for parts in zip(*blocks, strict=True))
         return tuple(part[torch.from_numpy(rows)] for part in self._text_features)
 

@@ -1,4 +1,4 @@
-"""The model that a training run starts from."""
+"""Loads the model a training run starts from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from clipsearch.config import data_dir
+from clipsearch.config import data_dir, typed_path
 from clipsearch.errors import ModelError
 from clipsearch.models.presets import MINI, resolve_preset
 from clipsearch.models.specs import MANIFEST_NAME, is_compiled, known_architectures, parse_spec
@@ -15,10 +15,10 @@ from clipsearch.training.trainee import Trainee
 
 
 def load_trainee(settings: TrainSettings, device: torch.device) -> Trainee:
-    """The model that a run starts from, on its device, its parts unlocked.
+    """Load the initial model on its device, with the trained parts unlocked.
 
     Raises:
-        ModelError: it is unknown, not to be had, or cannot be trained as asked.
+        ModelError: the model is unknown, unavailable, or cannot be trained with these settings.
     """
     if settings.init == "random":
         return _from_scratch(settings, device)
@@ -42,8 +42,8 @@ def _compiled_directory(name: str) -> Path | None:
 
 def _from_scratch(settings: TrainSettings, device: torch.device) -> Trainee:
     architecture = settings.model.strip()
-    if architecture == MINI or (Path(architecture).expanduser() / MANIFEST_NAME).is_file():
-        raise ModelError(f"{architecture} is trained from its own weights only; --init random takes an architecture")
+    if architecture == MINI or (typed_path(architecture) / MANIFEST_NAME).is_file():
+        raise ModelError(f"{architecture} can only be trained from its weights; --init random needs an architecture")
     if architecture.partition("/")[0] in known_architectures():
         architecture = architecture.partition("/")[0]
     else:

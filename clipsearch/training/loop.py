@@ -1,7 +1,8 @@
-"""The training loop: epochs of steps, a checkpoint now and then, validation after each epoch."""
+"""The training loop: epochs of steps, periodic checkpoints, validation after each epoch."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,18 +15,17 @@ from torch import Tensor
 
 from clipsearch.training.checkpoint import PROGRESS, RunState, write_json_file, write_state
 from clipsearch.training.contrastive import contrastive_step
-from clipsearch.training.inputs import Inputs, epoch_order
+from clipsearch.training.inputs import PairInputs
 from clipsearch.training.report import ProgressCallback, TrainingProgress
-from clipsearch.training.schedule import learning_rate, make_optimizer
 from clipsearch.training.settings import TrainSettings
-from clipsearch.training.trainee import Trainee
+from clipsearch.training.trainee import ContrastiveModel
 from clipsearch.training.validation import HitRates, hit_rates
 
 _STEP = 3
-"""What a number is drawn for; `clipsearch.training.inputs` has the others."""
+"""Random stream; `clipsearch.training.inputs` has the others."""
 
 _WRITE_EVERY_S = 2.0
-"""Between two writings of the progress file, which a page may be watching."""
+"""Seconds between updates of the progress file, which the web page reads."""
 
 
 class Loop:
@@ -33,18 +33,18 @@ class Loop:
 
     def __init__(
         self,
-        trainee: Trainee,
-        inputs: Inputs,
-        validation: Inputs | None,
+        trainee: ContrastiveModel,
+        inputs: PairInputs,
+        validation: PairInputs | None,
         settings: TrainSettings,
         *,
         state: RunState,
         identity: str,
         progress: ProgressCallback,
     ) -> None:
-        """Go to where `state` is."""
+        """Restore `state`."""
         self.trainee, self.inputs, self.validation, self.settings = trainee, inputs, validation, settings
-        self.state, self._identity, self._tell = state, identity, progress
+        self.state, self._identity, self._progress = state, identity, progress
         self.autocast, dtype = make_autocast(trainee.device, settings.precision)
         self._scaler = torch.amp.GradScaler(trainee.device.type, enabled=dtype == torch.float16)
         self._optimizer = make_optimizer(trainee, weight_decay=settings.weight_decay)
@@ -56,7 +56,7 @@ class Loop:
             self._scaler.load_state_dict(state.scaler)
 
     def run(self) -> None:
-        """Train to the end, or until validation has not improved for `patience` epochs."""
+        """Train until the last epoch, or until validation has not improved for `patience` epochs."""
         if not self.state.history:
             self._validate(loss=None)
         while not self.state.done:
@@ -65,22 +65,22 @@ class Loop:
             loss, self.state.loss_sum = self.state.loss_sum / self.steps, 0.0
             self._validate(loss)
             stale = self.state.epoch - self.state.best_epoch
-            stopping = self.validation is not None and 0 < self.settings.patience <= stale
-            self.state.done = stopping or self.state.epoch >= self.settings.epochs
+            is_stopping = self.validation is not None and 0 < self.settings.patience <= stale
+            self.state.done = is_stopping or self.state.epoch >= self.settings.epochs
             self._checkpoint()
 
-    def measure(self, inputs: Inputs) -> HitRates:
-        """Hit rates of the model as it is."""
+    def measure(self, inputs: PairInputs) -> HitRates:
+        """Hit rates of the current model."""
         return hit_rates(self.trainee, inputs, autocast=self.autocast)
 
     def _epoch(self) -> None:
         state, settings = self.state, self.settings
         self.trainee.train()
-        order = np.array_split(epoch_order(len(self.inputs), settings.seed, state.epoch), self.steps)
+        order = np.array_split(self.inputs.order(state.epoch), self.steps)
         parts = [np.array_split(rows, -(-len(rows) // settings.batch_size)) for rows in order[state.step :]]
-        batches = self.inputs.batches([rows for own in parts for rows in own], state.epoch)
-        for own in parts:
-            chunks = list(islice(batches, len(own)))
+        batches = self.inputs.batches([rows for step in parts for rows in step], state.epoch)
+        for step in parts:
+            chunks = list(islice(batches, len(step)))
             number = state.epoch * self.steps + state.step
             rate = learning_rate(number, settings.epochs * self.steps, peak=settings.peak_lr, warmup=settings.warmup)
             for group in self._optimizer.param_groups:
@@ -131,21 +131,51 @@ class Loop:
         if at_once or now - self._written >= _WRITE_EVERY_S:
             self._written = now
             write_json_file(self.settings.work / PROGRESS, {**asdict(progress), "history": self.state.history})
-        self._tell(progress)
+        self._progress(progress)
 
 
-def snapshot(trainee: Trainee) -> dict[str, Tensor]:
-    """What is trained, copied to the CPU."""
+def snapshot(trainee: ContrastiveModel) -> dict[str, Tensor]:
+    """A copy of the trained weights on the CPU."""
     return {name: value.detach().to("cpu", copy=True) for name, value in trainee.trained().items()}
 
 
 def make_autocast(device: torch.device, precision: str) -> tuple[Callable[[], torch.autocast], torch.dtype | None]:
-    """What makes the context in which the model runs, and its type of number; ``None`` for float32.
+    """Factory of the autocast context, and its dtype; ``None`` for float32.
 
-    With ``auto``, CUDA devices use bf16 where they have it and fp16 elsewhere; everything else uses float32.
+    With ``auto``, CUDA devices use bf16 if supported, otherwise fp16; other devices use float32.
     """
     if precision == "auto":
         lower = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp16"
         precision = lower if device.type == "cuda" else "fp32"
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": None}[precision]
     return partial(torch.autocast, device.type, dtype=dtype, enabled=dtype is not None), dtype
+
+
+def learning_rate(step: int, total: int, *, peak: float, warmup: float) -> float:
+    """Linear warm-up to `peak`, then cosine decay to 0; a pure function of the step, so that a run can be resumed.
+
+    Args:
+        step: from 0.
+        total: number of steps.
+        peak: the highest rate.
+        warmup: share of the warm-up steps, 0–1.
+
+    Source: Loshchilov & Hutter 2017, SGDR, eq. 5, without restarts; warm-up as in Radford et al. 2021, §2.5.
+    """
+    warmup_steps = round(warmup * total)
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * (1 + math.cos(math.pi * (step - warmup_steps) / max(1, total - warmup_steps))) / 2
+
+
+def make_optimizer(trainee: ContrastiveModel, *, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over the trained parameters; gains, biases and the temperature do not decay.
+
+    Source: Radford et al. 2021, §2.5 and table 18 (β of the vision transformers).
+    """
+    trained = [parameter for parameter in trainee.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trained if parameter.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in trained if parameter.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0, betas=(0.9, 0.98), eps=1e-6)

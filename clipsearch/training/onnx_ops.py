@@ -1,4 +1,4 @@
-"""The operators of compiled models in torch, so that their weights can be trained.
+"""ONNX operators in torch, for training the weights of compiled models.
 
 Source: ONNX operator specifications, opset 17.
 """
@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Attributes = Mapping[str, Any]
-Operator = Callable[[Sequence[Tensor | None], Attributes], Tensor]
+Operator = Callable[[Sequence[Tensor | None], Attributes], Tensor | tuple[Tensor, ...]]
 
 _TYPES = {1: torch.float32, 6: torch.int32, 7: torch.int64, 9: torch.bool, 11: torch.float64}
-"""ONNX's numbers of the types that graphs cast to."""
+"""Data types by their ONNX numbers."""
 
 
 def conv(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    """Convolution in two dimensions; padding may differ from side to side."""
+    """2-D convolution with asymmetric padding."""
     pixels, weight, bias = (*inputs, None)[:3]
     assert pixels is not None and weight is not None
     top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
@@ -49,7 +49,7 @@ def layer_normalization(inputs: Sequence[Tensor | None], attributes: Attributes)
 
 
 def quantize(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    """Round to 8 bits and back, as the compiled model will; gradients pass where nothing was cut.
+    """Simulated 8-bit quantization, with straight-through gradients inside the range.
 
     Source: Jacob et al. 2018, Quantization and Training of Neural Networks, §3 (simulated quantization).
     """
@@ -64,24 +64,31 @@ def gather(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
     values, places = inputs
     assert values is not None and places is not None
     axis = attributes.get("axis", 0)
-    found = values.index_select(axis, places.reshape(-1).to(values.device))
-    return found.reshape([*values.shape[:axis], *places.shape, *values.shape[axis + 1 :]])
+    selected = values.index_select(axis, places.reshape(-1).to(values.device))
+    return selected.reshape([*values.shape[:axis], *places.shape, *values.shape[axis + 1 :]])
 
 
 def slice_(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    """A range of each of some axes."""
+    """Slices along axes."""
     values, starts, ends, axes, steps = (*inputs, None, None)[:5]
     assert values is not None and starts is not None and ends is not None
-    own_axes = range(len(starts)) if axes is None else axes.tolist()
-    own_steps = [1] * len(starts) if steps is None else steps.tolist()
+    axis_list = range(len(starts)) if axes is None else axes.tolist()
+    step_list = [1] * len(starts) if steps is None else steps.tolist()
     index = [slice(None)] * values.ndim
-    for axis, start, end, step in zip(own_axes, starts.tolist(), ends.tolist(), own_steps, strict=True):
+    for axis, start, end, step in zip(axis_list, starts.tolist(), ends.tolist(), step_list, strict=True):
         index[axis] = slice(start, end, step)
     return values[tuple(index)]
 
 
+def split(inputs: Sequence[Tensor | None], attributes: Attributes) -> tuple[Tensor, ...]:
+    """Parts of these lengths along an axis."""
+    values, lengths = inputs
+    assert values is not None and lengths is not None
+    return torch.split(values, lengths.tolist(), dim=attributes.get("axis", 0))
+
+
 def reshape(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    """Another shape; 0 keeps a dimension."""
+    """Reshape; 0 keeps a dimension."""
     values, shape = inputs
     assert values is not None and shape is not None
     return values.reshape([values.shape[axis] if size == 0 else size for axis, size in enumerate(shape.tolist())])
@@ -97,19 +104,19 @@ def unsqueeze(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor
 
 
 def divide(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
-    """Division; of whole numbers towards zero."""
+    """Division; integers round towards zero."""
     left, right = inputs
     assert left is not None and right is not None
-    whole = not left.is_floating_point() and not right.is_floating_point()
-    return torch.div(left, right, rounding_mode="trunc" if whole else None)
+    is_integer = not left.is_floating_point() and not right.is_floating_point()
+    return torch.div(left, right, rounding_mode="trunc" if is_integer else None)
 
 
 def _over_axes(reduce: Callable[..., Tensor]) -> Operator:
     def run(inputs: Sequence[Tensor | None], attributes: Attributes) -> Tensor:
         values, axes = (*inputs, None)[:2]
         assert values is not None
-        own = attributes["axes"] if axes is None else axes.tolist()
-        return reduce(values, dim=tuple(own), keepdim=bool(attributes.get("keepdims", 1)))
+        dims = attributes["axes"] if axes is None else axes.tolist()
+        return reduce(values, dim=tuple(dims), keepdim=bool(attributes.get("keepdims", 1)))
 
     return run
 
@@ -129,17 +136,23 @@ OPERATORS: Mapping[str, Operator] = {
     "Gemm": gemm,
     "LayerNormalization": layer_normalization,
     "MatMul": _plain(torch.matmul),
+    "Mod": _plain(torch.remainder),
     "Mul": _plain(torch.mul),
     "Pow": _plain(torch.pow),
     "QuantizeLinear": quantize,
+    "ReduceMax": _over_axes(torch.amax),
     "ReduceMean": _over_axes(torch.mean),
     "ReduceSum": _over_axes(torch.sum),
+    "Relu": _plain(torch.relu),
     "Reshape": reshape,
     "Shape": lambda inputs, attributes: torch.tensor(inputs[0].shape),  # type: ignore[union-attr]
+    "Sigmoid": _plain(torch.sigmoid),
     "Slice": slice_,
     "Softmax": lambda inputs, attributes: torch.softmax(inputs[0], attributes.get("axis", -1)),  # type: ignore[arg-type]
+    "Split": split,
     "Sub": _plain(torch.sub),
+    "Tanh": _plain(torch.tanh),
     "Transpose": lambda inputs, attributes: inputs[0].permute(*attributes["perm"]),  # type: ignore[union-attr]
     "Unsqueeze": unsqueeze,
 }
-"""What a compiled model of this project is made of, by the operator's name."""
+"""The operators of this project's compiled models, by name."""

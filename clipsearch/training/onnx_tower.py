@@ -1,7 +1,7 @@
-"""A tower of a compiled model as a torch module: run, trained, and written back into the same graph.
+"""A tower of a compiled model as a torch module that can be trained and written back to its graph.
 
-Weights that the graph holds as int8 are trained in float32 and rounded again, each channel to a scale of its own, when
-they are written; activations that the graph rounds are rounded here as well, so that training meets what will run.
+int8 weights are trained in float32 and quantized again, per channel, when written. Quantization of activations is
+simulated in training.
 """
 
 from __future__ import annotations
@@ -23,20 +23,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clipsearch.errors import ModelError
+from clipsearch.models.compile.quantization import round_to_int8
 from clipsearch.models.onnx.sessions import open_session
-from clipsearch.training.int8_weights import round_to_int8
 from clipsearch.training.onnx_ops import OPERATORS
 
 _HEADS = ("/head/", "/projection/")
+"""Beginnings of the names of a head's operations."""
+
+_HEAD_WEIGHTS = "head."
+"""Beginning of the names of a head's weights, which operations outside of the module may use."""
+
+_FIXED = "/meanings/"
+"""In the names of operations whose weights are what others made, and stay."""
+
 _LAST_CONVOLUTION = re.compile(r"/backbone/(conv_head|bn2)/")
 _LAYER = re.compile(r"/(?:bert/layers\.(\d+)|backbone/blocks\.(\d+)/blocks\.\d+\.(\d+))/")
 _STATISTICS = ("Sub", "Div")
-"""What standardises features is taken by these; it was measured, not trained."""
+"""Operators that standardize features; their constants are statistics and are not trained."""
 
 
 @dataclass(frozen=True)
 class Rounded:
-    """How a graph holds a weight in whole numbers: the names of these and of their scales, and the scales' axis."""
+    """A quantized weight: the names of its codes and scales, and the axis of the scales."""
 
     codes: str
     scale: str
@@ -45,7 +53,7 @@ class Rounded:
 
 @dataclass(frozen=True)
 class Node:
-    """One operation of a graph."""
+    """An operation of a graph."""
 
     name: str
     op_type: str
@@ -59,6 +67,7 @@ class OnnxTower(nn.Module):
 
     Attributes:
         path: the graph.
+        inputs: names of what it takes.
         weights: the trainable values by their names in the graph.
     """
 
@@ -67,23 +76,23 @@ class OnnxTower(nn.Module):
 
         Args:
             path: of the graph.
-            head_dropout: share of what each layer of the head takes that is left out at random in training.
+            head_dropout: dropout before each layer of the head.
 
         Raises:
-            ModelError: it is damaged, or holds an operator that training does not know.
+            ModelError: the graph is damaged or has an unsupported operator.
         """
         super().__init__()
         self.path = path
         self._head_dropout = head_dropout
         try:
             self._model: Any = onnx.load(path)
-        except Exception as error:  # onnx raises protobuf's errors, which have no common base
-            raise ModelError(f"{path} cannot be read for training: its file may be damaged") from error
+        except Exception as error:  # protobuf's exceptions have no common base class
+            raise ModelError(f"cannot read {path} for training; it may be damaged") from error
         graph = self._model.graph
         unknown = {node.op_type for node in graph.node} - {*OPERATORS, "Constant", "DequantizeLinear"}
         if unknown:
-            raise ModelError(f"{path} cannot be trained: it holds {', '.join(sorted(unknown))}")
-        self._inputs = [item.name for item in graph.input]
+            raise ModelError(f"{path} cannot be trained: unsupported operators {', '.join(sorted(unknown))}")
+        self.inputs = [item.name for item in graph.input]
         self._output = graph.output[0].name
         self._all_nodes = [_node(node) for node in graph.node]
         self._values = {item.name: torch.from_numpy(_array(item)) for item in graph.initializer}
@@ -92,35 +101,44 @@ class OnnxTower(nn.Module):
                 self._values[node.output[0]] = torch.from_numpy(_array(node.attributes["value"]))
         self._rounded: dict[str, Rounded] = {}
         self._nodes = [node for node in self._all_nodes if node.op_type != "Constant" and not self._fold(node)]
+        self._head = _downstream(self._nodes)
+        self._head_outputs = {name for node in self._head for name in node.output}
         self._floats = {name for name, value in self._values.items() if value.is_floating_point()}
         trainable = self._trainable()
         self.weights = nn.ParameterDict({_key(name): nn.Parameter(self._values.pop(name)) for name in trainable})
         self._names = {name: _key(name) for name in trainable}
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Embeddings [n, dim] of the graph's own inputs, not normalised."""
-        return self._run(dict(zip(self._inputs, inputs, strict=True)), self._nodes)
+        """Embeddings [n, dim] of the graph's inputs, not normalized."""
+        return self._run(dict(zip(self.inputs, inputs, strict=True)), self._nodes)
 
     def head(self, features: Tensor) -> Tensor:
-        """Embeddings [n, dim] of what `features` gives."""
-        return self._run({self.boundary: features}, [node for node in self._nodes if _is_head(node)])
+        """Embeddings [n, dim] of `features`."""
+        parts = torch.split(features, self._widths, dim=1) if len(self.boundaries) > 1 else (features,)
+        return self._run(dict(zip(self.boundaries, parts, strict=True)), self._head)
 
     def features(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """What the head takes, [n, width], by ONNX Runtime: for training the head alone."""
-        (features,) = self._session.run([self.boundary], dict(inputs))
-        return np.asarray(features, dtype=np.float32)
+        """Input features of the head side by side, [n, width], by ONNX Runtime, for training only the head."""
+        features = self._session.run(list(self.boundaries), dict(inputs))
+        return np.concatenate([np.asarray(part, dtype=np.float32) for part in features], axis=1)
 
     @cached_property
-    def boundary(self) -> str:
-        """Name of the value that the head takes from the rest."""
-        made = {name for node in self._nodes if not _is_head(node) for name in node.output}
-        taken = {name for node in self._nodes if _is_head(node) for name in node.input} & made
-        if len(taken) != 1:
-            raise ModelError(f"{self.path} has no head that could be trained by itself; see --train")
-        return taken.pop()
+    def boundaries(self) -> tuple[str, ...]:
+        """Names of the head's inputs."""
+        outputs = {name for node in self._nodes for name in node.output} - self._head_outputs
+        inputs = dict.fromkeys(name for node in self._head for name in node.input if name in outputs)
+        if not inputs:
+            raise ModelError(f"{self.path} has no head that can be trained alone; see --train")
+        return tuple(inputs)
+
+    @cached_property
+    def _widths(self) -> list[int]:
+        """Widths of the head's inputs."""
+        tokens = {name: np.ones((1, 2), np.int64) for name in self.inputs}
+        return [part.shape[1] for part in self._session.run(list(self.boundaries), tokens)]
 
     def unlock(self, layers: int | None) -> None:
-        """Let the head be trained, and as many of the last layers; ``None`` for everything."""
+        """Unlock the head and the last `layers` layers; ``None`` for all layers."""
         groups = {name: self._group(name) for name in self._names}
         order = sorted(set(groups.values()))
         chosen = set(order if layers is None else order[-1 - layers :])
@@ -129,27 +147,31 @@ class OnnxTower(nn.Module):
 
     @torch.no_grad()
     def rescale(self) -> None:
-        """Bring the last layer's weights to the size that layers of its width start with; only lengths change.
+        """Scale the last layer's weights to the usual standard deviation; only the embeddings' lengths change.
 
-        Lengths of embeddings mean nothing, but an optimizer's steps are as large for weights of 0.0002 as for others.
+        Lengths are irrelevant, but AdamW's steps do not depend on the size of the weights, which may be 0.0002.
 
         Source: LeCun et al. 1998, Efficient BackProp, §4.6 (deviation of the weights from the number of inputs).
         """
         last = next(node for node in self._nodes if self._output in node.output)
         weights = [self.weights[self._names[name]] for name in last.input[1:] if name in self._names]
+        if not weights:  # the last operation has none
+            return
         matrix = weights[0]
         factor = (matrix.shape[1 if last.attributes.get("transB") else 0] * matrix.square().mean()).rsqrt()
         for weight in weights:
             weight.mul_(factor)
 
     def write(self, target: Path) -> None:
-        """Write the graph with the weights as they are now; those that are not trained stay as they were."""
+        """Write the graph with the current weights; locked ones are copied unchanged."""
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         stored = {item.name: item for item in model.graph.initializer}
         trained = [name for name, key in self._names.items() if self.weights[key].requires_grad]
         for name in sorted(trained, key=lambda name: self.weights[self._names[name]].ndim, reverse=True):
-            values = self.weights[self._names[name]].detach().cpu().numpy()  # biases last: theirs follow from weights
+            values = (
+                self.weights[self._names[name]].detach().cpu().numpy()
+            )  # biases last: their scales depend on the weights'
             rounded = self._rounded.get(name)
             if rounded is None:
                 _replace(stored[name], values)
@@ -162,7 +184,7 @@ class OnnxTower(nn.Module):
         onnx.save(model, target)
 
     def _write_bias(self, name: str, values: NDArray[np.float32], stored: Mapping[str, Any]) -> None:
-        """A convolution's bias counts in products of the scales of its pixels and weights."""
+        """Write a convolution's bias, whose scale is the product of the scales of inputs and weights."""
         node = next(node for node in self._nodes if name in node.input)
         pixels = next(other for other in self._all_nodes if node.input[0] in other.output)
         scale = _array(stored[pixels.input[1]]) * _array(stored[self._rounded[node.input[1]].scale])
@@ -175,13 +197,14 @@ class OnnxTower(nn.Module):
         device = next(iter(values.values())).device
         for node in nodes:
             inputs = [self._value(name, values, device) if name else None for name in node.input]
-            if node.op_type == "Gemm" and self.training and self._head_dropout and _is_head(node):
+            if node.op_type == "Gemm" and self.training and self._head_dropout and node.output[0] in self._head_outputs:
                 assert inputs[0] is not None
                 inputs[0] = F.dropout(inputs[0], self._head_dropout)
             if node.op_type == "DequantizeLinear":
-                (values[node.output[0]],) = inputs[:1]  # type: ignore[assignment]  # `quantize` has done it
+                (values[node.output[0]],) = inputs[:1]  # type: ignore[assignment]  # done by `quantize`
             else:
-                values[node.output[0]] = OPERATORS[node.op_type](inputs, node.attributes)
+                result = OPERATORS[node.op_type](inputs, node.attributes)
+                values.update(zip(node.output, result if isinstance(result, tuple) else (result,), strict=True))
         return values[self._output]
 
     def _value(self, name: str, values: Mapping[str, Tensor], device: torch.device) -> Tensor:
@@ -195,7 +218,7 @@ class OnnxTower(nn.Module):
         return self._values[name]
 
     def _fold(self, node: Node) -> bool:
-        """Make what a node dequantizes a value in float32; whether that leaves nothing to run."""
+        """Replace dequantized weights by float32 values; returns whether the node is no longer needed."""
         if node.op_type != "DequantizeLinear":
             return False
         axis = node.attributes.get("axis", 1)
@@ -204,7 +227,7 @@ class OnnxTower(nn.Module):
             self._rounded[node.output[0]] = Rounded(node.input[0], node.input[1], axis)
             return True
         source = next(other for other in self._all_nodes if node.input[0] in other.output)
-        if source.op_type == "Gather":  # of int8 rows, scaled afterwards
+        if source.op_type == "Gather":  # int8 rows, scaled afterwards
             table = source.input[0]
             self._values[table] = self._restored(table, node, axis)
             self._rounded[table] = Rounded(table, node.input[1], axis % 2)
@@ -220,25 +243,24 @@ class OnnxTower(nn.Module):
         return offset * scale.reshape(shape)
 
     def _trainable(self) -> list[str]:
-        """Names of the values in float32 that are weights, in the order of the graph."""
-        found: dict[str, None] = {}
+        """Names of the float32 weights, in the order of the graph."""
+        names: dict[str, None] = {}
         for node in self._nodes:
-            if node.op_type in ("DequantizeLinear", "QuantizeLinear", *_STATISTICS):
+            if node.op_type in ("DequantizeLinear", "QuantizeLinear", *_STATISTICS) or _FIXED in node.name:
                 continue
             for name in node.input:
                 if name in self._floats and self._values[name].ndim:
-                    found[name] = None
-        return list(found)
+                    names[name] = None
+        return list(names)
 
     def _group(self, name: str) -> tuple[int, int, int]:
-        """A place in the order of layers: what comes first, the layers, the head."""
+        """Position in the order of layers: the stem, the layers, the head."""
         node = next(node for node in self._nodes if name in node.input)
-        layer = _LAYER.search(node.name)
-        if _is_head(node):
+        if node.output[0] in self._head_outputs:
             return 2, 0, 0
-        if layer is not None:
-            return 1, int(layer[1] or layer[2]), int(layer[3] or 0)
-        if _LAST_CONVOLUTION.search(node.name):  # with the last layer, as a transformer's last normalization is
+        if (place := _layer_place(node)) is not None:
+            return place
+        if _LAST_CONVOLUTION.search(node.name):  # belongs to the last layer, like a transformer's last normalization
             return max(place for other in self._nodes if (place := _layer_place(other)) is not None)
         return 0, 0, 0
 
@@ -246,20 +268,29 @@ class OnnxTower(nn.Module):
     def _session(self) -> Any:
         trunk = onnx.ModelProto()
         trunk.CopyFrom(self._model)
-        del trunk.graph.output[:]  # what leads to the boundary alone is run
-        trunk.graph.output.append(helper.make_tensor_value_info(self.boundary, onnx.TensorProto.FLOAT, None))
+        del trunk.graph.output[:]  # ONNX Runtime drops nodes that the new output does not need
+        for name in self.boundaries:
+            trunk.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
         with tempfile.TemporaryDirectory() as folder:
             onnx.save(trunk, Path(folder) / "trunk.onnx")
             return open_session(Path(folder) / "trunk.onnx")
 
 
 def _layer_place(node: Node) -> tuple[int, int, int] | None:
-    found = _LAYER.search(node.name)
-    return None if found is None else (1, int(found[1] or found[2]), int(found[3] or 0))
+    match = _LAYER.search(node.name)
+    return None if match is None else (1, int(match[1] or match[2]), int(match[3] or 0))
 
 
-def _is_head(node: Node) -> bool:
-    return str(node.name).startswith(_HEADS)
+def _downstream(nodes: Sequence[Node]) -> list[Node]:
+    """The operations of the head, and all that need their results."""
+    reached: set[str] = set()
+    downstream = []
+    for node in nodes:  # in topological order
+        is_head = node.name.startswith(_HEADS) or any(name.startswith(_HEAD_WEIGHTS) for name in node.input)
+        if is_head or not reached.isdisjoint(node.input):
+            downstream.append(node)
+            reached.update(node.output)
+    return downstream
 
 
 def _node(node: Any) -> Node:
@@ -268,7 +299,7 @@ def _node(node: Any) -> Node:
 
 
 def _array(tensor: Any) -> NDArray[Any]:
-    return np.array(numpy_helper.to_array(tensor))  # a copy, which torch may write to
+    return np.array(numpy_helper.to_array(tensor))  # a writable copy
 
 
 def _replace(tensor: Any, values: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Any open_clip model in training, from its weights or from scratch."""
+"""Training of open_clip models, from pretrained weights or from scratch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 import copy
 import io
 import json
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from clipsearch.errors import ModelError
 from clipsearch.models.downloads import pretrained_config
 from clipsearch.models.specs import OPEN_CLIP_CONFIG, ModelSpec, model_config, parse_spec
 from clipsearch.models.torch.encoder import OpenClipEncoder
+from clipsearch.system.silence import silenced
+from clipsearch.text import first_line
 from clipsearch.training.settings import Parts
 from clipsearch.training.trainee import Trainee
 
@@ -29,18 +30,15 @@ WEIGHTS = "open_clip_model.safetensors"
 
 
 class OpenClipTrainee(Trainee):
-    """An open_clip model.
-
-    The loss is CLIP's for every model: SigLIP's bias drops out of it and stays as it is.
-    """
+    """An open_clip model. The loss is CLIP's for every model; SigLIP's bias does not affect it and stays unchanged."""
 
     frozen = False
 
     def __init__(self, spec: str, parts: Parts, *, device: torch.device) -> None:
-        """Load a model and unlock what is trained.
+        """Load a model and unlock the trained parts.
 
         Raises:
-            ModelError: it is not to be had, or its architecture cannot be trained in these parts.
+            ModelError: the model is unavailable, or its architecture cannot be trained in parts.
         """
         super().__init__()
         encoder = OpenClipEncoder(spec, device=str(device))
@@ -55,7 +53,7 @@ class OpenClipTrainee(Trainee):
 
     @property
     def log_scale(self) -> nn.Parameter:  # type: ignore[override]
-        """The model's own."""
+        """The model's parameter."""
         parameter: nn.Parameter = self.model.logit_scale
         return parameter
 
@@ -68,17 +66,17 @@ class OpenClipTrainee(Trainee):
         return (self.tokenizer(list(texts)),)
 
     def embed_images(self, inputs: Tensor) -> Tensor:
-        """Embeddings [n, dim]."""
+        """Embed; see `Trainee`."""
         embeddings: Tensor = self.image_tower(inputs.to(self.device))
         return embeddings
 
     def embed_texts(self, inputs: tuple[Tensor, ...]) -> Tensor:
-        """Embeddings [n, dim]."""
+        """Embed; see `Trainee`."""
         embeddings: Tensor = self.text_tower(inputs[0].to(self.device))
         return embeddings
 
     def save(self, directory: Path) -> None:
-        """Write weights, configuration and, where it is the model's own, the tokenizer."""
+        """Write a checkpoint; see `write_checkpoint`."""
         write_checkpoint(self.model, self.tokenizer, self._config, directory)
 
 
@@ -87,9 +85,9 @@ def write_checkpoint(model: Any, tokenizer: Any, config: dict[str, Any], directo
 
     Args:
         model: the open_clip module.
-        tokenizer: open_clip's of the model; CLIP's own comes with open_clip and is not written.
+        tokenizer: its open_clip tokenizer; CLIP's is part of open_clip and not written.
         config: ``model_cfg`` and ``preprocess_cfg``.
-        directory: an existing one.
+        directory: an existing directory.
     """
     state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     save_file(state, directory / WEIGHTS)
@@ -99,9 +97,9 @@ def write_checkpoint(model: Any, tokenizer: Any, config: dict[str, Any], directo
 
 
 def checkpoint_config(spec: ModelSpec, model: Any) -> dict[str, Any]:
-    """open_clip's configuration of a model, such that its own weights are all it needs."""
-    found = model_config(spec) or open_clip.get_model_config(spec.open_clip_name) or {}
-    architecture: dict[str, Any] = copy.deepcopy(found)
+    """open_clip's configuration of a model, without references to further pretrained weights."""
+    config = model_config(spec) or open_clip.get_model_config(spec.open_clip_name) or {}
+    architecture: dict[str, Any] = copy.deepcopy(config)
     if pretrained_config(spec).get("quick_gelu"):
         architecture["quick_gelu"] = True
     if "timm_model_name" in architecture["vision_cfg"]:
@@ -110,15 +108,15 @@ def checkpoint_config(spec: ModelSpec, model: Any) -> dict[str, Any]:
 
 
 def write_random_model(architecture: str, directory: Path, *, seed: int) -> None:
-    """Write a newly initialised model of an architecture.
+    """Write a randomly initialized model of an architecture.
 
     Args:
-        architecture: what open_clip calls it.
-        directory: to be made; not there if this fails.
-        seed: of the weights.
+        architecture: open_clip's name.
+        directory: created, unless this fails.
+        seed: seed of the weights.
 
     Raises:
-        ModelError: open_clip cannot make it.
+        ModelError: open_clip cannot create the model.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -127,7 +125,7 @@ def write_random_model(architecture: str, directory: Path, *, seed: int) -> None
                 model = open_clip.create_model(architecture, load_weights=False, pretrained_text=False)
                 tokenizer = open_clip.get_tokenizer(architecture)
         except Exception as error:  # open_clip raises RuntimeError, OSError, KeyError and others
-            raise ModelError(f"{architecture} cannot be made: {str(error).splitlines()[0][:200]}") from error
+            raise ModelError(f"cannot create {architecture}: {first_line(error)}") from error
     local = architecture.removeprefix("local-dir:") if architecture.startswith("local-dir:") else None
     kind = "local-dir" if local else "hf-hub" if architecture.startswith("hf-hub:") else "pair"
     name = local or architecture.removeprefix("hf-hub:")
@@ -138,7 +136,7 @@ def write_random_model(architecture: str, directory: Path, *, seed: int) -> None
 
 
 def _unlock(model: Any, parts: Parts, spec: str) -> None:
-    """Leave the chosen parts trainable, in open_clip's own division into groups.
+    """Unlock the chosen parts, by open_clip's groups of layers.
 
     Source: Zhai et al. 2022, LiT: Zero-Shot Transfer with Locked-image Text Tuning (towers locked in part).
     """
@@ -146,14 +144,14 @@ def _unlock(model: Any, parts: Parts, spec: str) -> None:
     if parts.kind == "all":
         return
     visual, text = model.visual, getattr(model, "text", None)
-    own_head = any(True for _ in getattr(visual, "head", nn.Identity()).parameters())  # apart from what `lock` counts
+    has_head = any(True for _ in getattr(visual, "head", nn.Identity()).parameters())  # not counted by `lock`
     try:
         with _quiet():
             if hasattr(visual, "attnpool") and parts.kind == "heads":
                 visual.requires_grad_(False)
                 visual.attnpool.requires_grad_(True)
             else:
-                model.lock_image_tower(unlocked_groups=parts.layers + (0 if own_head else 1))
+                model.lock_image_tower(unlocked_groups=parts.layers + (0 if has_head else 1))
             model.lock_text_tower(unlocked_layers=parts.layers + (0 if hasattr(text, "config") else 1))
     except (AssertionError, AttributeError, RuntimeError) as error:
         raise ModelError(f"{spec} cannot be trained in parts (--train {parts}); use --train all") from error
@@ -161,19 +159,7 @@ def _unlock(model: Any, parts: Parts, spec: str) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
-    """Keep open_clip's prints, warnings and log from the user."""
-    import logging
-
-    root = logging.getLogger()
-
-    def ours(record: logging.LogRecord) -> bool:
-        return "open_clip" not in record.pathname
-
-    root.addFilter(ours)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        root.removeFilter(ours)
+def _quiet() -> Iterator[None]:
+    """Silence open_clip, including its prints."""
+    with silenced("open_clip"), contextlib.redirect_stdout(io.StringIO()):
+        yield

@@ -1,4 +1,4 @@
-"""Pictures and their captions, from a table, JSON lines, COCO's JSON or files beside the pictures."""
+"""Image-caption pairs from a table, JSON lines, COCO JSON or sidecar files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from clipsearch.errors import ConfigError, ImageReadError
 from clipsearch.evaluation import read_captions
-from clipsearch.media.decoding import IMAGE_SUFFIXES, load_image
+from clipsearch.media.decoding import load_image
+from clipsearch.media.formats import IMAGE_SUFFIXES
 from clipsearch.media.metadata.xmp import read_xmp
 from clipsearch.training.settings import PairSource
 
@@ -23,56 +24,51 @@ _IMAGE_KEYS = ("image", "file_name", "filepath", "path")
 
 @dataclass(frozen=True)
 class CaptionedImage:
-    """One picture and what is said of it.
-
-    Attributes:
-        path: of the file.
-        captions: one or more.
-    """
+    """An image file with one or more captions."""
 
     path: Path
     captions: tuple[str, ...]
 
 
 def read_pairs(source: PairSource) -> list[CaptionedImage]:
-    """Read pictures with their captions, in the order in which they come first; no picture is opened.
+    """Read image-caption pairs, in the order of first occurrence, without opening images from a file of pairs.
 
-    The form is told by the file's name: ``.tsv`` (or ``.txt``) and ``.csv`` are tables as `clipsearch evaluate`
-    takes them, ``.jsonl`` has an object per line with ``image`` and ``caption`` (or ``captions``), ``.json`` is
-    COCO's. Without a file, each picture's captions are the lines of a ``.txt`` beside it, or what its XMP sidecar or
-    the picture itself says.
+    The file's suffix determines its format: ``.tsv`` (or ``.txt``) and ``.csv`` are tables as for `clipsearch
+    evaluate`, ``.jsonl`` has an object per line with ``image`` and ``caption`` (or ``captions``), ``.json`` is COCO's.
+    Without a file, an image's captions are the lines of a ``.txt`` file beside it, or the caption in its XMP sidecar
+    or its own metadata.
 
     Raises:
-        ConfigError: the folder or file is missing, damaged, or holds no pair.
+        ConfigError: the folder or file is missing, damaged, or has no pair.
     """
     if not source.images.is_dir():
-        raise ConfigError(f"the folder of pictures {source.images} does not exist")
+        raise ConfigError(f"the image folder {source.images} does not exist")
     captions: dict[str, dict[str, None]] = {}
     for image, caption in _rows(source):
         captions.setdefault(image, {})[caption] = None
     if not captions:
-        raise ConfigError(f"{source.pairs or source.images} holds no picture with a caption")
-    return [CaptionedImage(source.images / image, tuple(own)) for image, own in captions.items()]
+        raise ConfigError(f"{source.pairs or source.images} has no image with a caption")
+    return [CaptionedImage(source.images / image, tuple(texts)) for image, texts in captions.items()]
 
 
 def split_pairs(
     pairs: list[CaptionedImage], share: float, seed: int
 ) -> tuple[list[CaptionedImage], list[CaptionedImage]]:
-    """Draw the share of the pictures that is held out: the rest, and these, both in their order.
+    """Split pairs randomly into training and held-out pairs, both in their order.
 
     Args:
-        pairs: the pictures.
-        share: 0–1; above 0 at least two are held out, so that there is something to confuse.
-        seed: of the draw.
+        pairs: the pairs.
+        share: held-out share, 0–1; at least two pairs unless 0.
+        seed: seed of the split.
 
     Raises:
-        ConfigError: there are too few pictures.
+        ConfigError: there are too few pairs.
     """
     if not share:
         return list(pairs), []
     count = max(2, round(share * len(pairs)))
     if len(pairs) - count < 2:
-        raise ConfigError(f"{len(pairs)} pictures are too few to hold {count} of them out; see --validation")
+        raise ConfigError(f"{len(pairs)} images are too few to hold out {count} of them; see --validation")
     held_out = set(np.random.default_rng([seed, 1]).permutation(len(pairs))[:count].tolist())
     return (
         [pair for number, pair in enumerate(pairs) if number not in held_out],
@@ -81,7 +77,7 @@ def split_pairs(
 
 
 def _rows(source: PairSource) -> Iterator[tuple[str, str]]:
-    """Names of pictures, relative to the folder, and captions."""
+    """Image names, relative to the folder, and captions."""
     if source.pairs is None:
         return _sidecar_rows(source.images)
     suffix = source.pairs.suffix.lower()
@@ -91,7 +87,7 @@ def _rows(source: PairSource) -> Iterator[tuple[str, str]]:
         return _json_lines(source.pairs, source.split)
     if suffix == ".json":
         return _coco_rows(source.pairs)
-    raise ConfigError(f"{source.pairs} is in no form that is known: .tsv, .csv, .jsonl or .json (COCO)")
+    raise ConfigError(f"{source.pairs} has an unknown format; supported are .tsv, .csv, .jsonl and .json (COCO)")
 
 
 def _json_lines(path: Path, split: str | None) -> Iterator[tuple[str, str]]:
@@ -101,29 +97,29 @@ def _json_lines(path: Path, split: str | None) -> Iterator[tuple[str, str]]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise ConfigError(f"{path} line {number} is no JSON: {error}") from error
+            raise ConfigError(f"{path} line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
-            raise ConfigError(f"{path} line {number} is no JSON object")
+            raise ConfigError(f"{path} line {number} is not a JSON object")
         if split is None or row.get("split") == split:
             image = _first(row, _IMAGE_KEYS)
-            said = _first(row, _CAPTION_KEYS)
-            texts = [said] if isinstance(said, str) else said
+            captions = _first(row, _CAPTION_KEYS)
+            texts = [captions] if isinstance(captions, str) else captions
             if not isinstance(image, str) or not image or not isinstance(texts, list) or not texts:
                 raise ConfigError(f"{path} line {number} needs an image and a caption")
             yield from ((image, _caption(text, f"{path} line {number}")) for text in texts)
 
 
 def _coco_rows(path: Path) -> Iterator[tuple[str, str]]:
-    """Source: Lin et al. 2014, Microsoft COCO; Chen et al. 2015, Microsoft COCO Captions (the form of the files)."""
+    """Source: Lin et al. 2014, Microsoft COCO; Chen et al. 2015, Microsoft COCO Captions (file format)."""
     try:
         content = json.loads(_text(path))
         names = {image["id"]: image["file_name"] for image in content["images"]}
-        said = [(annotation["image_id"], annotation["caption"]) for annotation in content["annotations"]]
+        captions = [(annotation["image_id"], annotation["caption"]) for annotation in content["annotations"]]
     except (ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{path} is not COCO's captions: it needs images and annotations ({error})") from error
-    for image, caption in said:
+    for image, caption in captions:
         if image not in names:
-            raise ConfigError(f"{path} has a caption of the picture {image}, which it does not list")
+            raise ConfigError(f"{path} has a caption of an unknown image {image}")
         yield names[image], _caption(caption, str(path))
 
 
@@ -142,11 +138,11 @@ def _sidecar_captions(image: Path) -> list[str]:
 
 
 def _embedded_captions(image: Path) -> list[str]:
-    """What an XMP sidecar says, else the picture itself: its caption, else its title."""
+    """Caption, or else title, of the XMP sidecar or of the image's metadata."""
     for path in (image.with_suffix(".xmp"), image.with_name(f"{image.name}.xmp")):
         if path.is_file():
-            found = read_xmp(_text(path).encode())
-            return [text for text in (found.caption or found.title,) if text]
+            xmp = read_xmp(_text(path).encode())
+            return [text for text in (xmp.caption or xmp.title,) if text]
     try:
         metadata = load_image(image, min_side=1).metadata
     except ImageReadError:

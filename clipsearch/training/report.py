@@ -1,4 +1,4 @@
-"""What a run of training tells: while it goes on, and at its end."""
+"""Progress and result of a training run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from clipsearch.training.validation import HitRates
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a run is.
+    """Progress of a run.
 
     Attributes:
-        epoch: the one under way, from 1; 0 while pictures are read and the model is measured as it is.
-        epochs: how many there are at most.
-        step: steps done in it.
-        steps: steps of an epoch.
-        loss: of the last step, or at the end of an epoch its mean; ``None`` before the first.
-        validation: at the end of an epoch.
+        epoch: the current epoch, from 1; 0 during the initial validation.
+        epochs: maximum number of epochs.
+        step: completed steps of the epoch.
+        steps: steps per epoch.
+        loss: loss of the last step, or mean loss at the end of an epoch; ``None`` before the first step.
+        validation: hit rates at the end of an epoch.
     """
 
     epoch: int
@@ -33,26 +33,26 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a run came to.
+    """Result of a run.
 
     Attributes:
-        model: spec of the model it started from.
-        output: directory of the result, which `clipsearch models`, `evaluate` and `migrate` take.
-        parts: what was trained.
-        pictures: that were trained on.
-        captions: of these.
-        held_out: pictures that it was validated on.
-        retained: pictures that retention was measured on.
-        skipped: pictures that could not be read.
-        epochs: that were run.
-        best_epoch: whose weights were taken; 0 if none was better than the start.
-        share: of the trained weights in the result; the rest is the original's.
-        before: on the held-out pictures.
-        after: likewise.
-        retention_before: on the retention pairs.
-        retention_after: likewise.
-        shares: what each share would have reached.
-        seconds: for all of it, since it was started or resumed.
+        model: spec of the initial model.
+        output: directory of the trained model, for `clipsearch models`, `evaluate` and `migrate`.
+        parts: the trained parts.
+        pictures: number of training images.
+        captions: number of training captions.
+        held_out: number of validation images.
+        retained: number of retention images.
+        skipped: number of unreadable images.
+        epochs: number of epochs.
+        best_epoch: epoch of the chosen weights; 0 if none was better than the initial ones.
+        share: share of the trained weights in the result (see `clipsearch.training.ensemble`).
+        before: validation of the initial model.
+        after: validation of the result.
+        retention_before: retention of the initial model.
+        retention_after: retention of the result.
+        shares: hit rates of each share.
+        seconds: wall time since the start or resumption.
     """
 
     model: str
@@ -75,4 +75,3 @@ class TrainingReport:
 
 
 ProgressCallback = Callable[[TrainingProgress], None]
-Notify = Callable[[str], None]

@@ -1,7 +1,7 @@
-"""Contrastive fine-tuning and pre-training: from pairs of pictures and captions to a model that clipsearch loads.
+"""Contrastive fine-tuning and pre-training on image-caption pairs.
 
-Every run is deterministic on one machine and goes on exactly after an interruption: what is drawn follows from the
-seed and the number of the step, and a checkpoint has the rest.
+Runs are deterministic on one machine and resume exactly: random choices depend on the seed and the step, and a
+checkpoint has the rest.
 
 Source: Radford et al. 2021, Learning Transferable Visual Models From Natural Language Supervision, §2.3 and §2.5.
 """
@@ -26,18 +26,19 @@ from clipsearch.errors import ConfigError
 from clipsearch.models.specs import MANIFEST_NAME, OPEN_CLIP_CONFIG
 from clipsearch.models.torch.encoder import pick_device
 from clipsearch.system import atomic
+from clipsearch.text import Notify
 from clipsearch.training.checkpoint import REPORT, STATE, RunState, read_state, run_identity, write_json_file
 from clipsearch.training.ensemble import SHARES, SharePoint, choose_share, interpolate, measure_shares
 from clipsearch.training.inputs import Inputs, readable
 from clipsearch.training.loading import load_trainee
 from clipsearch.training.loop import Loop, snapshot
 from clipsearch.training.pairs import CaptionedImage, read_pairs, split_pairs
-from clipsearch.training.report import Notify, ProgressCallback, TrainingProgress, TrainingReport
+from clipsearch.training.report import ProgressCallback, TrainingProgress, TrainingReport
 from clipsearch.training.settings import TrainSettings
 from clipsearch.training.trainee import Trainee
 
 _MOST_RETENTION_PICTURES = 1000
-"""More tell little more, and are measured once for each share of the weights."""
+"""Limit, because retention is measured for each share of the weights."""
 
 
 def finetune(
@@ -50,33 +51,34 @@ def finetune(
     """Train a model and write it.
 
     Args:
-        settings: what, on what and how.
-        resume: go on with the run in the output directory, if there is one.
-        progress: told how far it is.
-        notify: takes lines about pictures that are passed over.
+        settings: settings of the run.
+        resume: resume the run in the output directory, if there is one.
+        progress: callback for progress.
+        notify: callback for notices about skipped images.
 
     Raises:
-        ConfigError: settings, captions or the output directory are wrong, or belong to another run.
-        ModelError: the model is not to be had or cannot be trained as asked.
-        ImageReadError: a picture could not be read any more during the run, which can be resumed.
+        ConfigError: settings, captions or output directory are invalid, or belong to another run.
+        ModelError: the model is unavailable or cannot be trained with these settings.
+        ImageReadError: an image became unreadable during the run, which can be resumed.
     """
     started = time.perf_counter()
     sets = _read_sets(settings)
     _check_output(settings, resume=resume)
     device = pick_device(settings.device)
-    with _exclusive(settings.work), _deterministic(device):
+    with exclusive(settings.work), deterministic(device):
         trainee = load_trainee(settings, device)
         original = snapshot(trainee)
         skipped = _drop_unreadable(sets, trainee, notify or (lambda line: None))
         inputs, validation, retention = (
-            Inputs(own, trainee, seed=settings.seed) if number == 0 or own else None for number, own in enumerate(sets)
+            Inputs(pairs, trainee, seed=settings.seed) if number == 0 or pairs else None
+            for number, pairs in enumerate(sets)
         )
         assert inputs is not None
         identity = run_identity(settings, [*sets[0], *sets[1]], trainee.fingerprint, device.type)
         state = read_state(settings.work, identity) if resume else RunState()
-        tell = progress or (lambda progress: None)
-        loop = Loop(trainee, inputs, validation, settings, state=state, identity=identity, progress=tell)
-        tell(TrainingProgress(state.epoch, settings.epochs, state.step, loop.steps))
+        progress = progress or (lambda step: None)
+        loop = Loop(trainee, inputs, validation, settings, state=state, identity=identity, progress=progress)
+        progress(TrainingProgress(state.epoch, settings.epochs, state.step, loop.steps))
         loop.run()
         share, points = _ensemble(loop, original, retention)
         _publish(trainee, settings.output)
@@ -86,15 +88,15 @@ def finetune(
 
 
 Sets = tuple[list[CaptionedImage], list[CaptionedImage], list[CaptionedImage]]
-"""The pairs to train, to validate and to measure retention on."""
+"""Pairs for training, validation and retention."""
 
 
 def _read_sets(settings: TrainSettings) -> Sets:
     pairs = read_pairs(settings.source)
     if settings.validation_source is not None:
         held_out = read_pairs(settings.validation_source)
-        named = {pair.path.resolve() for pair in held_out}
-        pairs = [pair for pair in pairs if pair.path.resolve() not in named]
+        held_out_paths = {pair.path.resolve() for pair in held_out}
+        pairs = [pair for pair in pairs if pair.path.resolve() not in held_out_paths]
     else:
         pairs, held_out = split_pairs(pairs, settings.validation, settings.seed)
     retention = read_pairs(settings.retention_source) if settings.retention_source is not None else []
@@ -105,11 +107,11 @@ def _read_sets(settings: TrainSettings) -> Sets:
 
 
 def _drop_unreadable(sets: Sets, trainee: Trainee, notify: Notify) -> int:
-    """Take what cannot be decoded out of the sets, in place; how many."""
+    """Remove unreadable images from the sets in place; returns their number."""
     count = 0
-    for own in sets:
-        kept, dropped = readable(own, trainee)
-        own[:] = kept
+    for pairs in sets:
+        kept, dropped = readable(pairs, trainee)
+        pairs[:] = kept
         count += len(dropped)
         for path, reason in dropped:
             notify(f"skipping {path}: {reason}")
@@ -119,7 +121,7 @@ def _drop_unreadable(sets: Sets, trainee: Trainee, notify: Notify) -> int:
 def _ensemble(
     loop: Loop, original: Mapping[str, Tensor], retention: Inputs | None
 ) -> tuple[float, tuple[SharePoint, ...]]:
-    """Set the model to the weights that are kept: the share of the trained ones, and what the shares reach."""
+    """Set the model to the chosen share of the trained weights; returns the share and the measured ones."""
     settings, trainee, best, validation = loop.settings, loop.trainee, loop.state.best, loop.validation
     if settings.init == "random":
         trainee.restore(best)
@@ -159,7 +161,7 @@ def _report(
         output=settings.output,
         parts=str(settings.parts) if settings.init == "pretrained" else "all",
         pictures=len(sets[0]),
-        captions=len(loop.inputs.texts),
+        captions=len(loop.inputs.owners),
         held_out=len(sets[1]),
         retained=len(sets[2]),
         skipped=skipped,
@@ -176,7 +178,7 @@ def _report(
 
 
 def _publish(trainee: Trainee, output: Path) -> None:
-    """Write the model beside and move its files into place, the one that makes it a model last."""
+    """Write the model to a temporary folder and move its files to the output, the manifest or configuration last."""
     last = (MANIFEST_NAME, OPEN_CLIP_CONFIG)
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=output) as folder:
         trainee.save(Path(folder))
@@ -189,18 +191,23 @@ def _check_output(settings: TrainSettings, *, resume: bool) -> None:
     work, output = settings.work, settings.output
     try:
         if (work / STATE).is_file() and not resume:
-            raise ConfigError(f"{output} holds a run already: go on with --resume, or name another --output")
+            raise ConfigError(f"{output} already has a run: continue it with --resume, or choose another --output")
         if not work.is_dir() and output.is_dir() and any(output.iterdir()):
-            raise ConfigError(f"{output} is not empty: name another --output")
+            raise ConfigError(f"{output} is not empty: choose another --output")
         work.mkdir(parents=True, exist_ok=True)
         if not resume:
             shutil.rmtree(work / "initial", ignore_errors=True)
     except OSError as error:
-        raise ConfigError(f"{output} cannot be written to: {(error.strerror or str(error)).lower()}") from error
+        raise ConfigError(f"cannot write to {output}: {(error.strerror or str(error)).lower()}") from error
 
 
 @contextlib.contextmanager
-def _exclusive(work: Path) -> Iterator[None]:
+def exclusive(work: Path) -> Iterator[None]:
+    """Refuse another process that trains in the same folder.
+
+    Raises:
+        ConfigError: there is one.
+    """
     from filelock import FileLock, Timeout
 
     try:
@@ -211,10 +218,10 @@ def _exclusive(work: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deterministic(device: torch.device) -> Iterator[None]:
-    """Let torch add up in the same order every time, where it can."""
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Use deterministic algorithms of torch where available."""
     if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS at its first use
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:

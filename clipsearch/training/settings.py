@@ -1,4 +1,4 @@
-"""How a model is trained: everything that a run is told, and that a resumed run has to be told again."""
+"""Settings of a training run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Init = Literal["pretrained", "random"]
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 _RATES = {"heads": 1e-4, "last": 3e-5, "all": 1e-5}
-"""Peak learning rates: the more of a pretrained model is trained, the more there is to spoil."""
+"""Peak learning rates; lower if more pretrained weights are trained."""
 
 _RANDOM_RATE = 5e-4  # CLIP's for its ViT-B/32 (Radford et al. 2021, table 20)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Which parts of a model are trained; the temperature always is.
+    """The trained parts of a model, besides the temperature.
 
     Attributes:
-        kind: ``heads`` (what brings a tower's features into the common space), ``last`` or ``all``.
-        layers: of ``last``, how many layers of each tower besides.
+        kind: ``heads`` (projections of both towers), ``last`` or ``all``.
+        layers: with ``last``, number of layers per tower besides the heads.
     """
 
     kind: Literal["heads", "last", "all"]
@@ -35,27 +35,27 @@ class Parts:
 
 
 def parse_parts(text: str) -> Parts:
-    """Read ``heads``, ``last:N`` or ``all``.
+    """Parse ``heads``, ``last:N`` or ``all``.
 
     Raises:
-        ConfigError: it is none of them.
+        ConfigError: the text is none of these.
     """
     if text in ("heads", "all"):
         return Parts("heads" if text == "heads" else "all")
-    found = re.fullmatch(r"last:([1-9]\d*)", text)
-    if found is None:
+    match = re.fullmatch(r"last:([1-9]\d*)", text)
+    if match is None:
         raise ConfigError(f"--train takes heads, last:N (N from 1) or all, not {text!r}")
-    return Parts("last", int(found[1]))
+    return Parts("last", int(match[1]))
 
 
 @dataclass(frozen=True)
 class PairSource:
-    """Where pictures and their captions come from.
+    """Location of image-caption pairs.
 
     Attributes:
-        images: folder of the pictures.
-        pairs: the captions file; ``None`` for sidecar files beside the pictures.
-        split: of a table, use the rows of this split only.
+        images: image folder.
+        pairs: the captions file; ``None`` for sidecar files.
+        split: use only the rows of this split of a table.
     """
 
     images: Path
@@ -68,27 +68,27 @@ class TrainSettings:
     """One run.
 
     Attributes:
-        model: spec of the model to start from, or with `init` ``random`` the name of an architecture.
+        model: spec of the initial model; with `init` ``random``, the name of an architecture.
         source: the training pairs.
-        output: directory to write the model to; what a run needs to go on is in `training` below it.
-        parts: what is trained.
+        output: directory of the trained model; checkpoints are in its folder `training`.
+        parts: the trained parts.
         init: ``pretrained``, or ``random`` to train from scratch.
-        epochs: passes over the pictures, one caption of each per pass.
-        batch_size: pictures in memory at once.
-        accumulate: so many batches are contrasted with each other in one step.
-        lr: highest learning rate; ``None`` for one that suits `parts`.
-        warmup: share of the steps over which the rate rises, 0–1.
-        weight_decay: of AdamW, on weights of two or more dimensions.
-        patience: epochs without a better validation after which training stops; 0 for never.
-        seed: of the split, the order, the crops and everything else that is drawn.
+        epochs: passes over the images, with one caption each per pass.
+        batch_size: images in memory at once.
+        accumulate: number of batches contrasted with each other in one step.
+        lr: peak learning rate; ``None`` for the default of `parts`.
+        warmup: share of the warm-up steps, 0–1.
+        weight_decay: of AdamW, on weights with at least two dimensions.
+        patience: epochs without improvement of the validation before training stops; 0 for no early stopping.
+        seed: seed of all random choices.
         precision: one of `PRECISIONS`.
         device: ``auto``, ``cpu``, ``cuda``…
-        validation: share of the pictures that is held out, 0–1, where `validation_source` is not given.
-        validation_source: held-out pairs of their own.
-        retention_source: pairs of what the model could do before and is not to forget.
-        retention_loss: how much the hit rate at 10 on these may fall, in points.
+        validation: held-out share of the images, 0–1, without `validation_source`.
+        validation_source: separate validation pairs.
+        retention_source: pairs of the original domain.
+        retention_loss: maximum decrease of the hit rate @10 on the retention pairs, in points.
         ensemble: share of the trained weights in the result, 0–1; ``None`` to choose it.
-        checkpoint_every: steps between two checkpoints; each epoch ends with one as well.
+        checkpoint_every: steps between checkpoints, besides the one at the end of each epoch.
     """
 
     model: str
@@ -114,10 +114,10 @@ class TrainSettings:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
+        """Validate the settings.
 
         Raises:
-            ConfigError: a number is out of its range, or two settings contradict each other.
+            ConfigError: a number is out of range, or two settings contradict each other.
         """
         for name in ("epochs", "batch_size", "accumulate", "checkpoint_every"):
             if getattr(self, name) < 1:
@@ -132,16 +132,16 @@ class TrainSettings:
         if self.precision not in PRECISIONS:
             raise ConfigError(f"the precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
         if self.init == "random" and self.retention_source is not None:
-            raise ConfigError("a model that starts at random has nothing to retain: leave out --retention")
+            raise ConfigError("--init random has nothing to retain: remove --retention")
 
     @property
     def peak_lr(self) -> float:
-        """The highest learning rate."""
+        """The peak learning rate."""
         if self.lr is not None:
             return self.lr
         return _RANDOM_RATE if self.init == "random" else _RATES[self.parts.kind]
 
     @property
     def work(self) -> Path:
-        """Where checkpoints, progress and the report lie."""
+        """Folder of checkpoints, progress and report."""
         return self.output / "training"

@@ -1,4 +1,4 @@
-"""Hit rates of a model in training on pairs that it does not learn from."""
+"""Hit rates of a model in training on held-out pairs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from clipsearch.metrics import first_relevant_ranks, hit_rate_at_k, mean_reciprocal_rank
-from clipsearch.training.inputs import Inputs
-from clipsearch.training.trainee import Trainee
+from clipsearch.training.inputs import PairInputs
+from clipsearch.training.trainee import ContrastiveModel
 
 _QUERIES = 512
-"""Captions ranked at a time."""
+"""Captions ranked at once."""
 
 
 @dataclass(frozen=True)
 class HitRates:
-    """Text-to-image retrieval among the pictures of a set, every caption a query; shares from 0 to 1.
+    """Text-to-image retrieval with every caption as a query; all 0–1.
 
     Attributes:
-        at_1: captions whose picture came first.
-        at_5: among the first 5.
-        at_10: among the first 10.
-        mean_reciprocal_rank: mean of 1/rank; moves where hit rates stand still, and so decides what is better.
+        at_1: hit rate @1.
+        at_5: hit rate @5.
+        at_10: hit rate @10.
+        mean_reciprocal_rank: finer than hit rates, therefore used for comparisons.
     """
 
     at_1: float
@@ -35,18 +34,17 @@ class HitRates:
 
 
 @torch.no_grad()
-def hit_rates(trainee: Trainee, inputs: Inputs, *, autocast: Callable[[], torch.autocast]) -> HitRates:
-    """Measure a model as it is now."""
+def hit_rates(trainee: ContrastiveModel, inputs: PairInputs, *, autocast: Callable[[], torch.autocast]) -> HitRates:
+    """Measure the current model."""
     trainee.eval()
     with autocast():
-        image_blocks = [F.normalize(trainee.embed_images(block).float(), dim=-1) for block in inputs.all_images()]
-        text_blocks = [F.normalize(trainee.embed_texts(block).float(), dim=-1) for block in inputs.all_texts()]
-    images, texts = torch.cat(image_blocks).cpu().numpy(), torch.cat(text_blocks).cpu().numpy()
+        images = torch.cat([trainee.embed_images(block).float() for block in inputs.all_images()])
+        texts = torch.cat([trainee.embed_texts(block).float() for block in inputs.all_texts()])
+    blocks = zip(
+        torch.split(texts, _QUERIES), np.split(inputs.owners, range(_QUERIES, len(texts), _QUERIES)), strict=True
+    )
     ranks = np.concatenate(
-        [
-            first_relevant_ranks(texts[start : start + _QUERIES] @ images.T, inputs.owners[start : start + _QUERIES])
-            for start in range(0, len(texts), _QUERIES)
-        ]
+        [first_relevant_ranks(trainee.logits(images, block).T.cpu().numpy(), owners) for block, owners in blocks]
     )
     at_1, at_5, at_10 = (hit_rate_at_k(ranks, k) for k in (1, 5, 10))
     return HitRates(at_1, at_5, at_10, mean_reciprocal_rank(ranks))

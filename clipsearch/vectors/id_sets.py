@@ -1,4 +1,4 @@
-"""Sets of ids as sorted arrays: in these the members of one set are found by bisection."""
+"""Set operations on sorted id arrays, by binary search."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def setdiff_sorted(ids: NDArray[np.int64], removed: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ids, int64 [n] ascending, that are not among others, in any order."""
+    """The elements of `ids`, int64 [n] ascending, that are not in `removed` (any order)."""
     if not len(removed) or not len(ids):
         return ids
     places = np.minimum(np.searchsorted(ids, removed), len(ids) - 1)
@@ -15,7 +15,7 @@ def setdiff_sorted(ids: NDArray[np.int64], removed: NDArray[np.int64]) -> NDArra
 
 
 def intersect_sorted(ids: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ids, in their order, that are among others, int64 [n] ascending."""
+    """The elements of `ids`, in their order, that are in `others`, int64 [n] ascending."""
     if not len(others):
         return ids[:0]
     places = np.minimum(np.searchsorted(others, ids), len(others) - 1)

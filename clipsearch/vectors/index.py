@@ -1,4 +1,4 @@
-"""What a vector index is, whichever engine is behind it."""
+"""The interface of vector indexes, implemented by every engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The nearest neighbours of one query, best first.
+    """The nearest neighbors of one query, best first.
 
     Attributes:
         ids: int64 [n], n ≤ k.
@@ -28,16 +28,16 @@ class Neighbors:
 
 
 class VectorIndex(Protocol):
-    """A set of unit vectors with ids. Ids are unique; adding one twice is an error of the caller."""
+    """Unit vectors by id. Ids are unique; the caller must not add one twice."""
 
     dim: int
 
     def __len__(self) -> int:
-        """How many vectors it holds."""
+        """Number of vectors."""
         ...
 
     def ids(self) -> NDArray[np.int64]:
-        """The ids it holds, int64 [n], ascending."""
+        """All ids, int64 [n], ascending."""
         ...
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.floating]) -> None:
@@ -45,54 +45,67 @@ class VectorIndex(Protocol):
         ...
 
     def remove(self, ids: NDArray[np.int64]) -> None:
-        """Remove the vectors with these ids, int64 [n]; unknown ids are passed over."""
+        """Remove the vectors of ids, int64 [n]; unknown ids are ignored."""
         ...
 
     def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The vectors of some of its ids, int64 [n]: exactly as stored, float32 [n, dim]."""
+        """The stored (float16) vectors of known ids, int64 [n], in their order: float32 [n, dim]."""
         ...
 
     def search(self, query: NDArray[np.float32], k: int, *, within: NDArray[np.int64] | None = None) -> Neighbors:
-        """The k vectors nearest to a query, float32 [dim], among the ids `within`, ascending, if given.
+        """The k nearest neighbors of a query, float32 [dim], best first; fewer if there are fewer vectors.
 
-        Scores are those of the stored vectors; of equal ones the smaller id comes first. Inside a filter the answer
-        is exact. Fewer than k come back when there are fewer.
+        Scores are computed from the stored vectors; of equal scores the smaller id comes first.
+
+        Args:
+            query: float32 [dim].
+            k: number of neighbors.
+            within: restricts the search to these ids, int64 [n] ascending; the result is then exact.
         """
         ...
 
     def search_batch(self, queries: NDArray[np.float32], k: int) -> list[Neighbors]:
-        """The k vectors nearest to each of several queries, float32 [n, dim], in one pass."""
+        """`search` for each of several queries, float32 [n, dim]."""
         ...
 
 
 class Selection(Protocol):
-    """The vectors of an index that pass a filter which it answers itself."""
+    """The vectors that pass a filter, evaluated by the engine."""
 
     def __len__(self) -> int:
-        """How many pass."""
+        """Number of passing vectors."""
         ...
 
     def search(self, query: NDArray[np.float32], k: int) -> Neighbors:
-        """The k nearest to a query, float32 [dim], among them; exact, as every search inside a filter."""
+        """The exact k nearest neighbors of a query, float32 [dim], among them."""
         ...
 
 
 @runtime_checkable
 class SelectingIndex(Protocol):
-    """A `VectorIndex` that answers some filters itself."""
+    """A `VectorIndex` whose engine can evaluate some filters."""
 
     def select(self, filter_: Filter, roots: Sequence[RootPlace]) -> Selection | None:
-        """What passes a filter; ``None`` if only the catalog can tell.
+        """The vectors that pass a filter; ``None`` if only the catalog can evaluate it.
 
         Args:
-            filter_: of a query.
-            roots: of the catalog.
+            filter_: filter of a query.
+            roots: the catalog's roots.
         """
         ...
 
 
-def best(found: list[Neighbors], k: int) -> Neighbors:
-    """The k best of several answers to one query; of equal scores the smaller id first."""
-    ids, scores = np.concatenate([part.ids for part in found]), np.concatenate([part.scores for part in found])
+def best(parts: list[Neighbors], k: int) -> Neighbors:
+    """Merge partial results of one query to the k best; of equal scores the smaller id first."""
+    ids, scores = np.concatenate([part.ids for part in parts]), np.concatenate([part.scores for part in parts])
     order = np.lexsort((ids, -scores))[:k]
     return Neighbors(ids[order], scores[order])
+
+
+def layered_vectors(ids: NDArray[np.int64], base: VectorIndex, recent: VectorIndex) -> NDArray[np.float32]:
+    """The vectors of ids, int64 [n], from `recent` where it has them, otherwise from `base`: float32 [n, dim]."""
+    is_recent = np.isin(ids, recent.ids())
+    vectors = np.empty((len(ids), base.dim), np.float32)
+    vectors[is_recent] = recent.vectors(ids[is_recent])
+    vectors[~is_recent] = base.vectors(ids[~is_recent])
+    return vectors

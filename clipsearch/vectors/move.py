@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsearch.errors import LibraryError
-from clipsearch.vectors.engine import MilvusEngine, choose_engine, engine_named, library_engine, new_space
-from clipsearch.vectors.faiss.saved import delete_index
-from clipsearch.vectors.sync import APPROXIMATE_FROM, current_file, index_path
+from clipsearch.text import Notify
+from clipsearch.vectors.common import APPROXIMATE_FROM
+from clipsearch.vectors.engine import VectorEngine, choose_engine, engine_named, library_engine
 
 if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
@@ -36,15 +34,15 @@ class IndexCopyReport:
 
 
 def copy_index(
-    store: Catalog, target: str, *, notify: Callable[[str], None], approximate_from: int = APPROXIMATE_FROM
+    store: Catalog, target: str, *, notify: Notify, approximate_from: int = APPROXIMATE_FROM
 ) -> IndexCopyReport:
-    """Build the vector index with another engine, make searches use it, and delete what the one before held.
+    """Build the vector index with another engine, make searches use it, and delete the previous engine's vectors.
 
     Args:
         store: the catalog, from which the vectors are taken.
         target: ``faiss``, ``milvus`` (a local file in the library) or ``milvus:URI``.
-        notify: told in one line what a person should know.
-        approximate_from: as for `clipsearch.vectors.sync.current_index`.
+        notify: callback for one-line user notices.
+        approximate_from: as for `VectorEngine.current`.
 
     Raises:
         ConfigError: the target is none, or what it needs is not installed.
@@ -52,56 +50,24 @@ def copy_index(
         LibraryLockedError: another process is writing to this library; of a shared one, on this machine.
     """
     started = time.monotonic()
-    engine = engine_named(target, space=new_space(store.name if store.shared else None))
+    engine = engine_named(target, shared_name=store.name if store.shared else None)
     # of a shared catalog only what this machine keeps changes: indexers go on
     with store.cache_lock() if store.shared else store.writer_lock():
-        before = _engine_before(store.directory, notify)
+        previous = _previous_engine(store.directory, notify)
         model = store.models.active()
         vectors = 0
         if model is not None:
-            if engine is None:
-                index, _ = current_file(store, model, notify=notify, locked=True, approximate_from=approximate_from)
-                vectors = len(index)
-            else:
-                from clipsearch.vectors.milvus.sync import built_collection
-
-                vectors = len(built_collection(store, model, engine, notify=notify, approximate_from=approximate_from))
+            vectors = len(engine.build(store, model, notify=notify, approximate_from=approximate_from))
         choose_engine(store.directory, engine)
-        _delete_before(store, before, engine, notify)
-    named = "faiss" if engine is None else f"milvus at {engine.address(store.directory)}"
-    return IndexCopyReport(named, model.spec if model else None, vectors, time.monotonic() - started)
+        if previous is not None and previous != engine:
+            previous.retire(store, engine, notify)
+    spec = model.spec if model is not None else None
+    return IndexCopyReport(engine.describe(store.directory), spec, vectors, time.monotonic() - started)
 
 
-def _engine_before(library: Path, notify: Callable[[str], None]) -> MilvusEngine | None:
+def _previous_engine(library: Path, notify: Notify) -> VectorEngine | None:
     try:
         return library_engine(library)
     except LibraryError as error:
-        notify(f"{error}; what its engine held is left where it is")
+        notify(f"{error}; the vectors of the previous engine stay where they are")
         return None
-
-
-def _delete_before(
-    store: Catalog, before: MilvusEngine | None, engine: MilvusEngine | None, notify: Callable[[str], None]
-) -> None:
-    """Delete what the engine before held, but what is in use now."""
-    if engine is not None:
-        for model in store.upkeep.models():
-            delete_index(index_path(store.directory, model))
-    if before is None or before == engine:
-        return
-    if store.shared:  # other machines may use it on
-        notify(f"what Milvus at {before.address(store.directory)} holds is left there for the library's other machines")
-        return
-    from clipsearch.vectors.milvus.sync import delete_space
-
-    try:
-        delete_space(store.directory, before)
-    except LibraryError as error:
-        notify(f"{error}; what it holds of this library is left there")
-        return
-    address = before.address(store.directory)
-    if before.is_inside(store.directory) and (engine is None or engine.address(store.directory) != address):
-        from clipsearch.vectors.milvus.connection import connect
-
-        connect(address, local=True).close()
-        shutil.rmtree(address, ignore_errors=True)

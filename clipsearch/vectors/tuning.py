@@ -1,4 +1,4 @@
-"""Queries to try a search with, and how much of what is true it finds: what indexes are tuned by as they are built."""
+"""Tuning of inverted files: synthetic queries, their true neighbors, and the smallest nprobe for a recall."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from numpy.typing import NDArray
 from clipsearch.vectors.index import Neighbors, VectorIndex
 
 TARGET_RECALL = 0.993
-"""Recall that is tuned for on `tuning_queries`, so that what others ask has 0.99."""
+"""Recall to reach on `tuning_queries`, for a recall of 0.99 on other queries."""
 
 _TUNED_FOR = (10, 100, 500, 1000)
-"""Numbers of neighbours that searches are tried for; searches for more are exact."""
+"""Values of k to tune for; searches for more neighbors are exact."""
 
 _SEED = 21
 
 _KINDS = 3
 
 _QUERIES = 128
-"""Of each kind. 10 neighbours of each tell a recall of 0.993 to about 0.002; the worst of three kinds counts."""
+"""Per kind; with 10 neighbors each, a recall of 0.993 is measured to about 0.002. The worst kind counts."""
 
-_TIMES_AS_MANY = 10
-"""Vectors for each neighbour from which on looking into some of the lists is worth it."""
+_VECTORS_PER_NEIGHBOR = 10
+"""Minimum number of vectors per neighbor for which probing a part of the lists pays off."""
 
 _STEP = 1.25
-"""From one number of lists that is tried to the next."""
+"""Factor between successive numbers of lists tried."""
 
 _SAME = np.float32(1e-5)
-"""Scores that differ by less are equal."""
+"""Tolerance for equal scores."""
 
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """How many lists have to be looked into, as measured when the index was built.
+    """Search parameters measured when the index was built.
 
     Attributes:
-        k: for up to so many neighbours.
-        lists: how many lists.
-        recall: the share of the true k nearest that was found so.
-        candidates: how many that the lists give are ranked by the vectors; all where it is 0.
+        k: largest number of neighbors they are valid for.
+        lists: number of lists to probe (nprobe).
+        recall: measured recall.
+        candidates: number of candidates to rerank by the stored vectors; 0 for all.
     """
 
     k: int
@@ -52,21 +52,21 @@ class ProbeSettings:
 
 
 class SearchOfLists(Protocol):
-    """A search of an inverted file."""
+    """A search of an inverted file with a given number of lists."""
 
     def __call__(self, queries: NDArray[np.float32], k: int, *, lists: int) -> list[Neighbors]:
-        """The neighbours of queries, float32 [n, dim], as many of each and found in as many lists."""
+        """The k neighbors of each query, float32 [n, dim], found in `lists` lists."""
         ...
 
 
 @dataclass(frozen=True)
 class TuningSet:
-    """What is asked, and the scores of what is true.
+    """Queries and the scores of their true neighbors.
 
     Attributes:
-        queries: as many of each kind, one kind after the other, float32 [n, dim], unit rows.
-        truth: the scores of their true neighbours, float32 [n, the largest of `tuned_for`], best first.
-        tuned_for: numbers of neighbours, ascending; none where there are too few vectors.
+        queries: the same number of each kind, kind after kind, float32 [n, dim], unit rows.
+        truth: scores of their true neighbors, best first, float32 [n, max(tuned_for)].
+        tuned_for: values of k, ascending; empty for small indexes.
     """
 
     queries: NDArray[np.float32]
@@ -75,13 +75,13 @@ class TuningSet:
 
     @classmethod
     def of(cls, base: VectorIndex, true_scores: Callable[[NDArray[np.float32], int], NDArray[np.float32]]) -> TuningSet:
-        """Trials of searches among vectors.
+        """Make the tuning set of an index.
 
         Args:
             base: the vectors.
-            true_scores: the scores of the true neighbours of queries, float32 [n, k], by exact search.
+            true_scores: exact search: the scores of the k nearest of queries, float32 [n, k].
         """
-        tuned_for = [k for k in _TUNED_FOR if _TIMES_AS_MANY * k <= len(base)]
+        tuned_for = [k for k in _TUNED_FOR if _VECTORS_PER_NEIGHBOR * k <= len(base)]
         if not tuned_for:
             nothing = np.empty((0, base.dim), np.float32)
             return cls(nothing, nothing, ())
@@ -89,39 +89,39 @@ class TuningSet:
         return cls(queries, true_scores(queries, tuned_for[-1]), tuned_for)
 
     def recall(self, answers: Sequence[Neighbors], k: int) -> float:
-        """Share of the k nearest that answers to `queries` hold, of the kind of queries for which it is least."""
+        """Recall@k of the answers to `queries`, of the worst kind of queries."""
         least = self._least(k)
-        good = [int((found.scores >= score).sum()) for found, score in zip(answers, least, strict=True)]
-        return float(np.reshape(good, (_KINDS, -1)).mean(axis=1).min()) / k
+        hits = [int((answer.scores >= score).sum()) for answer, score in zip(answers, least, strict=True)]
+        return float(np.reshape(hits, (_KINDS, -1)).mean(axis=1).min()) / k
 
     def fewest(self, scores: NDArray[np.float32], k: int, *, recall: float) -> int | None:
-        """How many candidates of each query hold so large a share of its k nearest, in every kind of queries.
+        """The smallest number of candidates per query that reaches a recall for every kind of queries.
 
         Args:
-            scores: of the candidates of each, float32 [n, candidates], the likeliest first.
-            k: of `tuned_for`.
-            recall: the share that is wanted.
+            scores: of each query's candidates, the likeliest first, float32 [n, candidates].
+            k: one of `tuned_for`.
+            recall: target recall@k.
 
         Returns:
-            Their number; ``None`` if all of them do not.
+            The number; ``None`` if all candidates together do not reach it.
         """
-        held = np.cumsum(scores >= self._least(k)[:, None], axis=1).reshape(_KINDS, -1, scores.shape[1])
-        enough = np.flatnonzero(held.mean(axis=1).min(axis=0) >= recall * k)
+        hits = np.cumsum(scores >= self._least(k)[:, None], axis=1).reshape(_KINDS, -1, scores.shape[1])
+        enough = np.flatnonzero(hits.mean(axis=1).min(axis=0) >= recall * k)
         return int(enough[0]) + 1 if len(enough) else None
 
     def _least(self, k: int) -> NDArray[np.float32]:
-        """The score of the k-th nearest to each query, float32 [n]; equal ones are as good."""
+        """Score of the k-th nearest neighbor of each query, less the tolerance, float32 [n]."""
         return self.truth[:, k - 1] - _SAME
 
     def tuned_lists(self, search: SearchOfLists, *, lists: int, step: float = _STEP) -> tuple[ProbeSettings, ...]:
-        """How many lists of an inverted file to look into for `TARGET_RECALL`, for each of `tuned_for`.
+        """The smallest number of lists to probe for `TARGET_RECALL`, for each of `tuned_for`.
 
         Args:
-            search: of it.
-            lists: how many there are.
-            step: from one number of lists that is tried to the next.
+            search: search of the inverted file.
+            lists: its number of lists (nlist).
+            step: factor between successive numbers of lists tried.
         """
-        found: list[ProbeSettings] = []
+        settings: list[ProbeSettings] = []
         tried = 1
         for k in self.tuned_for:
             too_few = tried - 1
@@ -135,33 +135,34 @@ class TuningSet:
                 fewer = self.recall(search(self.queries, k, lists=between), k)
                 if fewer >= TARGET_RECALL:
                     tried, recall = between, fewer
-            found.append(ProbeSettings(k, tried, round(recall, 4)))
-        return tuple(found)
+            settings.append(ProbeSettings(k, tried, round(recall, 4)))
+        return tuple(settings)
 
 
 def tuning_queries(base: VectorIndex, random: np.random.Generator) -> NDArray[np.float32]:
-    """Queries like those that will be asked, of three kinds, float32 [kinds · queries of each, dim], unit rows.
+    """Synthetic queries of three kinds, float32 [kinds · queries per kind, dim], unit rows.
 
-    Pictures are near other pictures: vectors of the index, moved a little. Texts lie apart from all pictures in
-    models like CLIP (Liang and others 2022, "Mind the Gap"), share directions with several, and point elsewhere too:
-    what is common to two vectors and not to all, with as much noise as signal. Queries with minus terms are what
-    tells two vectors apart, with noise likewise.
+    Image queries: vectors of the index with noise. Text queries: the sum of two vectors without the mean of all, with
+    as much noise as signal, because texts lie apart from images. Queries with minus terms: the difference of two
+    vectors, with as much noise as signal.
+
+    Source: Liang et al. 2022, "Mind the Gap" (the distance of text from image embeddings).
     """
     ids = base.ids()
     first, second = (base.vectors(np.sort(random.choice(ids, min(_QUERIES, len(ids))))) for _ in range(2))
     second = random.permutation(second)
-    middle = base.vectors(sample_of(ids, 10_000, random)).mean(axis=0)
+    mean = base.vectors(sample_of(ids, 10_000, random)).mean(axis=0)
 
     def noise() -> NDArray[np.float32]:
         return _unit(random.normal(size=first.shape).astype(np.float32))
 
-    pictures = _unit(first + np.float32(0.5) * noise())
-    texts, without = (_unit(_unit(mixed) + noise()) for mixed in (first + second - 2 * middle, first - second))
-    return np.concatenate([pictures, texts, without])
+    images = _unit(first + np.float32(0.5) * noise())
+    texts, differences = (_unit(_unit(mixed) + noise()) for mixed in (first + second - 2 * mean, first - second))
+    return np.concatenate([images, texts, differences])
 
 
 def sample_of(ids: NDArray[np.int64], count: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Some of the ids, ascending; all where there are no more."""
+    """A random sample of ids, ascending; all if there are no more than `count`."""
     return ids if count >= len(ids) else np.sort(random.choice(ids, count, replace=False))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -12,8 +13,9 @@ from typing import Protocol, Self, TypeAlias
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.errors import ModelError
-from clipsearch.models.encoder import Encoder, FloatMatrix, OpensLater
-from indexer.batches import batch_size, decoding_pool, embed_in_steps, look_ahead
+from clipsearch.models.encoder import Encoder, OpensLater
+from indexer.batches import decoding_pool
+from indexer.embedding import Embedded, EmbeddingThreads
 from indexer.read import ReadFile
 from indexer.scan import ScannedFile
 
@@ -22,12 +24,14 @@ class Engine(Protocol):
     """Reads and embeds files for one run; holds what it needs for that while it is entered.
 
     Attributes:
-        batch_size: files that are best embedded and committed at a time; what a crash can cost.
+        batch_size: files that are best embedded and committed at a time.
+        uncommitted: batches that may be begun and not committed; what a crash can cost.
         look_ahead: how many files it works on at once, at most.
         processes: how many have decoded.
     """
 
     batch_size: int
+    uncommitted: int
     look_ahead: int
     processes: int
 
@@ -37,24 +41,33 @@ class Engine(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def read(self, files: Iterable[ScannedFile], *, is_embedded: Callable[[str], bool]) -> Iterator[ReadFile]:
+    def read(
+        self,
+        files: Iterable[ScannedFile],
+        *,
+        wanted_from: Callable[[str], int | None],
+        waiting: Callable[[], None],
+    ) -> Iterator[ReadFile]:
         """Read files, and decode those whose content is not embedded yet; in any order, each of them once.
 
         Args:
             files: taken as they are needed.
-            is_embedded: whether the content with a hash needs no decoding; called in threads, if at all.
+            wanted_from: as for `indexer.read.read_content`; called in threads, if at all.
+            waiting: called now and then while a file is waited for, if the engine can; ends the wait by raising.
+
+        Yields:
+            Each file, a video in parts.
         """
         ...
 
-    def embed(self, files: Sequence[ReadFile], done: Callable[[int], None]) -> Iterator[FloatMatrix]:
-        """Give the embeddings of files that were decoded, in order.
+    def embed(self, files: Sequence[ReadFile]) -> Future[Embedded]:
+        """Begin to embed files that were decoded.
 
         Args:
             files: from `read`.
-            done: told how many more files are done.
 
-        Yields:
-            float32 [1 + parts, dim] each, unit rows: the whole picture, then its parts.
+        Returns:
+            The embeddings of the segments of each file, in order.
         """
         ...
 
@@ -71,9 +84,11 @@ class LocalEngine:
         """
         self._encoder = encoder
         self._pool = decoding_pool(encoder, library=library)
+        self._embedding = EmbeddingThreads(encoder)
         self._opening: Thread | None = None
-        self.batch_size = batch_size(encoder)
-        self.look_ahead = look_ahead(encoder)
+        self.batch_size = self._embedding.sizes.images
+        self.uncommitted = self._embedding.sizes.uncommitted
+        self.look_ahead = self._embedding.sizes.look_ahead
         self.processes = 0
 
     def __enter__(self) -> Self:
@@ -86,17 +101,24 @@ class LocalEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.close()
+        self._embedding.close()
         if self._opening is not None:
             self._opening.join()
 
-    def read(self, files: Iterable[ScannedFile], *, is_embedded: Callable[[str], bool]) -> Iterator[ReadFile]:
+    def read(
+        self,
+        files: Iterable[ScannedFile],
+        *,
+        wanted_from: Callable[[str], int | None],
+        waiting: Callable[[], None],
+    ) -> Iterator[ReadFile]:
         """Read files in their order."""
-        return self._pool.read(files, is_embedded=is_embedded, look_ahead=self.look_ahead)
+        return self._pool.read(files, wanted_from=wanted_from, look_ahead=self.look_ahead, waiting=waiting)
 
-    def embed(self, files: Sequence[ReadFile], done: Callable[[int], None]) -> Iterator[FloatMatrix]:
-        """Embed what was decoded."""
+    def embed(self, files: Sequence[ReadFile]) -> Future[Embedded]:
+        """Begin to embed what was decoded."""
         self.processes = max(self.processes, len(self._pool.process_ids))
-        return embed_in_steps(self._encoder, [file.pixels for file in files if file.pixels is not None], done)
+        return self._embedding.start([file.pixels for file in files if file.pixels is not None])
 
 
 def _open(encoder: OpensLater) -> None:

@@ -29,7 +29,20 @@ from tests.benchmarks.report import Report, to_markdown
 from tests.benchmarks.setting import Setting
 from tests.benchmarks.timing import CHECKOUT, BenchmarkError, Figures, LeftOut, offline, run, say
 
-SECTIONS = ("indexing", "limits", "rescan", "memory", "quality", "footprint", "queries", "vector_index", "milvus")
+SECTIONS = (
+    "indexing",
+    "limits",
+    "scaling",
+    "cuda",
+    "video",
+    "rescan",
+    "memory",
+    "quality",
+    "footprint",
+    "queries",
+    "vector_index",
+    "milvus",
+)
 """Modules of this package, each with ``measure(setting) -> dict``, in the report's order: the longest last."""
 
 
@@ -125,7 +138,7 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def _prepare(options: argparse.Namespace, report: Report) -> Rclip | None:
-    """Make the models and install the peer; what cannot be had is told, and left to the sections that need it."""
+    """Make the models and install the peer; unavailable ones are reported and skipped by their sections."""
     models = options.cache / "models"
     try:
         say("preparing the models (some minutes the first time)")

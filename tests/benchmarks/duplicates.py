@@ -1,4 +1,4 @@
-"""How surely re-saved, cropped, turned and edited photos are told from look-alikes, with the bundled model.
+"""Accuracy of the detection of re-saved, cropped, rotated and edited photos, with the bundled model.
 
     python tests/benchmarks/duplicates.py [--images DIR] [--photos 100] [--pool 1000] [--show]
 
@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipsearch.media.decoding import IMAGE_SUFFIXES, load_image
+from clipsearch.media.decoding import load_image
+from clipsearch.media.formats import IMAGE_SUFFIXES
 from clipsearch.media.perceptual_hash import fingerprint
 from clipsearch.models.loading import load_encoder
-from clipsearch.retrieval.duplicates import HeldContent, HeldFile, find_duplicates
+from clipsearch.retrieval.duplicates import LibraryContent, LibraryFile, find_duplicates
 from tests.photo_variants import VARIANTS
 
 BATCH = 32
@@ -34,7 +35,7 @@ BATCH = 32
 class Pictures:
     """Pictures as the engine takes them; `sources` names the photo that each is of."""
 
-    contents: list[HeldContent] = field(default_factory=list)
+    contents: list[LibraryContent] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)
     embeddings: list[NDArray[np.float16]] = field(default_factory=list)
 
@@ -77,9 +78,9 @@ def take(pictures: Iterator[tuple[int, str, Image.Image]], encoder: object) -> P
             pixels.clear()
 
     for source, name, picture in pictures:
-        file = HeldFile(Path(name), 1)
+        file = LibraryFile(Path(name), 1)
         number = f"{len(taken.contents):x} {name}"
-        taken.contents.append(HeldContent(number, *picture.size, "?", (file,), fingerprint(picture)))
+        taken.contents.append(LibraryContent(number, *picture.size, "?", (file,), fingerprint(picture)))
         taken.sources.append(source)
         pixels.append(encoder.transform(picture))  # type: ignore[attr-defined]
         if len(pixels) == BATCH:
@@ -89,7 +90,7 @@ def take(pictures: Iterator[tuple[int, str, Image.Image]], encoder: object) -> P
 
 
 def measure(pool: Pictures, variants: Pictures) -> tuple[Tally, set[tuple[str, str]]]:
-    """Group the pool and variants of some of it: what was right, and the pairs of different photos."""
+    """Group the pool and its variants: correct pairs, and pairs of different photos."""
     contents = pool.contents + variants.contents
     source_of = {
         item.content_hash: source for item, source in zip(contents, [*pool.sources, *variants.sources], strict=True)

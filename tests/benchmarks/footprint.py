@@ -30,7 +30,7 @@ from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.demo import find_photographs
 from clipsearch.media.decoding import content_hash, load_image
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.media.perceptual_hash import FINGERPRINT_BYTES
 from clipsearch.media.thumbnails import THUMBNAIL_SIDE, thumbnail_jpeg
 from clipsearch.models.presets import PRESETS

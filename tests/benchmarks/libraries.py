@@ -17,7 +17,7 @@ from clipsearch.catalog.volumes import place_of
 from clipsearch.media.decoding import content_hash
 from clipsearch.models.encoder import Encoder
 from clipsearch.system.file_lock import writer_lock
-from clipsearch.vectors.sync import current_index
+from clipsearch.vectors.engine import current_index
 from tests.benchmarks.rclip_peer import DATABASE, DIM, Rclip
 from tests.benchmarks.vector_search import synthetic_vectors
 
@@ -67,7 +67,7 @@ def fill_library(directory: Path, *, root: Path, files: Iterable[SeenFile], coun
 
 
 def fill_database(peer: Rclip, data: Path, *, root: Path, files: Iterable[SeenFile], count: int) -> None:
-    """Fill the peer's database with the files and vectors that `fill_library` gives a library of ours."""
+    """Fill the peer's database with the files and vectors of `fill_library`."""
     probe = root / "empty"
     probe.mkdir(exist_ok=True)
     peer.index(probe, data=data)  # so that the tables are its own

@@ -21,7 +21,7 @@ from clipsearch.media.transform import ImageTransform
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.onnx.encoder import CompiledEncoder
 from clipsearch.system.cpu import available_cores
-from indexer.batches import BLOCKS_AHEAD, CPU_BATCH_SIZE
+from indexer.embedding import SMALL_BATCH
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
 from tests.benchmarks.indexing import COUNTS, QUICK_COUNTS, photos_of
@@ -34,6 +34,7 @@ INFERENCE_BATCHES = (8, 32)
 INFERENCE_SECONDS = 8.0
 QUICK_INFERENCE_SECONDS = 0.5
 COMMITTED = 2000
+LOOK_AHEAD = 96
 DIM = 512
 WARM_FILES = 16
 """Read before the clock starts, so that every decoding process is there."""
@@ -63,7 +64,7 @@ def _decoding(setting: Setting, transforms: dict[str, ImageTransform]) -> Figure
     counts = QUICK_COUNTS if setting.quick else COUNTS
     figures: Figures = {}
     for size in SIZES:
-        files = _scanned(photos_of(setting, size, counts[size.name]))
+        files = scanned_files(photos_of(setting, size, counts[size.name]))
         say(f"  decoding {len(files)} photos of {size.name}")
         started = time.perf_counter()
         for file in files:
@@ -72,28 +73,29 @@ def _decoding(setting: Setting, transforms: dict[str, ImageTransform]) -> Figure
         with setting.folder() as library:
             figures[size.name] = {
                 "read_images_per_s": rate(len(files), [reading]),
-                "decode_images_per_s": {name: _decode(files, each, None) for name, each in transforms.items()},
+                "decode_images_per_s": {name: decode_rate(files, each, None) for name, each in transforms.items()},
                 "decode_all_images_per_s": {
-                    name: _decode(files, each, library / name) for name, each in transforms.items()
+                    name: decode_rate(files, each, library / name) for name, each in transforms.items()
                 },
             }
     return figures
 
 
-def _scanned(folder: Path) -> list[ScannedFile]:
+def scanned_files(folder: Path) -> list[ScannedFile]:
+    """The files of a folder as indexing finds them."""
     from indexer.scan import scan
 
     return list(scan(folder, on_error=lambda *_: None))
 
 
-def _decode(files: list[ScannedFile], transform: ImageTransform, previews: Path | None) -> float:
+def decode_rate(files: list[ScannedFile], transform: ImageTransform, previews: Path | None) -> float:
     """Images a second of the processes that indexing decodes with, writing previews if a folder is given."""
     warm = min(WARM_FILES, len(files) // 4)
     with DecodingPool(transform, thumbnails=previews, workers=max(2, available_cores())) as pool:
-        for _ in pool.read(files[:warm], is_embedded=lambda _: False, look_ahead=BLOCKS_AHEAD * CPU_BATCH_SIZE):
+        for _ in pool.read(files[:warm], wanted_from=lambda _: 0, look_ahead=LOOK_AHEAD):
             pass
         started = time.perf_counter()
-        for read in pool.read(files[warm:], is_embedded=lambda _: False, look_ahead=BLOCKS_AHEAD * CPU_BATCH_SIZE):
+        for read in pool.read(files[warm:], wanted_from=lambda _: 0, look_ahead=LOOK_AHEAD):
             assert read.pixels is not None, read.failure
         return rate(len(files) - warm, [time.perf_counter() - started])
 
@@ -116,24 +118,30 @@ def _inference(setting: Setting, name: str, encoder: Encoder) -> Figures:
 
 
 def _commits(setting: Setting) -> float:
-    """Images a second of the catalog alone, in batches as indexing commits them."""
     say("  commits")
     with setting.folder() as directory:
-        store = Catalog(directory, create=True)
-        model = store.models.activate(spec="none", fingerprint="0" * 16, dim=DIM, precision="fp32")
-        root_id = store.roots.add(directory)
-        started = time.perf_counter()
-        for batch in _batches(root_id, np.concatenate([block for _, block in synthetic_vectors(COMMITTED, DIM)])):
-            store.commit(batch, model.id)
-        seconds = time.perf_counter() - started
-        store.close()
+        return commit_rate(directory, batch=SMALL_BATCH)
+
+
+def commit_rate(directory: Path, *, batch: int) -> float:
+    """Images a second of the catalog alone, in batches as indexing commits them."""
+    directory.mkdir(exist_ok=True)
+    store = Catalog(directory, create=True)
+    model = store.models.activate(spec="none", fingerprint="0" * 16, dim=DIM, precision="fp32")
+    root_id = store.roots.add(directory)
+    vectors = np.concatenate([block for _, block in synthetic_vectors(COMMITTED, DIM)])
+    started = time.perf_counter()
+    for each in _batches(root_id, vectors, batch):
+        store.commit(each, model.id)
+    seconds = time.perf_counter() - started
+    store.close()
     return rate(COMMITTED, [seconds])
 
 
-def _batches(root_id: int, vectors: Iterable[np.ndarray]) -> Iterator[Batch]:
+def _batches(root_id: int, vectors: Iterable[np.ndarray], size: int) -> Iterator[Batch]:
     rows = list(enumerate(vectors))
-    for start in range(0, len(rows), CPU_BATCH_SIZE):
-        part = [(f"{number:032x}", row) for number, row in rows[start : start + CPU_BATCH_SIZE]]
+    for start in range(0, len(rows), size):
+        part = [(f"{number:032x}", row) for number, row in rows[start : start + size]]
         yield Batch(
             root_id,
             images=[NewImage(digest, 4000, 3000, "JPEG") for digest, _ in part],

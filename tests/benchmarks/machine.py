@@ -1,4 +1,4 @@
-"""What the figures were measured on: enough to compare them, nothing that tells whose machine it is."""
+"""Description of the machine, for comparing figures, without identifying data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clipsearch.system.cpu import available_cores
 LIBRARIES = ("clipsearch", "onnxruntime", "faiss-cpu", "pillow", "numpy", "sqlalchemy", "tokenizers")
 
 IDENTITY = ("cpu", "instructions", "cores", "memory_gib", "system")
-"""Of `describe_machine`: what tells one machine from another."""
+"""Keys of `describe_machine` that distinguish machines."""
 
 _INSTRUCTIONS = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx_vnni": "VNNI", "amx_int8": "AMX"}
 """What 8-bit products are fast by, as Linux names it."""
@@ -35,7 +35,7 @@ def describe_machine() -> dict[str, object]:
 
 
 def limit_cores(cores: int | None) -> None:
-    """Keep this process, and all that it starts, to some of the cores; all of them for ``None``."""
+    """Restrict this process and its children to a number of cores; ``None`` for all."""
     if cores is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 

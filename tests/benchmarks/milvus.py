@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipsearch.vectors.common import APPROXIMATE_FROM
 from clipsearch.vectors.faiss.ivf_index import IvfIndex
 from clipsearch.vectors.faiss.knn import nearest
 from clipsearch.vectors.faiss.saved import open_index
@@ -27,7 +28,6 @@ from clipsearch.vectors.index import VectorIndex
 from clipsearch.vectors.milvus.connection import connect
 from clipsearch.vectors.milvus.index import MilvusIndex
 from clipsearch.vectors.milvus.refresh import LISTS_OF_FILE, tune
-from clipsearch.vectors.sync import APPROXIMATE_FROM
 from tests.benchmarks.timing import CHECKOUT, BenchmarkError, Figures, offline, say
 from tests.benchmarks.vector_search import (
     DIM,
@@ -150,7 +150,7 @@ def search(engine: str, path: Path, truth: Path, count: int, dim: int, queries: 
     is_listed = isinstance(index, IvfIndex) or (engine != "faiss" and count >= APPROXIMATE_FROM)
     few = max(5, len(wanted) // 5)
     return {
-        "kind": "inverted file" if is_listed else "scan",
+        "kind": "IVF" if is_listed else "flat",
         "open_and_search_ms": 1000 * first,
         "recall_at_10": sum(good) / true_scores.size,
         "search": timed(lambda number: index.search(wanted[number], K), rounds=len(wanted)),

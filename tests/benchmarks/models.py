@@ -3,7 +3,7 @@
     python -m tests.benchmarks.models DIR
 
 clipsearch chooses the precision of a model by what it measures when it compiles it. Here both are wanted, and random
-weights would show nothing of what rounding does to learned ones: its choice is kept for the report and not followed.
+weights would not show the effect of quantization on trained ones: its choice is reported but not used.
 
 Nothing is downloaded. Written into DIR, each unless it is there already:
 
@@ -64,32 +64,43 @@ def prepare_models(directory: Path) -> None:
 def _compile(model: Path, cache: Path, precision: str) -> None:
     """Compile at one precision, unless this version of the compiler has done so."""
     from clipsearch.models.compile import compile as export
-    from clipsearch.models.compile.precision import Choice, Form, choose_forms
+    from clipsearch.models.compile.precision import Choice, TowerVariant, choose_variants
 
-    def keep_wanted(model: Path, forms: Sequence[Form], pixels: NDArray[np.uint8]) -> Choice:
-        choice = choose_forms(model, forms, pixels)
-        wanted = {form.tower: form for form in forms if form.precision.startswith(precision)}
-        return replace(choice, forms=wanted, parity=None)
+    def keep_measured(model: Path, variants: Sequence[TowerVariant], pixels: NDArray[np.uint8]) -> Choice:
+        choice = choose_variants(model, variants, pixels)
+        measured = {variant.tower: variant for variant in variants if variant.precision.startswith(precision)}
+        return replace(choice, variants=measured, parity=None)
 
-    with mock.patch.object(export, "choose_forms", keep_wanted):
+    with mock.patch.object(export, "choose_variants", keep_measured):
         export.export_model(f"local-dir:{model}", cache=cache)
 
 
-def _random_model() -> Any:
+def random_checkpoint(directory: Path, architecture: str) -> Path:
+    """A checkpoint of an architecture below the directory of models, written unless it is there."""
+    target = directory / architecture
+    if not target.exists():
+        making = target.with_name(f".{architecture}")
+        shutil.rmtree(making, ignore_errors=True)
+        _write_checkpoint(_random_model(architecture), making, architecture)
+        making.replace(target)
+    return target
+
+
+def _random_model(architecture: str = ARCHITECTURE) -> Any:
     import open_clip
     import torch
 
     torch.manual_seed(SEED)
-    return open_clip.create_model(ARCHITECTURE, pretrained=None).eval()
+    return open_clip.create_model(architecture, pretrained=None).eval()
 
 
-def _write_checkpoint(model: Any, directory: Path) -> None:
+def _write_checkpoint(model: Any, directory: Path, architecture: str = ARCHITECTURE) -> None:
     import open_clip
     from safetensors.torch import save_file
 
     directory.mkdir()
     config = {
-        "model_cfg": open_clip.get_model_config(ARCHITECTURE),
+        "model_cfg": open_clip.get_model_config(architecture),
         "preprocess_cfg": {"mean": _CLIP_MEAN, "std": _CLIP_STD, "interpolation": "bicubic", "resize_mode": "shortest"},
     }
     (directory / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -51,7 +51,7 @@ SIZES = (
 
 
 def photo_folder(base: Path, size: PhotoSize, count: int) -> Path:
-    """A folder of so many photos of a size; taken as it is if a run before has made it."""
+    """A folder with a number of photos of a size; reused if it exists."""
     folder = base / f"{size.width}x{size.height}-{count}-v{VERSION}"
     if not folder.exists():
         making = folder.with_name(f".{folder.name}")

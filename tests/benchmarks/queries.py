@@ -37,7 +37,7 @@ QUICK_COLD_RUNS = 2
 WARM_RUNS = 200
 QUICK_WARM_RUNS = 10
 BOTH_MODELS_UP_TO = 100_000
-"""Larger libraries are filled for the bundled model alone, as filling takes minutes; rclip is left out of them too."""
+"""Larger libraries are measured with the bundled model only, without rclip, because filling takes minutes."""
 
 
 def measure(setting: Setting) -> Figures:

@@ -35,7 +35,7 @@ LOCAL, ONE_NODE, TWO_NODES = "local", "ray", "ray, two nodes"
 
 @contextmanager
 def two_nodes(cores: int) -> Iterator[str]:
-    """A cluster of two nodes with so many cores each, on loopback; gives its address."""
+    """Start a cluster of two nodes on loopback and return its address."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 

@@ -16,16 +16,23 @@ from pathlib import Path
 from tests.benchmarks.models import RCLIP_MODEL, RCLIP_VOCABULARY
 from tests.benchmarks.timing import BenchmarkError, offline, run
 
-REQUIREMENT = "rclip==3.3.0"
+REQUIREMENT = "rclip==4.0.8"
+PYTHONS = ("3.13", "3.12")
+"""Versions that it runs on, which may not be that of the suite."""
 DATABASE = "db.sqlite3"
 DIM = 512
+_LEGAL = ("LICENSE", "OPENAI-CLIP-MIT.txt", "README.md", "THIRD_PARTY_NOTICES.md")
+"""Files without which it asks the hub for them."""
 
 _INDEX = (
     "import os; from rclip.main import init_rclip; parts = init_rclip(os.getcwd(), 8); [part.close() for part in parts]"
 )
 """What ``rclip QUERY`` does before it searches, with its default batch; the program has no command for it alone."""
 
-_VERSIONS = "from importlib.metadata import version as v; print(v('rclip'), v('onnxruntime'), v('pillow'), v('numpy'))"
+_VERSIONS = (
+    "import platform; from importlib.metadata import version as v; "
+    "print(v('rclip'), platform.python_version(), v('onnxruntime'), v('pillow'), v('numpy'))"
+)
 
 
 @dataclass(frozen=True)
@@ -47,13 +54,15 @@ class Rclip:
     def versions(self) -> dict[str, str]:
         """Of the program and of the libraries that do its work."""
         _, said = run([str(self._programs / "python"), "-c", _VERSIONS], environment=offline())
-        return dict(zip(("rclip", "onnxruntime", "pillow", "numpy"), said.split(), strict=True))
+        return dict(zip(("rclip", "python", "onnxruntime", "pillow", "numpy"), said.split(), strict=True))
 
     def make_data_folder(self, folder: Path) -> None:
         """A data folder with the model files in it, hard-linked, and no database yet."""
         for path in (RCLIP_MODEL / "visual.onnx", RCLIP_MODEL / "textual.onnx", RCLIP_VOCABULARY):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             os.link(self.models / path, folder / path)
+        for name in _LEGAL:
+            (folder / name).touch()
 
     def index(self, photos: Path, *, data: Path) -> float:
         """Index a folder in a new process, and return the wall time in seconds."""
@@ -87,7 +96,7 @@ def install(cache: Path, models: Path) -> Rclip:
     done = environment / "installed"
     if not done.exists():
         shutil.rmtree(environment, ignore_errors=True)
-        run([sys.executable, "-m", "venv", str(environment)], environment=dict(os.environ))
+        run([_python(), "-m", "venv", str(environment)], environment=dict(os.environ))
         pip = [str(peer._programs / "python"), "-m", "pip", "install", "--quiet", REQUIREMENT]
         try:
             run(pip, environment=dict(os.environ))
@@ -95,6 +104,27 @@ def install(cache: Path, models: Path) -> Rclip:
             raise BenchmarkError(f"rclip cannot be installed: {error}") from error
         done.touch()
     return peer
+
+
+def _python() -> str:
+    """A Python that the peer runs on: this one, one on the path, or one of pyenv or uv.
+
+    Raises:
+        BenchmarkError: there is none.
+    """
+    if f"{sys.version_info.major}.{sys.version_info.minor}" in PYTHONS:
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    uv = Path.home() / ".local" / "share" / "uv" / "python"
+    for version in PYTHONS:
+        on_path = [Path(found)] if (found := shutil.which(f"python{version}")) else []
+        for program in [*on_path, *pyenv.glob(f"{version}*/bin/python"), *uv.glob(f"cpython-{version}*/bin/python3")]:
+            try:
+                run([str(program), "-c", "import venv, ensurepip"], environment=dict(os.environ))
+            except BenchmarkError:  # a shim for a version that is not installed
+                continue
+            return str(program)
+    raise BenchmarkError(f"{REQUIREMENT} needs Python {' or '.join(PYTHONS)}, which is not on this machine")
 
 
 def indexed_photos(data: Path) -> int:

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clipsearch.media.decoding import IMAGE_SUFFIXES, decode_image, load_image
+from clipsearch.media.decoding import decode_image, load_image
+from clipsearch.media.formats import IMAGE_SUFFIXES
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.loading import load_encoder
 

@@ -65,7 +65,22 @@ def _measure_size(setting: Setting, count: int, rounds: int) -> dict[str, float]
             walk = _rate(lambda: sum(1 for _ in scan(photos, on_error=lambda *_: None)), count, rounds)
             compare = _rate(lambda: _planned(library, photos), count, rounds)
             whole = _rate(lambda: library.index(photos).unchanged, count, rounds)
-    return {"walk_files_per_s": walk, "compare_files_per_s": compare, "whole_run_files_per_s": whole}
+            _make_sidecars(photos, count)
+            library.index(photos)
+            beside = _rate(lambda: library.index(photos).unchanged, count, rounds)
+    return {
+        "walk_files_per_s": walk,
+        "compare_files_per_s": compare,
+        "whole_run_files_per_s": whole,
+        "with_sidecars_files_per_s": beside,
+    }
+
+
+def _make_sidecars(photos: Path, count: int) -> None:
+    """One for every fifth file, in either form."""
+    for number in range(0, count, 5):
+        ending = "jpg.xmp" if number % 2 else "xmp"
+        (photos / f"{number // IN_A_FOLDER:04}/IMG_{number:07}.{ending}").write_text("<x/>")
 
 
 def _planned(library: Library, photos: Path) -> int:

@@ -1,9 +1,8 @@
-"""What a library costs at any size, computed from what was measured: the tables of docs/scale.md.
+"""Tables computed from docs/benchmarks.json: the cost of a library at any size (docs/scale.md), figures for README.md.
 
     python -m tests.benchmarks.scale
 
-Writes them into the document anew, each between ``<!-- computed: NAME -->`` and ``<!-- end -->``, from
-docs/benchmarks.json. A test compares the two.
+Writes them into the documents, each between ``<!-- computed: NAME -->`` and ``<!-- end -->``. A test compares them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from clipsearch.models.presets import PRESETS
 from tests.benchmarks.report import table
 from tests.benchmarks.timing import CHECKOUT
 
-DOCUMENT, REPORT = CHECKOUT / "docs" / "scale.md", CHECKOUT / "docs" / "benchmarks.json"
+DOCUMENTS = (CHECKOUT / "docs" / "scale.md", CHECKOUT / "README.md")
+REPORT = CHECKOUT / "docs" / "benchmarks.json"
 
 SIZES = (1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 MACHINES_GIB = (16, 64, 256)
@@ -40,7 +40,7 @@ def embedding(report: Report) -> str:
     """Processor time for a million pictures."""
     cores = report["machine"]["cores"]
     rows = [[model, photos, rate, core_hours(rate, cores)] for model, photos, rate in _rates(report)]
-    return table(["model", "photos", f"images/s on {cores} cores", "core-hours for a million"], rows)
+    return table(["model", "photos", f"images/s on {cores} cores", "core-hours per million"], rows)
 
 
 def core_hours(rate: float, cores: int) -> float:
@@ -88,9 +88,9 @@ def growth(report: Report) -> str:
         ["catalog, PostgreSQL, GB", *(size * footprint["catalog"]["postgresql"][str(dim)] / _GB for size in SIZES)],
         ["previews, GB", *(size * footprint["preview"]["bytes"] / _GB for size in SIZES)],
         ["FAISS file, GB", *(size * faiss_bytes(report, dim) / _GB for size in SIZES)],
-        [f"… built on {cores} cores in, h", *(size / 1e6 * built for size in SIZES)],
+        [f"… build time on {cores} cores, h", *(size / 1e6 * built for size in SIZES)],
         ["Milvus, memory of all query nodes, GB", *(size * milvus_bytes(dim) / _GB for size in SIZES)],
-        ["ids, in each process that searches there, GB", *(size * 8 / _GB for size in SIZES)],
+        ["ids, per searching process, GB", *(size * 8 / _GB for size in SIZES)],
         ["embedding 12 MP photos, core-hours", *(size / 1e6 * core_hours(rate, cores) for size in SIZES)],
         ["… on 64 cores, days", *(size / 1e6 * core_hours(rate, cores) / 64 / 24 for size in SIZES)],
         ["embedding, GPU-hours as published", *(size / PUBLISHED_PER_GPU_HOUR for size in SIZES)],
@@ -120,20 +120,43 @@ def engines(report: Report) -> str:
     faiss, lite = found["faiss"], found["milvus-lite"]
     rows: list[list[object]] = [
         ["index", faiss["kind"], lite["kind"]],
-        ["built in, s", faiss["build_s"], lite["build_s"]],
-        ["… processor time, s", faiss["build_cpu_s"], lite["build_cpu_s"]],
+        ["build time, s", faiss["build_s"], lite["build_s"]],
+        ["… CPU time, s", faiss["build_cpu_s"], lite["build_cpu_s"]],
         ["on disk, MiB", faiss["size_mb"], lite["size_mb"]],
-        ["opened and searched once, ms", faiss["open_and_search_ms"], lite["open_and_search_ms"]],
+        ["open and first search, ms", faiss["open_and_search_ms"], lite["open_and_search_ms"]],
         ["search, p50 ms", faiss["search"]["p50_ms"], lite["search"]["p50_ms"]],
         ["search, p95 ms", faiss["search"]["p95_ms"], lite["search"]["p95_ms"]],
         ["recall@10", faiss["recall_at_10"], lite["recall_at_10"]],
         *(
-            [f"{share} of the vectors pass, p50 ms", faiss["filtered"][share]["p50_ms"], times["p50_ms"]]
+            [f"{share} of vectors pass the filter, p50 ms", faiss["filtered"][share]["p50_ms"], times["p50_ms"]]
             for share, times in lite["filtered"].items()
         ),
         ["memory, MiB", faiss["peak_mb"], lite["peak_mb"]],
     ]
     return table([f"{found['vectors']:,} vectors, {found['dim']} dimensions", "FAISS", "Milvus Lite"], rows)
+
+
+def numbers(report: Report) -> str:
+    """Speed and memory of the usual models and of the peer."""
+    indexing, queries, memory = (report["sections"][name] for name in ("indexing", "queries", "memory"))
+    columns = ("mini", "ViT-B-32-256 int8", "rclip")
+    rows: list[list[object]] = []
+    for photos in PHOTOS:
+        rates = indexing["sizes"][photos]["images_per_s"]
+        rows.append([f"indexing {photos} photos, images/s", *(rates.get(name) for name in columns)])
+    for size, found in queries["sizes"].items():
+        times = [[found["cold"].get(name), found["warm"].get(name, {}).get("search")] for name in columns]
+        rows.append([f"text query among {int(size):,} pictures, ms: new / running process", *map(_both, times)])
+    memories = [[memory["indexing_mib"]["12 MP"].get(name), memory["search_mib"].get(name)] for name in columns]
+    what = f"indexing 12 MP photos / searching {memory['search_mib']['vectors']:,} pictures"
+    rows.append([f"peak memory, MiB: {what}", *(f"{first:.0f} / {second:.0f}" for first, second in memories)])
+    peer = f"rclip {report['peer'].get('rclip', '')} (ViT-B-32-256)"
+    return table([f"{report['machine']['cores']} cores, no GPU", "`mini`", "`base` architecture, int8", peer], rows)
+
+
+def _both(times: list[dict[str, float] | None]) -> str:
+    """Two medians in milliseconds, a dash for what was not measured."""
+    return " / ".join(f"{found['p50_ms']:,.0f}" if found else "–" for found in times)
 
 
 BLOCKS: dict[str, tuple[Callable[[Report], str], set[str]]] = {
@@ -142,6 +165,7 @@ BLOCKS: dict[str, tuple[Callable[[Report], str], set[str]]] = {
     "growth": (growth, {"footprint", "indexing", "vector_index"}),
     "memory": (memory, {"vector_index"}),
     "engines": (engines, {"milvus"}),
+    "numbers": (numbers, {"indexing", "queries", "memory"}),
 }
 """What makes each table, and of which sections of the report."""
 
@@ -160,9 +184,10 @@ def filled(text: str, report: Report) -> str:
 
 
 def main() -> None:
-    """Write the document."""
+    """Write the documents."""
     report = json.loads(REPORT.read_text(encoding="utf-8"))
-    DOCUMENT.write_text(filled(DOCUMENT.read_text(encoding="utf-8"), report), encoding="utf-8")
+    for document in DOCUMENTS:
+        document.write_text(filled(document.read_text(encoding="utf-8"), report), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def make_library(folder: Path, count: int, encoder: Encoder) -> list[str]:
-    """A library without files, some of whose pictures have previews; the hashes of these."""
+    """Fill a library without files; returns the hashes of the images with previews."""
     library = folder / "library"
     fill_library(library, root=folder, files=made_up_files(count), count=count, encoder=encoder)
     hashes = [content_hash(file.relative_path.encode()) for file in made_up_files(min(count, PREVIEWS))]
@@ -165,7 +165,7 @@ def _ask_for(server: Server, hashes: Sequence[str], *, clients: int, seconds: fl
 
 
 def _request(client: Client, kind: str, *, text: str) -> Callable[[str], int]:
-    """A request of a kind, about a text or the picture with a hash; gives the status."""
+    """Send a request about a text or the image with a hash; returns the status."""
     if kind == "words":
         return lambda _: client.get("/v1/search", query=text, k=20).status
     if kind == "words and filter":

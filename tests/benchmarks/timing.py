@@ -1,4 +1,4 @@
-"""Running programs against the clock, and what is said of the times."""
+"""Timing of programs and summaries of the times."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def alternate(
         rounds: how often.
 
     Returns:
-        What was measured of each candidate; and for those that failed, which are left out of it, why.
+        The times of each candidate, and the reasons of failed ones.
     """
     measured: dict[str, list[float]] = {name: [] for name in candidates}
     failed: dict[str, str] = {}
@@ -128,3 +128,14 @@ def _named(command: Sequence[str]) -> str:
     # not the whole line: it names folders of this machine
     program = Path(command[0]).name
     return " ".join([program, *(part for part in command[1:5] if len(part) < 20 and os.sep not in part)])
+
+
+def alternate_calls(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds that each of several functions takes, called in turn so that the machine's moods meet all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds

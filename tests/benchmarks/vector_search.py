@@ -17,18 +17,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clipsearch.vectors.common import APPROXIMATE_FROM
 from clipsearch.vectors.faiss.building import write_approximate
 from clipsearch.vectors.faiss.files import IndexStamp
 from clipsearch.vectors.faiss.flat_index import write_exact
 from clipsearch.vectors.faiss.ivf_index import IvfIndex
 from clipsearch.vectors.faiss.knn import nearest
 from clipsearch.vectors.faiss.saved import open_index
-from clipsearch.vectors.sync import APPROXIMATE_FROM
 from tests.benchmarks.timing import Figures, offline, run, say
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def measure_searches(path: Path) -> Figures:
         "filtered": {},
     }
     if isinstance(index, IvfIndex):
-        figures["lists"] = index.training.as_json()["probing"]
+        figures["lists"] = asdict(index.training)["probing"]
     random = np.random.default_rng(3)
     for share in SELECTIVITIES:
         within = np.sort(random.choice(index.ids(), max(1, round(share * len(index))), replace=False))
@@ -149,7 +150,7 @@ def measure_searches(path: Path) -> Figures:
 
 
 def timed(task: Callable[[int], object], *, rounds: int = QUERIES) -> dict[str, float]:
-    """Median and 95th percentile of a task's wall time; it is told the number of the round."""
+    """Median and 95th percentile of the wall time of a task, which takes the number of the round."""
     times = []
     for number in range(-2, rounds):
         started = time.perf_counter()
@@ -159,8 +160,8 @@ def timed(task: Callable[[int], object], *, rounds: int = QUERIES) -> dict[str, 
 
 
 def peak_mb() -> float:
-    """The most memory this process has had so far, mapped pages included, MiB; 0 where that cannot be told."""
-    # not what `getrusage` tells where this is to be had: on Linux that counts what the process was forked from, too
+    """Peak memory of this process, including mapped pages, in MiB; 0 if unknown."""
+    # not `getrusage`, which on Linux includes the parent's memory before the fork
     with contextlib.suppress(FileNotFoundError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -174,7 +175,7 @@ def peak_mb() -> float:
 
 
 def drop_from_cache(path: Path) -> None:
-    """Have the system forget the file's content, where it can be told to."""
+    """Drop the file from the page cache, if supported."""
     import os
 
     if hasattr(os, "posix_fadvise"):

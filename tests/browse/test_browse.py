@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clipsearch.catalog.facets import MOST_VALUES, FacetValue
+from clipsearch.catalog.facets import MAX_VALUES, FacetValue
 from clipsearch.errors import ConfigError, LibraryLockedError, QueryError
 from clipsearch.library import Library
 from clipsearch.media.decoding import content_hash
@@ -85,12 +85,12 @@ def test_facets_of_a_wrong_line(travels: Library) -> None:
 
 
 def test_rare_values_are_left_out(tmp_path: Path, library: Library) -> None:
-    for number in range(MOST_VALUES + 3):
+    for number in range(MAX_VALUES + 3):
         save_photo(tmp_path / "many" / f"{number:03}" / "photo.png", (number % 256, number // 256, 9), size=(8, 8))
     save_photo(tmp_path / "many" / "202" / "second.png", "red", size=(8, 8))
     library.index(tmp_path / "many")
     folders = library.browse.facets().folders
-    assert len(folders) == MOST_VALUES
+    assert len(folders) == MAX_VALUES
     assert folders[0] == FacetValue("202", 2)
     assert [folder.value for folder in folders[1:3]] == ["000", "001"]
 
@@ -126,7 +126,7 @@ def test_a_picture_whose_drive_is_away_has_no_original(travels: Library, tmp_pat
 
 @pytest.mark.parametrize("digest", ["0" * 32, "", "%", "abcdef"])
 def test_an_unknown_picture_is_refused(travels: Library, digest: str) -> None:
-    with pytest.raises(QueryError, match="holds no picture"):
+    with pytest.raises(QueryError, match="has no picture"):
         travels.browse.picture(digest)
 
 
@@ -166,6 +166,15 @@ def test_trashed_files_leave_the_library_and_can_be_taken_back(travels: Library,
     thrown.rename(path)
     assert travels.index().embedded == 0, "its embedding is still there"
     assert travels.browse.facets().total == 4
+
+
+def test_a_trashed_picture_takes_its_own_sidecars_along(travels: Library, tmp_path: Path, trash: Path) -> None:
+    folder = tmp_path / "travels" / "crete"
+    for name in ("two.jpg.xmp", "two.xmp", "two.jpg.json", "two.cr2"):
+        (folder / name).write_bytes(b"x")
+    travels.maintenance.trash(folder / "two.jpg")
+    assert {path.name for path in (trash / "files").iterdir()} == {"two.jpg", "two.jpg.xmp", "two.jpg.json"}
+    assert (folder / "two.xmp").exists(), "the RAW file has it as well"
 
 
 def test_nothing_is_trashed_if_one_file_is_unknown(travels: Library, tmp_path: Path, trash: Path) -> None:

@@ -15,7 +15,7 @@ from clipsearch.browse.embedding_map import files
 from clipsearch.browse.embedding_map import map_cache as keeper
 from clipsearch.browse.embedding_map.files import load_map, map_lock, map_path, save_map
 from clipsearch.browse.embedding_map.labels import cluster_words
-from clipsearch.browse.embedding_map.layout import UMAP_FROM, cluster_count, sample_of
+from clipsearch.browse.embedding_map.layout import MIN_FOR_UMAP, SAMPLE, cluster_count, sample_of
 from clipsearch.browse.embedding_map.projection import DrawnMap, draw_map, incremental_update
 from clipsearch.browse.embedding_map.regions import is_inside
 from clipsearch.browse.embedding_map.values import EmbeddingMap
@@ -135,11 +135,10 @@ def test_a_few_pictures_make_a_map_too(shelf: Shelf, count: int) -> None:
     assert len(drawn.directions) == cluster_count(count)
 
 
-def test_the_sample_is_bounded_and_always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipsearch.browse.embedding_map.layout.SAMPLE", 10)
-    ids = np.arange(100, 200)
+def test_the_sample_is_bounded_and_deterministic() -> None:
+    ids = np.arange(100, 200 + SAMPLE)
     sample = sample_of(ids)
-    assert len(set(sample.tolist())) == 10
+    assert len(set(sample.tolist())) == SAMPLE
     assert np.isin(sample, ids).all()
     np.testing.assert_array_equal(sample, sample_of(ids))
     np.testing.assert_array_equal(sample_of(ids[:7]), ids[:7])
@@ -278,7 +277,7 @@ def test_points_in_a_region(region: str, inside: list[bool]) -> None:
     [
         ("0,0,1", "is not a region"),
         ("0,0,1,2", "'2' is not from 0 to 1"),
-        ("0,0,1,1@best3", "not the name of a drawing"),
+        ("0,0,1,1@best3", "not the identifier of a map"),
         ("0,0,1,", "'' is not from 0 to 1"),
     ],
 )
@@ -300,7 +299,7 @@ def test_a_region_filters_searches_and_counts(shelf: Shelf, open_shelf: Callable
     assert {result.content_hash for result in library.search(line, k=50)} == wanted
     assert library.browse.facets(f"{line}@{shown.drawing}").total == len(wanted)
     assert library.browse.facets(f"not {line}").total == 20 - len(wanted)
-    with pytest.raises(QueryError, match=f"drawn anew since \\({shown.drawing}\\)"):
+    with pytest.raises(QueryError, match=f"drawn again since \\({shown.drawing}\\)"):
         library.search(f"{line}@umap999")
 
 
@@ -319,15 +318,15 @@ def open_shelf(shelf: Shelf, open_library: Callable[..., Library]) -> Callable[[
 
 
 def test_an_empty_library_has_no_map(library: Library) -> None:
-    with pytest.raises(QueryError, match="no images yet"):
+    with pytest.raises(QueryError, match="no pictures yet"):
         library.browse.embedding_map()
 
 
 def test_a_small_library_has_its_map_at_once(shelf: Shelf, open_shelf: Callable[[], Library]) -> None:
-    shelf.add(*range(UMAP_FROM - 1))
+    shelf.add(*range(MIN_FOR_UMAP - 1))
     shown = open_shelf().browse.embedding_map()
-    assert (shown.method, shown.complete, len(shown)) == ("pca", True, UMAP_FROM - 1)
-    assert np.isfinite(shown.centres()).all()
+    assert (shown.method, shown.complete, len(shown)) == ("pca", True, MIN_FOR_UMAP - 1)
+    assert np.isfinite(shown.centers()).all()
 
 
 @pytest.mark.long
@@ -336,7 +335,7 @@ def test_a_better_map_is_drawn_in_the_background_and_kept_and_it_is_always_the_s
 ) -> None:
     other = Shelf(tmp_path / "other")
     for one in (shelf, other):
-        one.add(*range(UMAP_FROM))
+        one.add(*range(MIN_FOR_UMAP))
     library, second = open_shelf(), open_library(other.store.directory)
     first = library.browse.embedding_map()
     assert (first.method, first.complete, first.problem) == ("pca", False, "")
@@ -349,10 +348,10 @@ def test_a_better_map_is_drawn_in_the_background_and_kept_and_it_is_always_the_s
     again = open_shelf().browse.embedding_map()
     assert (again.method, again.complete) == ("umap", True)
     np.testing.assert_array_equal(again.points, better.points)
-    shelf.add(UMAP_FROM)
+    shelf.add(MIN_FOR_UMAP)
     later = library.browse.embedding_map()
-    assert (later.method, later.complete, len(later)) == ("umap", True, UMAP_FROM + 1)
-    np.testing.assert_array_equal(later.points[:UMAP_FROM], better.points)
+    assert (later.method, later.complete, len(later)) == ("umap", True, MIN_FOR_UMAP + 1)
+    np.testing.assert_array_equal(later.points[:MIN_FOR_UMAP], better.points)
     other.store.close()
 
 

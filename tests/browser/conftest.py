@@ -1,4 +1,4 @@
-"""The page in a real browser: a server over the demo's photographs, and pages that fail on anything untoward."""
+"""The page in Chromium: servers over the demo's photographs, and pages that fail on errors and foreign requests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Locator, Page, expect, sync_playwright
 
 from clipsearch.demo import copy_photographs
@@ -18,6 +20,12 @@ from clipsearch.library import Library
 from tests.ui_process import Server, start_ui
 
 INSTALL = "tests/browser/install_chromium.sh"
+
+Settled: TypeAlias = Callable[[Page], None]
+Shot: TypeAlias = Callable[..., Path]
+
+DATES = {"coffee.png": "2019:03:01 10:00:00", "chelsea.png": "2021:06:15 10:00:00", "rocket.jpg": "2022:08:02 10:00:00"}
+"""Photographs of the demo that get a date and a place, and become JPEGs."""
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -72,22 +80,47 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="package")
-def demo_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of the demo's photographs, embedded with the bundled model; to be read only."""
-    folder = tmp_path_factory.mktemp("demo")
-    copy_photographs(folder / "photos")
-    with Library.open(folder / "library", model="mini", create=True) as library:
-        library.index(folder / "photos")
-    return folder / "library"
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's photographs, three of them with a date and a place."""
+    folder = tmp_path_factory.mktemp("dated") / "photos"
+    copy_photographs(folder)
+    for name, day in DATES.items():
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x9003] = day
+        gps = exif.get_ifd(0x8825)
+        gps[1], gps[2], gps[3], gps[4] = "N", (35.0, 18.0, 0.0), "E", (25.0, 6.0, 0.0)
+        with Image.open(folder / name) as image:
+            pixels = image.convert("RGB")
+        (folder / name).unlink()
+        pixels.save((folder / name).with_suffix(".jpg"), exif=exif, quality=95)
+    return folder
 
 
 @pytest.fixture(scope="package")
-def server(demo_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server over `demo_library` for all tests that only look."""
-    place = tmp_path_factory.mktemp("server")
-    started = start_ui(demo_library, cache=place / "cache", log=place / "log")
+def dated_library(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of `photos`, embedded with the bundled model; read only."""
+    folder = tmp_path_factory.mktemp("dated-library") / "library"
+    with Library.open(folder, model="mini", create=True) as library:
+        library.index(photos)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def dated_server(dated_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server over `dated_library` for all tests that change nothing."""
+    place = tmp_path_factory.mktemp("dated-server")
+    started = start_ui(dated_library, cache=place / "cache", log=place / "log")
     yield started
     assert started.stop() == 0
+
+
+@pytest.fixture
+def search(page: Page, dated_server: Server, settled: Settled) -> Page:
+    """The search page of `dated_server`, with the newest pictures."""
+    page.goto(dated_server.url)
+    expect(cells(page).first).to_be_visible()
+    settled(page)
+    return page
 
 
 @dataclass
@@ -171,6 +204,43 @@ def show_section(settled: Callable[[Page], None]) -> Callable[[Page, str], None]
         settled(page)
 
     return show
+
+
+def cells(page: Page) -> Locator:
+    """The results of the search page."""
+    return page.locator(".st-key-search_grid a")
+
+
+def ask(page: Page, line: str) -> None:
+    """Enter a query."""
+    box = page.locator(".st-key-search_line input")
+    box.fill(line)
+    box.press("Enter")
+
+
+def params(page: Page) -> dict[str, str]:
+    """The URL parameters of the page."""
+    return params_of(page.url)
+
+
+def params_of(url: str) -> dict[str, str]:
+    """The parameters of a URL."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def expect_params(page: Page, **expected: str) -> None:
+    """Wait until the URL has exactly these parameters."""
+    page.wait_for_url(lambda url: params_of(url) == expected)
+
+
+def drag(page: Page, over: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag over an element; positions in shares of its width and height."""
+    over.evaluate("element => element.scrollIntoView({block: 'center'})")
+    (box,) = still_boxes(over)
+    page.mouse.move(box["x"] + start[0] * box["width"], box["y"] + start[1] * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + end[0] * box["width"], box["y"] + end[1] * box["height"], steps=4)
+    page.mouse.up()
 
 
 def still_boxes(found: Locator) -> list[FloatRect]:

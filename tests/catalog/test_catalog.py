@@ -25,7 +25,7 @@ from clipsearch.catalog.records import (
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.config import LibraryPlace
 from clipsearch.errors import LibraryError, SchemaVersionError
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from tests.conftest import ROOT
 
 DATA = ROOT / "tests" / "data"
@@ -58,13 +58,13 @@ def add_file(store: Catalog, model: ModelRecord, root: int, name: str, digest: s
     store.commit(batch, model.id)
 
 
-def test_a_missing_catalog_is_not_made_by_a_reader(tmp_path: Path) -> None:
+def test_a_reader_does_not_create_a_catalog(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="no library in"):
         Catalog(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_catalog_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_catalog_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     Catalog(tmp_path, create=True).close()
     with sqlite3.connect(tmp_path / CATALOG_NAME) as connection:
         connection.execute("UPDATE catalog_state SET schema_version = 9999")
@@ -73,8 +73,8 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) 
         Catalog(tmp_path)
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / CATALOG_NAME).write_bytes(b"not a database at all, but long enough to be looked at" * 100)
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / CATALOG_NAME).write_bytes(b"not a database, but long enough" * 100)
     with pytest.raises(LibraryError, match="is damaged"):
         Catalog(tmp_path)
 
@@ -90,7 +90,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["plain.jpg", "ünï/😀.jpg", "caf\udce9.jpg", "a\nb.jpg", "%_'\".jpg", "\udcff\udc80/x.png"]
 )
-def test_every_name_comes_back_as_it_was(store: Catalog, model: ModelRecord, name: str) -> None:
+def test_names_are_stored_losslessly(store: Catalog, model: ModelRecord, name: str) -> None:
     root = store.roots.add(Path("/photos"))
     add_file(store, model, root, name, "aa")
     assert [item.relative_path for item in store.files_in(root)] == [name]
@@ -98,7 +98,7 @@ def test_every_name_comes_back_as_it_was(store: Catalog, model: ModelRecord, nam
     assert store.files_of(ids.tolist())[1][0].path == Path("/photos") / name
 
 
-def test_case_matters_in_paths_also_for_folders(store: Catalog, model: ModelRecord) -> None:
+def test_paths_and_folders_are_case_sensitive(store: Catalog, model: ModelRecord) -> None:
     """Regression: a peer's LIKE without case marked `cats/` as deleted when `Cats/` was indexed."""
     root = store.roots.add(Path("/photos"))
     add_file(store, model, root, "Cats/a.jpg", "aa")
@@ -108,7 +108,7 @@ def test_case_matters_in_paths_also_for_folders(store: Catalog, model: ModelReco
     assert [item.relative_path for item in store.files_in(root)] == ["cats/a.jpg"]
 
 
-def test_a_commit_is_whole_or_not_at_all(store: Catalog, model: ModelRecord) -> None:
+def test_a_commit_is_atomic(store: Catalog, model: ModelRecord) -> None:
     root = store.roots.add(Path("/photos"))
     orphan = FileRecord("b.jpg", 1, 2, "no such content")
     with pytest.raises(LibraryError, match=r"(?i)foreign key"):
@@ -119,9 +119,7 @@ def test_a_commit_is_whole_or_not_at_all(store: Catalog, model: ModelRecord) -> 
     assert store.embedding_of("aa", model.id) is None
 
 
-def test_embeddings_are_kept_once_per_content_and_live_only_while_a_file_holds_it(
-    store: Catalog, model: ModelRecord
-) -> None:
+def test_embeddings_are_stored_once_per_content_and_live_only_with_a_file(store: Catalog, model: ModelRecord) -> None:
     root = store.roots.add(Path("/photos"))
     add_file(store, model, root, "a.jpg", "aa")
     add_file(store, model, root, "copy.jpg", "aa")
@@ -156,7 +154,7 @@ def test_a_failure_replaces_the_file_and_a_readable_file_the_failure(store: Cata
     assert store.failures() == []
 
 
-def test_a_root_swallows_the_roots_inside_it(store: Catalog, model: ModelRecord) -> None:
+def test_roots_inside_a_new_root_are_merged(store: Catalog, model: ModelRecord) -> None:
     inner = store.roots.add(Path("/photos/2021/crete"))
     add_file(store, model, inner, "a.jpg", "aa")
     outer = store.roots.add(Path("/photos"))
@@ -198,9 +196,7 @@ def test_readers_and_a_writer_work_at_once(store: Catalog, model: ModelRecord) -
     assert errors == []
 
 
-def test_metadata_and_keywords_are_kept_per_content_and_replaced_when_read_again(
-    store: Catalog, model: ModelRecord
-) -> None:
+def test_metadata_and_keywords_are_replaced_when_read_again(store: Catalog, model: ModelRecord) -> None:
     root = store.roots.add(Path("/photos"))
     first = ImageMetadata(taken_at=datetime(2021, 6, 1, 12, 30), camera="X", iso=200, keywords=("sea", "sun"))
     store.commit(Batch(root, [NewImage("aa", 6, 4, "JPEG", first)], [new_embedding("aa")]), model.id)
@@ -212,7 +208,7 @@ def test_metadata_and_keywords_are_kept_per_content_and_replaced_when_read_again
     assert store.is_known("aa", model.id)
 
 
-def test_contents_whose_metadata_is_old_are_read_again_but_not_embedded(
+def test_contents_with_outdated_metadata_are_read_again_but_not_embedded(
     store: Catalog, model: ModelRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = store.roots.add(Path("/photos"))
@@ -226,7 +222,7 @@ def test_contents_whose_metadata_is_old_are_read_again_but_not_embedded(
     assert store.embedding_of("aa", model.id) is not None
 
 
-def test_gone_files_are_told_apart_by_whether_their_content_lives_on(store: Catalog, model: ModelRecord) -> None:
+def test_missing_files_are_moved_if_their_content_exists(store: Catalog, model: ModelRecord) -> None:
     root, other = store.roots.add(Path("/photos")), store.roots.add(Path("/usb"))
     for where, name, digest in [
         (root, "a.jpg", "aa"),
@@ -242,7 +238,7 @@ def test_gone_files_are_told_apart_by_whether_their_content_lives_on(store: Cata
     assert store.partition_missing(root, gone) == ({"a.jpg", "b.jpg"}, {"c.jpg", "c again.jpg"})
 
 
-def test_a_root_on_another_drive_stays_a_root_of_its_own(store: Catalog, model: ModelRecord) -> None:
+def test_a_root_on_another_volume_is_not_merged(store: Catalog, model: ModelRecord) -> None:
     inner = store.roots.add(Path("/photos/usb"), volume_id="uuid:1", volume_path="")
     add_file(store, model, inner, "a.jpg", "aa")
     store.roots.add(Path("/photos"), volume_id="uuid:2", volume_path="photos")
@@ -263,7 +259,7 @@ def test_a_job_is_interrupted_until_it_is_finished(store: Catalog, model: ModelR
     assert store.jobs.interrupted("index") is None
 
 
-def test_a_catalog_from_before_version_1_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_catalog_from_before_version_1_is_refused(tmp_path: Path) -> None:
     """The file was written by the first version of this program; see `tests/data`."""
     shutil.copy(DATA / "catalog-0001.sqlite3", tmp_path / CATALOG_NAME)
     for create in (False, True):

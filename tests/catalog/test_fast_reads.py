@@ -1,4 +1,4 @@
-"""The reads that go past SQLAlchemy give what `Catalog` gives, or leave a catalog to it."""
+"""The reads without SQLAlchemy equal `Catalog`'s, or leave the catalog to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.fast_reads import QuickReads
+from clipsearch.catalog.fast_reads import FastReads
 from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import LibraryError, SchemaVersionError
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.media.segments import Segment, SegmentKind
 from tests.conftest import ROOT
 
@@ -48,8 +48,8 @@ def store(tmp_path: Path) -> Catalog:
     return store
 
 
-def test_quick_reads_give_what_the_store_gives(store: Catalog) -> None:
-    quick = QuickReads.open(store.directory / CATALOG_NAME)
+def test_fast_reads_equal_the_catalogs(store: Catalog) -> None:
+    quick = FastReads.open(store.directory / CATALOG_NAME)
     assert quick is not None
     model = store.models.active()
     assert quick.active_model() == model and model is not None
@@ -73,7 +73,7 @@ def test_quick_reads_give_what_the_store_gives(store: Catalog) -> None:
 
 def test_a_library_without_a_model_has_none(tmp_path: Path) -> None:
     store = Catalog(tmp_path, create=True)
-    quick = QuickReads.open(store.directory / CATALOG_NAME)
+    quick = FastReads.open(store.directory / CATALOG_NAME)
     assert quick is not None and quick.active_model() is None and quick.root_places() == []
 
 
@@ -87,21 +87,21 @@ def test_a_change_is_seen_at_once(store: Catalog) -> None:
     assert [file.path.name for file in catalog.files_of([1])[1]] == [Path(ODD).name]
 
 
-def test_what_is_no_catalog_of_this_version_is_left_to_the_store(tmp_path: Path) -> None:
+def test_other_files_are_left_to_the_catalog(tmp_path: Path) -> None:
     path = tmp_path / CATALOG_NAME
-    assert QuickReads.open(path) is None
+    assert FastReads.open(path) is None
     path.write_bytes(b"no database at all" * 100)
-    assert QuickReads.open(path) is None
+    assert FastReads.open(path) is None
     with pytest.raises(LibraryError, match="is damaged"):
         LazyCatalog(tmp_path)
     shutil.copy(DATA / "catalog-0001.sqlite3", path)
-    assert QuickReads.open(path) is None
+    assert FastReads.open(path) is None
     with pytest.raises(SchemaVersionError):
         LazyCatalog(tmp_path)
 
 
-def test_errors_are_in_our_words(store: Catalog) -> None:
-    quick = QuickReads.open(store.directory / CATALOG_NAME)
+def test_errors_are_translated(store: Catalog) -> None:
+    quick = FastReads.open(store.directory / CATALOG_NAME)
     with sqlite3.connect(store.directory / CATALOG_NAME) as connection:
         connection.execute("DROP TABLE files")
     connection.close()

@@ -1,4 +1,4 @@
-"""The shipped vocabulary holds together, and names of tags are folded by it."""
+"""The bundled vocabulary is consistent, and names of tags are folded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clipsearch.catalog.vocabulary import (
 from clipsearch.errors import ConfigError
 
 
-def test_no_word_is_there_twice_not_even_as_a_synonym_or_a_plural() -> None:
+def test_names_synonyms_and_plurals_are_unique() -> None:
     words = load_vocabulary()
     assert 2000 <= len(words) <= 2500
     owner: dict[str, str] = {}
@@ -39,7 +39,7 @@ def test_words_are_plain_and_in_a_group() -> None:
             assert not set(name) & set('",|\t')
 
 
-def test_kinds_go_all_the_way_up() -> None:
+def test_hypernyms_are_transitive() -> None:
     words = load_vocabulary()
     above = dict(zip((word.name for word in words), more_general(words), strict=True))
     for name, kinds in [("poodle", {"dog"}), ("litter of puppies", {"puppy", "dog"}), ("duckling", {"duck", "bird"})]:
@@ -69,19 +69,19 @@ def test_names_are_folded(name: str, tag: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 81])
-def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="a tag is a name"):
+def test_invalid_names_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="a tag must have"):
         canonical(name)
 
 
-def test_every_word_and_synonym_is_folded_to_its_word() -> None:
+def test_words_and_synonyms_are_folded_to_their_word() -> None:
     for word in load_vocabulary():
         for name in (word.name, *word.synonyms):
             assert canonical(name) == word.name
             assert canonical(canonical(name)) == word.name
 
 
-def test_a_vocabulary_of_ones_own(tmp_path: Path) -> None:
+def test_a_vocabulary_file(tmp_path: Path) -> None:
     file = tmp_path / "words.tsv"
     text = "name\tsynonyms\tgroup\nWeld seam\tseam|bead\tparts\ncrack\nHairline\t\t\tCrack\n"
     file.write_text(text, encoding="utf-8")
@@ -97,14 +97,14 @@ def test_a_vocabulary_of_ones_own(tmp_path: Path) -> None:
         ("dog\ncat\nDog\n", "'dog' twice"),
         ("", "no words"),
         ("# dog\n", "no words"),
-        ("dog\t\t\tanimal\n", "no word 'animal'"),
-        ("dog\t\t\tpet\npet\t\t\tdog\n", "a kind of themselves: dog, pet"),
+        ("dog\t\t\tanimal\n", "words of the kind 'animal'"),
+        ("dog\t\t\tpet\npet\t\t\tdog\n", "circular kinds: dog, pet"),
     ],
 )
-def test_a_wrong_vocabulary_is_told(tmp_path: Path, text: str, reason: str) -> None:
+def test_an_invalid_vocabulary_is_one_line(tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "words.txt"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=reason):
         load_vocabulary(file)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot read"):
         load_vocabulary(tmp_path / "gone.txt")

@@ -1,4 +1,4 @@
-"""Shell completion: what a shell would be told."""
+"""Shell completion."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from clipsearch.catalog.shell_completion import glance
+from clipsearch.catalog.shell_completion import names_for_completion
 from clipsearch.cli import COMMANDS, cli
 from clipsearch.cli.commands.completion import VARIABLE
 from clipsearch.cli.options import Settings
@@ -54,11 +53,11 @@ def test_saved_names(saved: Library, tmp_path: Path) -> None:
 
 
 def test_a_library_is_only_looked_at(saved: Library, photos: Path, tmp_path: Path) -> None:
-    assert glance(saved.path, "roots") == [str(photos)]
-    assert glance(tmp_path / "nowhere", "saved") == []
+    assert names_for_completion(saved.path, "roots") == [str(photos)]
+    assert names_for_completion(tmp_path / "nowhere", "saved") == []
     assert not (tmp_path / "nowhere").exists()
     (tmp_path / "catalog.sqlite3").write_bytes(b"no database")
-    assert glance(tmp_path, "saved") == []
+    assert names_for_completion(tmp_path, "saved") == []
 
 
 @pytest.mark.parametrize(
@@ -114,8 +113,9 @@ def test_the_program_answers_and_loads_nothing_heavy(saved: Library, words: str,
 def test_presets() -> None:
     from clipsearch.cli.arguments import suggest_presets
 
-    command = cli.get_command(click.Context(cli), "index")
-    context = command.make_context("index", [], resilient_parsing=True)
+    parent = cli.make_context("clipsearch", [], resilient_parsing=True)
+    command = cli.get_command(parent, "index")
+    context = command.make_context("index", [], parent=parent, resilient_parsing=True)
     suggest: Callable[..., list[object]] = suggest_presets
     assert len(suggest(context, command.params[0], "")) >= 4
     assert [item.value for item in suggest_presets(context, command.params[0], "mi")] == ["mini"]

@@ -3,58 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.shell_completion import ShellComplete
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from clipsearch.cli import cli
 from clipsearch.cli.commands.completion import VARIABLE
 from clipsearch.cli.options import Settings
 from clipsearch.library import Library
-from tests.conftest import save_photo
-
-Run = Callable[..., Result]
+from tests.conftest import Run, save_photo
 
 
-@pytest.fixture
-def run(indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: indexed.loaded_encoder)
+@pytest.fixture(autouse=True)
+def in_the_folder_of_the_photos(indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photos)
-
-    def run_(*arguments: Any) -> Result:
-        words = ["--library", str(indexed.path), *map(str, arguments)]
-        return CliRunner().invoke(cli, words, prog_name="clipsearch")
-
-    return run_
 
 
 def test_add_list_show_and_remove(run: Run, photos: Path, tmp_path: Path) -> None:
-    assert "no concept is known yet" in run("concept", "list").stdout
+    assert "no concepts yet" in run("concept", "list").stdout
     done = run(
         "concept", "add", "rex", "--positive", "red.png", "yellow.png", "--negative", "blue.png", "--text", "red"
     )
-    assert (done.exit_code, done.stdout) == (0, "@rex  2 pictures of it, 1 of others: red\n"), done.stderr
+    assert (done.exit_code, done.stdout) == (0, "@rex  2 positive examples, 1 negative: red\n"), done.stderr
     outside = save_photo(tmp_path / "outside.png", "green")
     assert run("concept", "add", "my garden", "--positive", outside).exit_code == 0
     assert run("concept", "list").stdout.splitlines() == [
-        '@"my garden"  1 picture of it, 0 of others',
-        "@rex  2 pictures of it, 1 of others: red",
+        '@"my garden"  1 positive example, 0 negative',
+        "@rex  2 positive examples, 1 negative: red",
     ]
     (_, rex) = json.loads(run("concept", "list", "--json").stdout)
     assert (rex["name"], rex["text"], rex["positives"], rex["negatives"]) == ("rex", "red", 2, 1)
     lines = run("concept", "show", "REX").stdout.splitlines()
-    assert lines[1].startswith("fitted for colours: 94% text, 6% pictures; ")
-    assert sorted(lines[2:]) == ["does not  blue.png", "shows it  red.png", "shows it  yellow.png"]
-    assert run("concept", "show", "my garden").stdout.splitlines()[2].endswith("outside.png (outside of the library)")
+    assert lines[1].startswith("fitted for hf-hub:tests/colours: 94% text, 6% pictures; ")
+    assert sorted(lines[2:]) == ["negative  blue.png", "positive  red.png", "positive  yellow.png"]
+    assert run("concept", "show", "my garden").stdout.splitlines()[2].endswith("outside.png (not in the library)")
     shown = json.loads(run("concept", "show", "rex", "--json").stdout)
-    assert (shown["model"], len(shown["examples"]), shown["regularisation"]) == ("colours", 3, 1.0)
-    assert run("concept", "remove", "rex").stdout == "forgot @rex\n"
+    assert (shown["model"], len(shown["examples"]), shown["regularisation"]) == ("hf-hub:tests/colours", 3, 1.0)
+    assert run("concept", "remove", "rex").stdout == "removed @rex\n"
     refused = run("concept", "show", "rex")
-    assert refused.exit_code == 1 and "the library knows no concept @rex" in refused.stderr
+    assert refused.exit_code == 1 and "the library has no concept @rex" in refused.stderr
 
 
 def test_it_is_searched_for(run: Run) -> None:
@@ -63,24 +52,24 @@ def test_it_is_searched_for(run: Run) -> None:
     assert (found.exit_code, Path(found.stdout.strip()).name) == (0, "red.png"), found.stderr
     refused = run("search", "beach", "@rexx")
     assert refused.exit_code == 1
-    assert refused.stderr == "clipsearch: column 7: the library knows no concept @rexx; did you mean @rex?\n"
+    assert refused.stderr == "clipsearch: column 7: the library has no concept @rexx; did you mean @rex?\n"
 
 
 def test_options_take_every_picture_that_follows(run: Run) -> None:
     done = run(
         "concept", "add", "--positive", "red.png", "green.png", "--text", "red", "--positive", "blue.png", "--", "x"
     )
-    assert done.stdout == "@x  3 pictures of it, 0 of others: red\n", done.stderr
+    assert done.stdout == "@x  3 positive examples, 0 negative: red\n", done.stderr
     refused = run("concept", "add", "y", "--positive", "red.png", "--wrong")
     assert refused.exit_code == 2 and "--wrong" in refused.stderr
 
 
 def test_what_a_query_finds_are_examples(run: Run) -> None:
-    assert run("concept", "add", "dark", "--query", "folder:grey").stdout == "@dark  2 pictures of it, 0 of others\n"
-    assert run("concept", "add", "reds", "--query", "red", "-k", 1).stdout == "@reds  1 picture of it, 0 of others\n"
+    assert run("concept", "add", "dark", "--query", "folder:grey").stdout == "@dark  2 positive examples, 0 negative\n"
+    assert run("concept", "add", "reds", "--query", "red", "-k", 1).stdout == "@reds  1 positive example, 0 negative\n"
     nothing = run("concept", "add", "x", "--query", "folder:nowhere")
-    assert nothing.exit_code == 1 and "nothing found for folder:nowhere" in nothing.stderr
-    assert "name one picture at least that shows @x" in nothing.stderr
+    assert nothing.exit_code == 1 and "no results for folder:nowhere" in nothing.stderr
+    assert "at least one picture is required that shows @x" in nothing.stderr
 
 
 def test_suggest_confirm_and_reject(run: Run, photos: Path) -> None:
@@ -90,9 +79,9 @@ def test_suggest_confirm_and_reject(run: Run, photos: Path) -> None:
     assert run("concept", "suggest", "rex", "-0").stdout.split("\0")[:-1] == paths
     (first,) = json.loads(run("concept", "suggest", "rex", "-k", 1, "--json").stdout)
     assert first["path"] == paths[0] and 0 <= first["probability"] <= 1 and Path(first["thumbnail"]).exists()
-    assert run("concept", "confirm", "rex", paths[0]).stdout == "@rex  2 pictures of it, 0 of others\n"
+    assert run("concept", "confirm", "rex", paths[0]).stdout == "@rex  2 positive examples, 0 negative\n"
     rejected = run("concept", "reject", "rex", f"~#{first['content_hash'][:8]}", *paths[1:])
-    assert rejected.stdout == "@rex  1 picture of it, 5 of others\n"
+    assert rejected.stdout == "@rex  1 positive example, 5 negative\n"
     nothing = run("concept", "suggest", "rex")
     assert (nothing.exit_code, nothing.stdout) == (3, "")
     assert run("concept", "suggest", "rex", "-0", "--json").exit_code == 2
@@ -102,7 +91,7 @@ def test_export(run: Run, tmp_path: Path) -> None:
     run("concept", "add", "rex", "--positive", "red.png")
     assert run("concept", "export", "rex", tmp_path / "rex.json").exit_code == 0
     assert json.loads((tmp_path / "rex.json").read_text())["name"] == "rex"
-    assert "there is something at" in run("concept", "export", "rex", tmp_path / "rex.json").stderr
+    assert "already exists" in run("concept", "export", "rex", tmp_path / "rex.json").stderr
 
 
 @pytest.mark.parametrize("name", ["add", "suggest", "confirm", "reject", "list", "show", "remove", "export"])

@@ -66,7 +66,7 @@ def test_it_is_readable_on_a_phone_and_in_the_dark(tmp_path: Path) -> None:
     write_contact_sheet(tmp_path / "sheet.html", [], title="x")
     text = (tmp_path / "sheet.html").read_text(encoding="utf-8")
     assert 'name="viewport"' in text and "prefers-color-scheme: dark" in text and 'lang="en"' in text
-    assert "nothing found" in Page(tmp_path / "sheet.html").text
+    assert "no results" in Page(tmp_path / "sheet.html").text
 
 
 def test_a_preview_is_made_from_the_file_where_there_is_none(tmp_path: Path) -> None:
@@ -124,12 +124,12 @@ def test_an_older_sheet_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "<html>mine</html>", " " * 600 + MARK])
 def test_anything_else_is_left_alone(tmp_path: Path, content: str) -> None:
     (tmp_path / "mine.html").write_text(content)
-    with pytest.raises(ConfigError, match="is no contact sheet of clipsearch; name another file"):
+    with pytest.raises(ConfigError, match="is not a contact sheet; choose another file"):
         write_contact_sheet(tmp_path / "mine.html", [], title="x")
     assert (tmp_path / "mine.html").read_text() == content
-    with pytest.raises(ConfigError, match="cannot be replaced"):
+    with pytest.raises(ConfigError, match="cannot replace"):
         check_replaceable(tmp_path)
-    with pytest.raises(ConfigError, match="there is no folder"):
+    with pytest.raises(ConfigError, match="does not exist"):
         check_replaceable(tmp_path / "nowhere" / "sheet.html")
 
 

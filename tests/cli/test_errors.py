@@ -41,7 +41,7 @@ def chained() -> BaseException:
         (lambda: ImageReadError(Path("a\nb"), "empty"), 1, r"clipsearch: cannot read a\nb: empty"),
         (lambda: click.UsageError("pick one"), 2, "clipsearch: pick one (see: clipsearch fail --help)"),
         (lambda: click.ClickException("odd"), 1, "clipsearch: odd"),
-        (KeyboardInterrupt, 130, "clipsearch: interrupted; run the command again to carry on"),
+        (KeyboardInterrupt, 130, "clipsearch: interrupted; run the command again to continue"),
         (
             lambda: PermissionError(errno.EACCES, "Permission denied", "/root/x"),
             1,
@@ -60,12 +60,12 @@ def chained() -> BaseException:
         (
             lambda: OSError(errno.ENOSPC, "No space left on device"),
             1,
-            "clipsearch: the disk is full; make room and run the command again: it carries on where it stopped",
+            "clipsearch: the disk is full; free some space and run the command again to continue",
         ),
         (
             chained,
             1,
-            "clipsearch: the disk is full; make room and run the command again: it carries on where it stopped",
+            "clipsearch: the disk is full; free some space and run the command again to continue",
         ),
     ],
 )

@@ -20,9 +20,8 @@ from clipsearch.errors import ConfigError
 from clipsearch.evaluation import Bootstrap, evaluate_retrieval
 from clipsearch.evaluation.few_shot import LINEAR_PROBE, ZERO_SHOT, evaluate_few_shot
 from clipsearch.evaluation.plots import check_plot_path, plot_reports
-from clipsearch.models import loading
 from clipsearch.models.encoder import FloatMatrix
-from tests.conftest import ColourEncoder, save_photo
+from tests.conftest import ColourEncoder, LoadWith, save_photo
 
 COLOURS = ("red", "green", "blue")
 
@@ -37,6 +36,10 @@ class Blind(ColourEncoder):
         return super().encode_pixels(np.array(guesses, dtype=np.uint8))
 
 
+class Seeing(ColourEncoder):
+    spec = "colours"
+
+
 class Misnaming(ColourEncoder):
     """A model that sees colours and calls them by wrong names, so that only examples help."""
 
@@ -48,10 +51,10 @@ class Misnaming(ColourEncoder):
 
 
 @pytest.fixture
-def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load_with: LoadWith) -> Path:
     """Photos with a table of captions and one of labels: eight of each colour, and one that is missing."""
-    models = {"colours": ColourEncoder, "blind": Blind, "misnaming": Misnaming}
-    monkeypatch.setattr(loading, "load_encoder", lambda spec, **_options: models[spec]())
+    models = {"colours": Seeing, "blind": Blind, "misnaming": Misnaming}
+    load_with(lambda spec, **_: models[spec]())
     monkeypatch.setattr("clipsearch.evaluation.few_shot._REGULARISATIONS", (1.0, 100.0))  # fewer fits, to be quick
     rng = np.random.default_rng(2)
     rows = []
@@ -157,8 +160,8 @@ def test_the_same_figures_draw_the_same_file(photos: Path) -> None:
 
 
 WRONG: list[tuple[tuple[str, ...], int, str]] = [
-    (("--model", "colours", "--compare", "blind", "colours"), 2, "--model does not go with --compare"),
-    ((), 2, "Missing option '--model'"),
+    (("--model", "colours", "--compare", "blind", "colours"), 2, "--model cannot be combined with --compare"),
+    ((), 2, "missing option '--model'"),
     (("--model", "colours", "--plot", "figures.pdf"), 1, "a plot is written as .png or .svg, not as figures.pdf"),
     (("--model", "colours", "--plot", "nowhere/figures.png"), 1, "the folder nowhere does not exist"),
     (("--model", "colours", "--heatmap", "map.gif"), 1, "not as map.gif"),
@@ -166,10 +169,10 @@ WRONG: list[tuple[tuple[str, ...], int, str]] = [
     (("--model", "colours", "--template", "a photo"), 1, "has no {}"),
     (("labels", "--model", "colours", "--prompt", "a photo"), 1, "--prompt"),
     (("labels", "--model", "colours", "--templates", "nowhere.txt"), 1, "nowhere.txt"),
-    (("few-shot", "--model", "colours", "--shots", "1,two"), 2, "numbers from 1 with commas between them, not 1,two"),
-    (("few-shot", "--model", "colours"), 1, "take fewer shots"),
+    (("few-shot", "--model", "colours", "--shots", "1,two"), 2, "1,two is not a list of positive numbers"),
+    (("few-shot", "--model", "colours"), 1, "use fewer shots"),
     (("robustness", "--model", "colours", "--severity", "9"), 2, "9 is not in the range"),
-    (("overlap", "--model", "colours"), 1, "name the training set"),
+    (("overlap", "--model", "colours"), 1, "specify the training set"),
 ]
 
 
@@ -178,15 +181,15 @@ def test_bad_input_is_one_line(photos: Path, arguments: tuple[str, ...], status:
     table = "--labels" if arguments[:1] in (("labels",), ("few-shot",)) else "--captions"
     done = run(photos, *arguments, table=table)
     assert done.exit_code == status
-    told = [line for line in done.stderr.splitlines() if not line.startswith("embedding ")]
-    assert len(told) == 1 and message in told[0], done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("embedding ")]
+    assert len(lines) == 1 and message in lines[0], done.stderr
     assert done.stdout == ""
 
 
 def test_options_before_a_subcommand_are_not_lost() -> None:
     done = CliRunner().invoke(cli, ["evaluate", "--model", "mini", "labels"])
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "--model belongs after labels" in done.stderr
+    assert "put --model after labels" in done.stderr
 
 
 @pytest.mark.parametrize("missing", ["--captions", "--images"])
@@ -194,13 +197,13 @@ def test_what_is_missing_is_said(photos: Path, missing: str) -> None:
     given = {"--captions": str(photos / "labels.tsv"), "--images": str(photos / "photos"), "--model": "colours"}
     del given[missing]
     done = CliRunner().invoke(cli, ["evaluate", *(word for pair in given.items() for word in pair)])
-    assert done.exit_code == 2 and f"Missing option '{missing}'" in done.stderr
+    assert done.exit_code == 2 and f"missing option '{missing}'" in done.stderr
 
 
 def test_a_plot_that_cannot_be_written_is_one_line(photos: Path) -> None:
     report = evaluate_retrieval(ColourEncoder(), photos / "labels.tsv", photos / "photos")
     (photos / "taken.png").mkdir()
-    with pytest.raises(ConfigError, match=r"taken\.png cannot be written: is a directory|permission denied"):
+    with pytest.raises(ConfigError, match=r"cannot write the plot .*taken\.png: (is a directory|permission denied)"):
         plot_reports(photos / "taken.png", [report], Bootstrap(100))
     check_plot_path(photos / "new.PNG")
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from clipsearch.cli import COMMANDS, cli
+from clipsearch.cli import COMMAND_GROUPS, COMMANDS, cli
 
 HEAVY = ("torch", "open_clip", "onnxruntime", "faiss", "sqlalchemy", "PIL", "numpy", "rich", "streamlit", "skimage")
 
@@ -40,21 +40,44 @@ def test_every_option_is_explained(name: str) -> None:
     assert not unexplained
 
 
-def test_the_list_shows_every_command_once() -> None:
-    commands = CliRunner().invoke(cli, ["--help"]).stdout.partition("Commands:")[2].splitlines()
-    assert [line.split()[0] for line in commands if line.startswith("  ") and line[2] != " "] == list(COMMANDS)
+def test_help_lists_every_command_once_by_what_it_is_for() -> None:
+    lines = CliRunner().invoke(cli, ["--help"], terminal_width=100).stdout.splitlines()
+    groups: dict[str, list[str]] = {}
+    for line in lines[lines.index("Find pictures:") :]:
+        if line.endswith(":"):
+            commands = groups.setdefault(line.removesuffix(":"), [])
+        elif line:
+            commands.append(line.split()[0])
+    assert groups == {heading: list(group) for heading, group in COMMAND_GROUPS.items()}
+    assert sorted(COMMANDS) == sorted(name for group in groups.values() for name in group)
 
 
-def test_an_unknown_command_is_wrong_usage() -> None:
-    result = CliRunner().invoke(cli, ["serch"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["serch", "dog"], "no such command 'serch'; did you mean search? (see: clipsearch --help)"),
+        (["xyzzy"], "no such command 'xyzzy' (see: clipsearch --help)"),
+        (["tag", "lst"], "no such command 'lst'; did you mean list? (see: clipsearch tag --help)"),
+        (["serve", "token", "ad"], "no such command 'ad'; did you mean add? (see: clipsearch serve token --help)"),
+        (["search", "--sotr", "date", "x"], "no such option '--sotr'; did you mean --sort?"),
+        (["--librry", "x", "status"], "no such option '--librry'; did you mean --library? (see: clipsearch --help)"),
+        (["search", "--sort", "dat", "x"], "not one of 'score', 'date', 'path'; did you mean 'date'?"),
+        (["index", "--engine", "rya"], "did you mean 'ray'?"),
+        (["duplicates", "--kind", "identic"], "did you mean 'identical'?"),
+        (["completion", "bsh"], "did you mean 'bash'?"),
+    ],
+)
+def test_a_mistyped_name_suggests_the_nearest(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(cli, arguments, prog_name="clipsearch")
     assert result.exit_code == 2
-    assert result.stderr.splitlines() == ["clipsearch: No such command 'serch' (see: cli --help)"]
+    (line,) = result.stderr.splitlines()
+    assert message in line
 
 
 def test_no_command_shows_the_help_on_stderr() -> None:
     result = CliRunner().invoke(cli, [])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Commands:" in result.stderr
+    assert "Find pictures:" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"], ["index", "--help"], ["demo", "--help"]])

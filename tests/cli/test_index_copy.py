@@ -14,11 +14,16 @@ from click.testing import CliRunner, Result
 
 from clipsearch.cli import cli
 from clipsearch.library import Library
+from clipsearch.media.segments import SegmentKind
+from clipsearch.retrieval.results import ResultSegment
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.engine import library_engine
+from clipsearch.vectors.faiss.engine import FaissEngine
 from clipsearch.vectors.milvus.collections import space_prefix
 from clipsearch.vectors.milvus.connection import MilvusConnection, connect
+from clipsearch.vectors.milvus.engine import MilvusEngine
 from tests.conftest import ColourEncoder, Notes, save_photo
+from tests.videos import write_video
 
 Run = Callable[..., Result]
 QUERIES = ("red", "green -blue", "red blue ext:png", "white folder:grey or ext:webp", "yellow -ext:jpg")
@@ -37,8 +42,8 @@ def run(indexed: Library) -> Iterator[Run]:
 
 def connection_of(library: Path) -> MilvusConnection:
     engine = library_engine(library)
-    assert engine is not None
-    return connect(engine.address(library), local=engine.is_local)
+    assert isinstance(engine, MilvusEngine)
+    return engine.connect(library)
 
 
 def found(library: Path) -> list[list[tuple[str, float]]]:
@@ -53,7 +58,7 @@ def test_there_and_back_everything_is_found_as_before(run: Run, indexed: Library
     vectors, before = indexed.path / "vectors", found(indexed.path)
     there = run("index-copy", "--to", "milvus")
     assert (there.exit_code, there.stderr) == (0, "")
-    assert there.stdout.startswith("copied     6 vectors in ")
+    assert there.stdout.startswith("copied     6 embeddings in ")
     assert there.stdout.splitlines()[1] == f"engine     milvus at {vectors / 'milvus.db'}"
     assert not list(vectors.glob("*.faiss"))
     assert found(indexed.path) == before
@@ -64,6 +69,35 @@ def test_there_and_back_everything_is_found_as_before(run: Run, indexed: Library
     assert (report["engine"], report["vectors"]) == ("faiss", 6)
     assert [path.suffix for path in vectors.iterdir()] == [".faiss"]
     assert found(indexed.path) == before
+
+
+def test_videos_and_their_moments_are_found_as_before(
+    run: Run, open_library: Callable[..., Library], photos: Path
+) -> None:
+    def moments() -> list[list[tuple[str, ResultSegment, float]]]:
+        with open_library() as opened:
+            results = [
+                opened.search(line, moments=every)
+                for line in ("blue kind:video", "kind:video red", "duration:>8.5s red", "kind:image red", "lime")
+                for every in (False, True)
+            ]
+            results.append(opened.similar(photos / "signs.mkv", at_s=3.0))
+        return [[(item.path.name, item.segment, round(item.score or 0.0, 4)) for item in some] for some in results]
+
+    write_video(photos / "lights.mp4", [("red", 3), ("lime", 3), ("blue", 3)])
+    write_video(photos / "signs.mkv", [("yellow", 2), ("red", 2), ("yellow", 2), ("red", 2)])
+    with open_library() as opened:
+        opened.index(photos)
+    before = moments()
+    assert run("index-copy", "--to", "milvus").exit_code == 0
+    assert moments() == before
+    assert before[0][0][:2] == ("lights.mp4", ResultSegment(SegmentKind.FRAME, 6.0, 9.0, 6.0))
+    assert {name for name, *_ in before[4]} == {"lights.mp4"}
+    (photos / "lights.mp4").unlink()
+    write_video(photos / "more.mp4", [("white", 2), ("blue", 2)])
+    with open_library() as opened:
+        opened.index(photos)
+        assert opened.search("blue kind:video", k=1)[0].path.name == "more.mp4"
 
 
 def test_a_searching_library_finds_what_is_indexed_later(
@@ -87,8 +121,8 @@ def test_a_library_that_is_open_follows_to_the_other_engine(run: Run, indexed: L
     assert run("index-copy", "--to", "milvus").exit_code == 0
     assert [item.path.name for item in indexed.search("red", group="duplicates")] == before
     connection, engine = connection_of(indexed.path), library_engine(indexed.path)
-    assert engine is not None
-    (name,) = connection.collections(space_prefix(engine))
+    assert isinstance(engine, MilvusEngine)
+    (name,) = connection.collections(space_prefix(engine.space))
     connection.delete(name, connection.ids(name))
     assert indexed.search("red") == [], "it searches there, where nothing is left"
     assert run("index-copy", "--to", "faiss").exit_code == 0
@@ -99,12 +133,12 @@ def test_to_another_local_file_and_on_to_the_librarys_own(run: Run, indexed: Lib
     elsewhere = tmp_path / "fast disk" / "shared.db"
     assert run("index-copy", "--to", f"milvus:{elsewhere}").exit_code == 0
     first = library_engine(indexed.path)
-    assert first is not None and not first.is_inside(indexed.path)
+    assert isinstance(first, MilvusEngine) and first.address(indexed.path) == str(elsewhere)
     before = found(indexed.path)
     assert run("index-copy", "--to", "milvus").exit_code == 0
     assert found(indexed.path) == before
     other = connect(str(elsewhere), local=True)
-    assert other.collections(space_prefix(first)) == []  # the file may be others' too, and stays
+    assert other.collections(space_prefix(first.space)) == []  # the file may be others' too, and stays
     other.close()
     again = run("index-copy", "--to", "milvus")
     assert again.exit_code == 0
@@ -121,7 +155,7 @@ def test_a_target_that_cannot_be_reached_changes_nothing(
     done = run("index-copy", "--to", "milvus:http://127.0.0.1:9")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Milvus at http://127.0.0.1:9" in done.stderr and len(done.stderr.splitlines()) == 1
-    assert library_engine(indexed.path) is None
+    assert library_engine(indexed.path) == FaissEngine()
     assert found(indexed.path) == before
 
 
@@ -129,11 +163,11 @@ def test_a_server_that_is_gone_can_be_left(run: Run, indexed: Library, monkeypat
     monkeypatch.setattr("clipsearch.vectors.milvus.connection._CONNECT_S", 0.3)
     before = found(indexed.path)
     setting = indexed.path / "vectors" / "engine.json"
-    for content in ('{"uri": "http://127.0.0.1:9", "space": "gone"}', "torn"):
+    for content in ('{"engine": "milvus", "uri": "http://127.0.0.1:9", "space": "gone"}', "torn"):
         setting.write_text(content)
         done = run("index-copy", "--to", "faiss")
         assert done.exit_code == 0
-        assert "is left" in done.stderr and len(done.stderr.splitlines()) == 1
+        assert "stay" in done.stderr and len(done.stderr.splitlines()) == 1
         assert not setting.exists()
         assert found(indexed.path) == before
 
@@ -148,7 +182,7 @@ def test_what_it_refuses(run: Run, indexed: Library) -> None:
     with writer_lock(indexed.path):
         locked = run("index-copy", "--to", "milvus")
     assert locked.exit_code == 1 and "is writing to the library" in locked.stderr
-    assert library_engine(indexed.path) is None
+    assert library_engine(indexed.path) == FaissEngine()
 
 
 def test_a_library_without_pictures_chooses_for_later(open_library: Callable[..., Library], photos: Path) -> None:
@@ -165,10 +199,10 @@ def test_a_checkup_looks_into_the_collection(run: Run, indexed: Library, notes: 
     assert run("index-copy", "--to", "milvus").exit_code == 0
     assert run("check").exit_code == 0
     connection, engine = connection_of(indexed.path), library_engine(indexed.path)
-    assert engine is not None
-    (name,) = connection.collections(space_prefix(engine))
+    assert isinstance(engine, MilvusEngine)
+    (name,) = connection.collections(space_prefix(engine.space))
     ids = connection.ids(name)
-    stray = f"{space_prefix(engine)}other_1"
+    stray = f"{space_prefix(engine.space)}other_1"
     connection.create(stray, 4)
     for damage in ("lost", "changed"):
         if damage == "lost":
@@ -182,7 +216,7 @@ def test_a_checkup_looks_into_the_collection(run: Run, indexed: Library, notes: 
         assert mended.exit_code == 0, mended.output
         assert run("check").exit_code == 0
         assert stray not in connection.collections("clipsearch_")
-        (name,) = connection.collections(space_prefix(engine))
+        (name,) = connection.collections(space_prefix(engine.space))
     connection.close()
 
 

@@ -38,9 +38,7 @@ Run = Callable[..., Result]
 def test_a_sound_library(run: Run) -> None:
     done = run("check")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == (
-        "checked    6 files (6 distinct pictures), 6 embeddings, 6 previews\nresult     nothing is wrong\n"
-    )
+    assert done.stdout == ("checked    6 files (6 distinct pictures), 6 embeddings, 6 previews\nresult     no damage\n")
     assert json.loads(run("check", "--json", "--full").stdout) == {
         "sound": True,
         "files": 6,
@@ -54,28 +52,28 @@ def test_a_sound_library(run: Run) -> None:
     }
 
 
-def test_damage_is_told_then_mended(run: Run, indexed: Library) -> None:
+def test_damage_is_reported_then_repaired(run: Run, indexed: Library) -> None:
     (cache,) = (indexed.path / "vectors").glob("*.faiss")
     cache.write_bytes(b"")
     done = run("check")
     assert done.exit_code == 1
     lines = done.stdout.splitlines()
-    assert lines[1] == f"damage     1 vector cache (it is cut short): vectors/{cache.name}"
-    assert lines[2].startswith("           → repairing makes it again")
-    assert lines[-1] == "result     damaged; mend it with: clipsearch check --repair"
+    assert lines[1] == f"damage     1 vector cache (it is truncated): vectors/{cache.name}"
+    assert lines[2].startswith("           → repairing rebuilds it")
+    assert lines[-1] == "result     damaged; repair it with: clipsearch check --repair"
     found = json.loads(run("check", "--json").stdout)
     assert found["sound"] is False
     assert found["findings"][0]["code"] == "cache-damaged" and found["findings"][0]["repairable"] is True
     done = run("check", "--repair")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[1:] == [
-        f"mended     1 vector cache (it is cut short): vectors/{cache.name}",
-        "result     nothing is wrong",
+        f"repaired   1 vector cache (it is truncated): vectors/{cache.name}",
+        "result     no damage",
     ]
     assert run("check").exit_code == 0
 
 
-def test_what_cannot_be_mended_is_said_without_a_traceback(run: Run, indexed: Library) -> None:
+def test_unrepairable_damage_is_reported_without_a_traceback(run: Run, indexed: Library) -> None:
     catalog = indexed.path / CATALOG_NAME
     catalog.write_bytes(catalog.read_bytes()[: 3 * catalog.stat().st_size // 4])
     for arguments in (["check"], ["check", "--repair"]):
@@ -94,7 +92,7 @@ def test_names_of_pictures_cannot_steer_the_terminal() -> None:
     assert shown.splitlines()[1:] == [
         r"damage     1,200 pictures lost: a\nb\x1b[31m",
         r"           → look\nout",
-        "result     damaged; what to do is said above",
+        "result     damaged; see the remedies above",
     ]
 
 
@@ -107,8 +105,8 @@ def test_remove_then_compact(run: Run, photos: Path) -> None:
     assert json.loads(run("remove", photos / "blue.png", "--json").stdout) == {"removed": 1}
     done = run("compact")
     lines = done.stdout.splitlines()
-    assert lines[0] == "dropped    4 pictures, 4 embeddings, 4 previews"
-    assert lines[1].startswith("on disk    ") and ", now " in lines[1]
+    assert lines[0] == "deleted    4 pictures, 4 embeddings, 4 previews"
+    assert lines[1].startswith("on disk    ") and " before, " in lines[1]
     again = json.loads(run("compact", "--json").stdout)
     assert again["images"] == again["embeddings"] == again["previews"] == 0
     assert again["bytes_after"] > 0
@@ -127,7 +125,7 @@ def test_export_then_import(run: Run, tmp_path: Path, form: str) -> None:
     done = run("import", tmp_path / "out", library=tmp_path / "new")
     assert (done.exit_code, done.stdout) == (0, "imported   6 pictures, 6 embeddings, 6 files\n")
     done = run("import", tmp_path / "out", library=tmp_path / "new")
-    assert done.stdout == "imported   0 pictures, 0 embeddings, 0 files (6 more were known already)\n"
+    assert done.stdout == "imported   0 pictures, 0 embeddings, 0 files (6 more were in the library already)\n"
     assert json.loads(run("import", tmp_path / "out", "--json", library=tmp_path / "newer").stdout) == {
         "images": 6,
         "embeddings": 6,
@@ -149,13 +147,13 @@ def test_export_json(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "part"),
     [
-        (["remove"], 2, "Missing argument 'PATH...'"),
-        (["remove", "/nowhere/at/all"], 1, "the library holds no file /nowhere/at/all"),
-        (["export"], 2, "Missing argument 'DIR'"),
+        (["remove"], 2, "missing argument 'PATH...'"),
+        (["remove", "/nowhere/at/all"], 1, "the library has no file or folder /nowhere/at/all"),
+        (["export"], 2, "missing argument 'DIR'"),
         (["export", "out", "--format", "csv"], 2, "'csv' is not one of"),
         (["export", "."], 1, "there is something at"),
-        (["import"], 2, "Missing argument 'DIR'"),
-        (["import", "/nowhere/at/all"], 1, "is no export of clipsearch"),
+        (["import"], 2, "missing argument 'DIR'"),
+        (["import", "/nowhere/at/all"], 1, "is not an export"),
     ],
 )
 def test_bad_input_is_one_line(run: Run, arguments: list[str], status: int, part: str) -> None:

@@ -40,7 +40,7 @@ def test_lists_the_presets() -> None:
     result = run()
     assert result.exit_code == 0
     heading, *lines = result.stdout.splitlines()
-    assert heading.split() == ["Name", "Model", "Download", "Parameters", "Dim", "Licence", "Languages", "Here"]
+    assert heading.split() == ["Name", "Model", "Download", "Parameters", "Dim", "License", "Languages", "Installed"]
     assert [line.split()[0] for line in lines] == list(PRESETS)
     base = next(line for line in lines if line.startswith("base"))
     for part in (PRESETS["base"].spec, "605 MB", "151 M", "512", "MIT", " en ", "no"):
@@ -85,7 +85,7 @@ def test_compile_prints_parity_place_and_size(base: Path, monkeypatch: pytest.Mo
     assert lines["parity"].startswith("image 1.0000")
     assert lines["size"].endswith("MiB")
     heading, *rows = table.splitlines()
-    assert heading.split() == ["Tower", "Precision", "Speed", "Opening", "Size", "Cosine", "First", "ten"]
+    assert heading.split() == ["Tower", "Precision", "Speed", "Load", "Size", "Cosine", "Top", "10"]
     assert [row.split()[0] for row in rows] == ["image", "image", "text", "text"]
     assert sum(row.endswith("kept") for row in rows) == 2
     as_json = json.loads(run("compile", "--json", spec).stdout)
@@ -116,18 +116,18 @@ def test_own_pictures_choose_the_precision(base: Path, tmp_path: Path, monkeypat
 def test_too_few_pictures_are_one_line(base: Path, tmp_path: Path) -> None:
     result = run("compile", "--images", str(tmp_path), f"local-dir:{tiny_model(base, 'clip')}")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "has 0 pictures that can be read; at least 20" in result.stderr
+    assert "has 0 readable pictures; at least 20" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["compile"], 2, "Missing argument 'SPEC'"),
+        (["compile"], 2, "missing argument 'SPEC'"),
         (["compile", "bse"], 1, "did you mean base"),
         (["compile", "base"], 1, "no model hub answered"),
         (["compile", "local-dir:/no/such/place"], 1, "does not exist"),
-        (["--json", "compile", "base"], 2, "--json belongs after the subcommand"),
-        (["compil", "base"], 2, "No such command 'compil'"),
+        (["--json", "compile", "base"], 2, "put --json after the subcommand"),
+        (["compil", "base"], 2, "no such command 'compil'"),
     ],
 )
 def test_what_is_wrong_is_one_line_on_stderr(arguments: list[str], status: int, message: str) -> None:

@@ -15,15 +15,13 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
-from clipsearch.cli import cli
 from clipsearch.cli.copy_results import Collected, collect
 from clipsearch.cli.output import write_results
 from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.errors import ClipSearchError, ConfigError
-from clipsearch.library import Library, SearchResult
-from clipsearch.retrieval.results_json import FIELDS, result_to_json
+from clipsearch.library import SearchResult
+from clipsearch.retrieval.results import RESULT_FIELDS, result_to_json
 from tests.conftest import ROOT, Notes, save_photo
 
 DOCUMENT = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
@@ -57,12 +55,15 @@ def test_the_documented_fields_are_those_of_a_result() -> None:
     section = DOCUMENT.partition("## A result as JSON")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)
     schema = _schema()
-    assert listed == list(result_to_json(FULL)) == list(FIELDS) == schema["required"] == list(schema["properties"])
+    assert (
+        listed == list(result_to_json(FULL)) == list(RESULT_FIELDS) == schema["required"] == list(schema["properties"])
+    )
 
 
 @pytest.mark.parametrize("result", [FULL, BARE])
 def test_a_result_is_as_the_schema_says(result: SearchResult) -> None:
     types = {"integer": int, "number": float, "string": str, "boolean": bool, "array": list, "null": type(None)}
+    types |= {"object": dict}
     for name, value in result_to_json(result).items():
         rules = _schema()["properties"][name]
         allowed = rules["type"] if isinstance(rules["type"], list) else [rules["type"]]
@@ -96,17 +97,17 @@ def test_csv_is_rfc_4180(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
 
 def test_csv_of_nothing_is_the_header(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     write_results([], k=None, results_format=ResultsFormat(as_csv=True))
-    assert capsysbinary.readouterr().out == ",".join(FIELDS).encode() + b"\r\n"
+    assert capsysbinary.readouterr().out == ",".join(RESULT_FIELDS).encode() + b"\r\n"
 
 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ({"as_json": True, "null": True}, "--json does not go with --paths or -0"),
-        ({"as_json": True, "as_jsonl": True}, "--json does not go with --jsonl"),
+        ({"as_json": True, "null": True}, "--json cannot be combined with --paths or -0"),
+        ({"as_json": True, "as_jsonl": True}, "--json cannot be combined with --jsonl"),
         (
             {"as_jsonl": True, "as_csv": True, "as_paths": True},
-            "--jsonl does not go with --csv and --paths or -0",
+            "--jsonl cannot be combined with --csv and --paths or -0",
         ),
     ],
 )
@@ -156,7 +157,7 @@ def test_what_is_offline_or_gone_is_told(found: list[SearchResult], tmp_path: Pa
     found[1].path.unlink()
     results = [replace(found[0], online=False), *found[1:]]
     assert collect(results, tmp_path / "to", link=False, notify=notes) == Collected(1, 0, 1, 1)
-    assert notes == [f"offline: {found[0].path}", f"cannot copy {found[1].path}: it is no longer there"]
+    assert notes == [f"offline: {found[0].path}", f"cannot copy {found[1].path}: the file no longer exists"]
 
 
 def test_a_copy_that_breaks_off_leaves_nothing(
@@ -179,27 +180,16 @@ def test_where_links_cannot_be_made_copying_is_named(
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(Path, "symlink_to", symlink_to)
-    with pytest.raises(ConfigError, match=r"symbolic links cannot be made in .*use --copy-to"):
+    with pytest.raises(ConfigError, match=r"cannot create symbolic links in .*use --copy-to"):
         collect(found, tmp_path / "to", link=True, notify=notes)
 
 
 def test_a_file_in_the_way_of_the_folder(found: list[SearchResult], notes: Notes) -> None:
-    with pytest.raises(ConfigError, match="cannot make the folder"):
+    with pytest.raises(ConfigError, match="cannot create the folder"):
         collect(found, found[0].path / "to", link=False, notify=notes)
 
 
 # --- over a real library ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def run(indexed: Library, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: indexed.loaded_encoder)
-
-    def run_(*arguments: str | Path) -> Result:
-        words = ["--library", str(indexed.path), *map(str, arguments)]
-        return CliRunner().invoke(cli, words, prog_name="clipsearch")
-
-    return run_
 
 
 def test_forms_go_with_each_other(run: Any, tmp_path: Path) -> None:
@@ -207,11 +197,11 @@ def test_forms_go_with_each_other(run: Any, tmp_path: Path) -> None:
     done = run("search", "red", "-k", "2", "--jsonl", "--copy-to", to, "--html", tmp_path / "sheet.html")
     assert done.exit_code == 0, done.stderr
     assert [json.loads(line)["rank"] for line in done.stdout.splitlines()] == [1, 2]
-    assert [line.split()[0] for line in done.stderr.splitlines()] == ["no", "wrote", "copied"]
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["wrote", "copied"]
     assert "copied 2 pictures to" in done.stderr
     assert len(list(to.iterdir())) == 2 and (tmp_path / "sheet.html").is_file()
     again = run("search", "red", "-k", "2", "--paths", "--copy-to", to)
-    assert "copied 0 pictures to" in again.stderr and "2 already there" in again.stderr
+    assert "copied 0 pictures to" in again.stderr and "2 already present" in again.stderr
 
 
 def test_a_failed_copy_is_an_error_after_all_else(run: Any, tmp_path: Path, photos: Path) -> None:
@@ -228,7 +218,7 @@ def test_targets_are_looked_at_first(run: Any, tmp_path: Path, command: tuple[st
     (tmp_path / "notes.html").write_text("<p>mine")
     done = run(*command, "--html", tmp_path / "notes.html")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "is no contact sheet of clipsearch" in done.stderr
+    assert "is not a contact sheet" in done.stderr
     done = run(*command, "--link-to", tmp_path / "notes.html")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "is not a folder" in done.stderr
@@ -244,16 +234,16 @@ def test_open_opens_the_best_or_the_sheet(
     assert opened == [str(photos / "red.png"), str(tmp_path / "sheet.html")]
     monkeypatch.setattr("click.launch", lambda path: 1)
     done = run("search", "red", "--open")
-    assert done.exit_code == 1 and "there is no program to open" in done.stderr
+    assert done.exit_code == 1 and "no program can open" in done.stderr
 
 
 def test_nothing_found_opens_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("click.launch", lambda path: pytest.fail("opened"))
     write_results([], k=None, results_format=ResultsFormat(open_best=True))
-    assert capsys.readouterr().err.startswith("nothing found")
+    assert capsys.readouterr().err.startswith("no results")
 
 
 def test_what_is_offline_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("click.launch", lambda path: pytest.fail("opened"))
-    with pytest.raises(ClipSearchError, match="its drive is not there"):
+    with pytest.raises(ClipSearchError, match="it is offline"):
         write_results([FULL], k=None, results_format=ResultsFormat(open_best=True, as_json=True))

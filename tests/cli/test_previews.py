@@ -289,13 +289,13 @@ def test_the_option_and_the_variable(arguments: list[str], variable: str | None,
     import click
     from click.testing import CliRunner
 
-    from clipsearch.cli.result_format import format_options
+    from clipsearch.cli.result_format import results_options
 
     seen: list[ResultsFormat] = []
 
     @click.command()
-    @format_options
-    def command(results_format: ResultsFormat) -> None:
+    @results_options
+    def command(options: object, results_format: ResultsFormat) -> None:
         seen.append(results_format)
 
     done = CliRunner().invoke(command, arguments, env={"CLIPSEARCH_PREVIEW": variable})

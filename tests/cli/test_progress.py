@@ -11,10 +11,10 @@ from clipsearch.library import IndexProgress
 @pytest.mark.parametrize(
     ("progress", "line"),
     [
-        (IndexProgress(3, None, 0.0, None), "indexing: 3 pictures so far, still looking for more"),
+        (IndexProgress(3, None, 0.0, None), "indexing: 3 pictures, still scanning"),
         (
             IndexProgress(1, None, 12.34, None),
-            "indexing: 1 picture so far, still looking for more, 12.3 images/s",
+            "indexing: 1 picture, still scanning, 12.3 images/s",
         ),
         (
             IndexProgress(1200, 5000, 45.0, 84.0),

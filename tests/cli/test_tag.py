@@ -3,82 +3,88 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from clipsearch.cli import cli
 from clipsearch.library import Library
-from tests.conftest import ColourEncoder
-
-Run = Callable[..., Result]
+from tests.conftest import Run
 
 
 @pytest.fixture
-def run(indexed: Library, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `clipsearch tag` with the colour encoder."""
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: ColourEncoder())
-
-    def run_(*arguments: Any) -> Result:
-        environment = {"CLIPSEARCH_LIBRARY": str(indexed.path)}
-        return CliRunner().invoke(cli, ["tag", *map(str, arguments)], prog_name="clipsearch", env=environment)
-
-    return run_
+def tag(run: Run) -> Run:
+    """Runs `clipsearch tag`."""
+    return partial(run, "tag")
 
 
-def counts(run: Run, *query: str) -> dict[str, int]:
-    done = run("list", "--json", *query)
+def counts(tag: Run, *query: str) -> dict[str, int]:
+    done = tag("list", "--json", *query)
     assert done.exit_code == 0, done.output
     return {item["tag"]: item["images"] for item in json.loads(done.stdout)}
 
 
-def test_a_library_is_tagged_with_words_of_ones_own(run: Run, tmp_path: Path) -> None:
+def test_a_library_is_tagged_with_an_own_vocabulary(tag: Run, tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("red\nblue\n", encoding="utf-8")
-    done = run("--vocabulary", words)
+    done = tag("--vocabulary", words)
     assert done.exit_code == 0, done.output
-    assert "of 6 got" in done.stdout and "from a vocabulary of 2 words" in done.stdout
-    assert run("drop").exit_code == 0
-    assert counts(run) == {}
+    assert done.stdout.startswith("assigned ")
+    assert "of 6 pictures, from a vocabulary of 2 words" in done.stdout
+    assert tag("drop").exit_code == 0
+    assert counts(tag) == {}
 
 
-def test_tags_by_hand_are_added_shown_and_removed(run: Run, photos: Path) -> None:
-    done = run("add", "Holidays", photos / "red.png", photos / "blue.png")
-    assert done.stdout == "2 pictures tagged vacation\n", "a synonym of the vocabulary, in the plural"
-    assert run("add", "vacation", "folder:grey").stdout == "2 pictures tagged vacation\n"
-    assert counts(run) == {"vacation": 4}
-    assert counts(run, "ext:png") == {"vacation": 2}
-    assert run("show", photos / "red.png").stdout == f"{photos / 'red.png'}: vacation (by hand)\n"
-    assert run("remove", "vacation", "ext:png").stdout == "4 pictures not tagged vacation any more\n"
-    assert counts(run) == {"vacation": 2}
-    assert "2  vacation  (2 by hand)" in run("list").stdout
-    assert run("forget", "vacation", "folder:grey").exit_code == 0
-    done = run("list")
-    assert done.exit_code == 3 and "there are no tags" in done.stderr
-    (shown,) = json.loads(run("show", "--json", photos / "red.png").stdout)
+def test_tags_by_hand_are_added_shown_and_removed(tag: Run, photos: Path) -> None:
+    done = tag("add", "Holidays", photos / "red.png", photos / "blue.png")
+    assert done.stdout == "added vacation to 2 pictures\n", "a synonym of the vocabulary, in the plural"
+    assert tag("add", "vacation", "folder:grey").stdout == "added vacation to 2 pictures\n"
+    assert counts(tag) == {"vacation": 4}
+    assert counts(tag, "ext:png") == {"vacation": 2}
+    assert tag("show", photos / "red.png").stdout == f"{photos / 'red.png'}: vacation (by hand)\n"
+    assert tag("remove", "vacation", "ext:png").stdout == "removed vacation from 4 pictures\n"
+    assert counts(tag) == {"vacation": 2}
+    assert "2  vacation  (2 by hand)" in tag("list").stdout
+    assert tag("forget", "vacation", "folder:grey").stdout == "reset vacation of 2 pictures\n"
+    done = tag("list")
+    assert done.exit_code == 3 and "no tags" in done.stderr
+    (shown,) = json.loads(tag("show", "--json", photos / "red.png").stdout)
     assert shown["tags"] == []
 
 
-def test_the_best_of_a_query_with_words_are_asked_for(run: Run) -> None:
-    done = run("add", "wall", "red")
+def test_a_query_with_text_requires_a_number(tag: Run) -> None:
+    done = tag("add", "wall", "red")
     assert done.exit_code == 2 and "-k N" in done.stderr
-    assert run("add", "wall", "red", "-k", 2).stdout == "2 pictures tagged wall\n"
+    assert tag("add", "wall", "red", "-k", 2).stdout == "added wall to 2 pictures\n"
+
+
+def test_a_mistyped_tag_suggests_the_nearest(tag: Run, indexed: Library, photos: Path) -> None:
+    assert tag("add", "dog", photos / "red.png").exit_code == 0
+    environment = {"CLIPSEARCH_LIBRARY": str(indexed.path)}
+
+    def search(query: str) -> str:
+        return CliRunner().invoke(cli, ["search", query], env=environment).stderr
+
+    assert "no picture has the tag dgo; did you mean dog?" in search("not (ext:gif or not tag:dgo)")
+    assert "no picture has the tag xyzzy; see: clipsearch tag list" in search("tag:xyzzy ext:png")
+    assert "has the tag" not in search("tag:dog ext:gif"), "the tag is known, only no picture passes both filters"
+    done = tag("remove", "dgo", photos / "red.png")
+    assert done.exit_code == 0 and "did you mean dog?" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "message"),
     [
-        (("add", "wall", "gone.png"), 1, "the library holds no picture"),
-        (("add", "wall", "ext:heic"), 3, "nothing found"),
-        (("add", " ", "ext:png"), 1, "a tag is a name"),
-        (("--vocabulary", "gone.tsv"), 1, "cannot be read"),
-        (("--vocabulary", "gone.tsv", "list"), 2, "goes with clipsearch tag alone"),
+        (("add", "wall", "gone.png"), 1, "the library has no picture"),
+        (("add", "wall", "ext:heic"), 3, "no results"),
+        (("add", " ", "ext:png"), 1, "a tag must have"),
+        (("--vocabulary", "gone.tsv"), 1, "cannot read the vocabulary"),
+        (("--vocabulary", "gone.tsv", "list"), 2, "cannot be combined with a subcommand"),
     ],
 )
-def test_what_makes_no_sense_is_refused(run: Run, arguments: tuple[str, ...], status: int, told: str) -> None:
-    done = run(*arguments)
+def test_wrong_input_is_refused(tag: Run, arguments: tuple[str, ...], status: int, message: str) -> None:
+    done = tag(*arguments)
     assert done.exit_code == status
-    assert told in done.stderr
+    assert message in done.stderr

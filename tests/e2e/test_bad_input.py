@@ -1,4 +1,4 @@
-"""Each kind of wrong input gives one clear line on stderr, the right exit status, no traceback, and loses nothing."""
+"""Wrong input of every kind: one line on stderr, the exit status, no traceback, no lost data."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def library(indexed: tuple[Path, Path], tmp_path: Path) -> Path:
 
 def one_line(stderr: str, expected: str) -> None:
     """One line and no more, but for the word on how well the pictures match."""
-    stderr = stderr.replace("no strong match; the nearest are:\n", "")
+    stderr = stderr.replace("nothing in this library clearly shows that; the closest:\n", "")
     assert "Traceback" not in stderr
     assert len(stderr.strip().splitlines()) == 1, stderr
     assert expected in stderr
 
 
 WRONG_COMMANDS = [
-    (("index", "{photos}/nowhere"), ERROR, "there is no folder"),
+    (("index", "{photos}/nowhere"), ERROR, "does not exist"),
     (("index", "{photos}/0.jpg"), ERROR, "is not a folder"),
     (("index", "{photos}", "--model", "no-such-model"), ERROR, "no-such-model"),
     (("search", ""), ERROR, "the query is empty"),
@@ -136,7 +136,7 @@ def test_searching_where_there_is_nothing(run: Run, tmp_path: Path) -> None:
     assert run("index", str(tmp_path / "empty"), "--model", "mini").returncode == DONE
     done = run("search", "a dog")
     assert done.returncode == ERROR
-    one_line(done.stderr, "no images yet")
+    one_line(done.stderr, "no pictures yet")
 
 
 def test_k_above_the_size_of_the_library(run: Run, library: Path) -> None:

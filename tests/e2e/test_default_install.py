@@ -1,10 +1,14 @@
-"""The program with the default install only: what every extra brings is out of reach of its processes."""
+"""The program with the default install only: what every extra brings is out of reach of its processes.
+
+`make test-default` runs these tests, and the walk through the page, in an environment without the extras.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from tests.conftest import save_photo
 
 WITHOUT_EXTRAS = f"""
 import sys
+import time
 from importlib.machinery import PathFinder
 
 class Installed(PathFinder):
@@ -27,6 +32,8 @@ sys.meta_path[:] = [Installed if finder is PathFinder else finder for finder in 
 from clipsearch.cli import main
 main()
 """
+
+PATIENCE_S = 60.0
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -42,15 +49,15 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(photos: Path) -> Run:
+def environment(photos: Path) -> dict[str, str]:
+    return {**os.environ, "CLIPSEARCH_LIBRARY": str(photos.parent / "library"), "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture(scope="module")
+def run(environment: dict[str, str]) -> Run:
     def run_(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", WITHOUT_EXTRAS, *arguments],
-            env={**os.environ, "CLIPSEARCH_LIBRARY": str(photos.parent / "library"), "HF_HUB_OFFLINE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [sys.executable, "-c", WITHOUT_EXTRAS, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     return run_
 
@@ -75,6 +82,26 @@ def test_a_library_is_indexed_searched_and_looked_after(run: Run, photos: Path) 
         assert done.returncode == 0, (arguments, done.stderr)
 
 
+def test_new_pictures_are_watched_for(run: Run, environment: dict[str, str], photos: Path) -> None:
+    run("index", str(photos))
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, "watch", "--quiet", "0.2"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            while "watching 1 root" not in (line := process.stderr.readline()):
+                assert line, "it ended early"
+            time.sleep(1.0)  # the watcher begins after it says so
+            save_photo(photos / "purple.jpg", "purple", size=(300, 200))
+            while not (line := process.stdout.readline()).endswith("1 indexed\n"):
+                assert line, "it ended early"
+        finally:
+            process.terminate()
+        _, problems = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, problems
+
+
 @pytest.mark.parametrize(
     ("extra", "arguments"),
     [
@@ -84,6 +111,7 @@ def test_a_library_is_indexed_searched_and_looked_after(run: Run, photos: Path) 
         ("server", ("serve",)),
         ("server", ("mcp",)),
         ("demo", ("demo",)),
+        ("ocr", ("--library", "{folder}/other", "index", "{folder}/photos", "--text")),
         ("scale", ("--library", "postgresql://127.0.0.1/photos", "status")),
         ("scale", ("index-copy", "--to", "milvus")),
         ("scale", ("--library", "{folder}/new", "index", "{folder}/photos", "--engine", "ray")),

@@ -1,4 +1,4 @@
-"""Few-shot curves over made-up spaces, where what is right is known."""
+"""Few-shot curves on synthetic embeddings with known classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Space = tuple[FloatMatrix, NDArray[np.int64], FloatMatrix]
 
 
 def space(classes: int = 4, *, noise: float = 0.8, of_names: float = 0.6, each: int = 14, dim: int = 16) -> Space:
-    """Pictures around the centre of their class, and names around it, too."""
+    """Images and names around the center of their class."""
     random = np.random.default_rng(classes)
     centres = l2_normalize(random.normal(size=(classes, dim)))
     labels = np.repeat(np.arange(classes), each)
@@ -24,8 +24,8 @@ def space(classes: int = 4, *, noise: float = 0.8, of_names: float = 0.6, each: 
     return l2_normalize(pictures), labels, l2_normalize(names)
 
 
-def curve(given: Space, *, repeats: int = 3) -> FewShotCurve:
-    return few_shot_curve(*given, shots=SHOTS, repeats=repeats)
+def curve(data: Space, *, repeats: int = 3) -> FewShotCurve:
+    return few_shot_curve(*data, shots=SHOTS, repeats=repeats)
 
 
 def test_more_shots_are_better_and_the_blend_is_not_below_zero_shot() -> None:
@@ -39,7 +39,7 @@ def test_more_shots_are_better_and_the_blend_is_not_below_zero_shot() -> None:
         assert point.blended.mean_average_precision >= point.zero_shot.mean_average_precision
 
 
-def test_names_that_say_everything_and_names_that_say_nothing() -> None:
+def test_perfect_names_and_wrong_names() -> None:
     perfect = curve(space(noise=0.05, of_names=0.0), repeats=1).points[0]
     assert perfect.zero_shot == perfect.probe == perfect.blended
     assert (perfect.blended.accuracy, perfect.blended.mean_average_precision) == (1.0, 1.0)
@@ -51,7 +51,7 @@ def test_names_that_say_everything_and_names_that_say_nothing() -> None:
 def test_the_zero_shot_figures_are_those_of_a_full_matrix() -> None:
     pictures, labels, names = space(3, each=4 + FEWEST_TESTED)
     found = few_shot_curve(pictures, labels, names, shots=(4,), repeats=1, seed=3)
-    # the same draw again: what is not learned from is tested
+    # the same draw: all other images are tested
     order = np.random.default_rng([3, 0]).permutation(len(labels))
     tested = np.concatenate([order[labels[order] == number][4:] for number in range(3)])
     scores, own = pictures[tested] @ names.T, labels[tested]
@@ -66,10 +66,10 @@ def test_the_zero_shot_figures_are_those_of_a_full_matrix() -> None:
 
 
 def test_the_same_seed_gives_the_same_curve_whatever_the_order_of_the_shots() -> None:
-    given = space()
-    first = few_shot_curve(*given, shots=(2, 1), repeats=2, seed=5)
-    assert first == few_shot_curve(*given, shots=(1, 2, 2), repeats=2, seed=5)
-    assert first != few_shot_curve(*given, shots=(1, 2), repeats=2, seed=6)
+    data = space()
+    first = few_shot_curve(*data, shots=(2, 1), repeats=2, seed=5)
+    assert first == few_shot_curve(*data, shots=(1, 2, 2), repeats=2, seed=5)
+    assert first != few_shot_curve(*data, shots=(1, 2), repeats=2, seed=6)
 
 
 def test_two_classes_are_enough() -> None:
@@ -77,7 +77,7 @@ def test_two_classes_are_enough() -> None:
     assert found.points[-1].probe.accuracy > 0.5 and found.points[-1].blended.accuracy > 0.5
 
 
-def test_classes_with_too_few_pictures_are_left_out() -> None:
+def test_classes_with_too_few_images_are_skipped() -> None:
     pictures, labels, names = space()
     kept = (labels != 1) | (np.arange(len(labels)) % 3 == 0)
     found = few_shot_curve(pictures[kept], labels[kept], names, shots=(4,), repeats=1)
@@ -85,12 +85,12 @@ def test_classes_with_too_few_pictures_are_left_out() -> None:
     only = np.isin(labels, [0])
     for chosen, there in ((only, "is 1"), (only & False, "are 0")):
         with pytest.raises(
-            ConfigError, match=f"needs two classes of {4 + FEWEST_TESTED} pictures at least; there {there}"
+            ConfigError, match=f"needs at least two classes of {4 + FEWEST_TESTED} images; there {there}"
         ):
             few_shot_curve(pictures[chosen], labels[chosen], names, shots=(4,))
 
 
 @pytest.mark.parametrize(("shots", "repeats"), [((), 1), ((0, 1), 1), ((1,), 0)])
-def test_shots_and_repetitions_are_from_1(shots: tuple[int, ...], repeats: int) -> None:
-    with pytest.raises(ConfigError, match="numbers from 1"):
+def test_shots_and_repetitions_are_at_least_1(shots: tuple[int, ...], repeats: int) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
         few_shot_curve(*space(2), shots=shots, repeats=repeats)

@@ -1,4 +1,4 @@
-"""Text-to-image evaluation against a full-matrix reference, and what it says about bad input."""
+"""Text-to-image evaluation against a full-matrix reference, and errors of invalid input."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from clipsearch.errors import ConfigError
 from clipsearch.evaluation import Caption, evaluate_retrieval, ranking, read_captions
 from clipsearch.media.transform import ImageSpec, ImageTransform
 from clipsearch.models.encoder import FloatMatrix, l2_normalize
-from tests.conftest import ROOT
+from tests.conftest import ROOT, LoadWith
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255), (0, 255, 255), (40, 40, 40)]
 
 
 class ColourEncoder:
-    """A picture is its mean colour; a text "r g b" is that colour."""
+    """An image is embedded as its mean color, a text "r g b" as that color."""
 
     spec = "colour"
     fingerprint = "0"
@@ -122,16 +122,14 @@ def test_labels_are_captions_and_the_template_wraps_them(photos: Path, write: Ca
     assert report.hit_rate_at_1 == 1.0
 
 
-def test_a_caption_shared_by_two_pictures_is_embedded_once_and_asked_twice(
-    photos: Path, write: Callable[..., Path]
-) -> None:
+def test_a_caption_of_two_images_is_embedded_once_and_queried_twice(photos: Path, write: Callable[..., Path]) -> None:
     encoder = ColourEncoder()
     report = evaluate_retrieval(encoder, write("image\tcaption", "0.png\t255 0 0", "1.png\t255 0 0"), photos)
     assert encoder.texts == ["255 0 0"]
     assert (report.queries, report.hit_rate_at_1, report.mean_reciprocal_rank) == (2, 0.5, 0.75)
 
 
-def test_unreadable_pictures_are_left_out_and_reported(photos: Path, write: Callable[..., Path]) -> None:
+def test_unreadable_images_are_skipped_and_reported(photos: Path, write: Callable[..., Path]) -> None:
     (photos / "text.jpg").write_text("no picture")
     (photos / "empty.jpg").touch()
     table = write(
@@ -148,12 +146,12 @@ def test_unreadable_pictures_are_left_out_and_reported(photos: Path, write: Call
 
 
 def test_no_readable_picture_is_an_error(photos: Path, write: Callable[..., Path]) -> None:
-    with pytest.raises(ConfigError, match=r"none of the 1 pictures could be read; gone\.jpg: no such file"):
+    with pytest.raises(ConfigError, match=r"none of the 1 images could be read; gone\.jpg: no such file"):
         evaluate_retrieval(ColourEncoder(), write("image\tcaption", "gone.jpg\tx"), photos)
 
 
 def test_a_missing_folder_of_pictures_is_an_error(tmp_path: Path, write: Callable[..., Path]) -> None:
-    with pytest.raises(ConfigError, match=r"the folder of pictures .*nowhere does not exist"):
+    with pytest.raises(ConfigError, match=r"the image folder .*nowhere does not exist"):
         evaluate_retrieval(ColourEncoder(), write("image\tcaption", "0.png\tx"), tmp_path / "nowhere")
 
 
@@ -170,16 +168,16 @@ def test_csv_by_extension_has_quoting(write: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("lines", "options", "message"),
     [
-        ([""], {}, "has no column image; its first line names nothing"),
-        (["picture\tcaption"], {}, "has no column image; its first line names picture, caption"),
-        (["image\ttext"], {}, r"has no column caption \(or label\); its first line names image, text"),
+        ([""], {}, "has no column image; the header has no columns"),
+        (["picture\tcaption"], {}, "has no column image; the header has picture, caption"),
+        (["image\ttext"], {}, r"has no column caption \(or label\); the header has image, text"),
         (["image,caption", "a.jpg,x"], {}, "has no column image"),
         (["image\tcaption"], {}, "has no captions"),
-        (["image\tcaption", "a.jpg\tx"], {"split": "dev"}, "has no column split, so that --split dev"),
+        (["image\tcaption", "a.jpg\tx"], {"split": "dev"}, "has no column split for --split dev"),
         (
             ["image\tcaption\tsplit", "a.jpg\tx\ttrain", "b.jpg\tx\tdev"],
             {"split": "test"},
-            "has no rows of the split test; there are: dev, train",
+            "has no rows of the split test; its splits are dev, train",
         ),
         (["image\tcaption", "a.jpg\tone\ttwo"], {}, "line 2 has 3 columns instead of 2"),
         (["image\tcaption", "", "a.jpg"], {}, "line 3 has 1 columns instead of 2"),
@@ -189,7 +187,7 @@ def test_csv_by_extension_has_quoting(write: Callable[..., Path]) -> None:
         (["image\tcaption", "a.jpg\t" + "x" * 200_000], {}, "is damaged: field larger than field limit"),
     ],
 )
-def test_broken_tables_are_told_in_one_line(
+def test_damaged_tables_are_one_line(
     write: Callable[..., Path], lines: list[str], options: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message) as raised:
@@ -197,21 +195,19 @@ def test_broken_tables_are_told_in_one_line(
     assert "\n" not in str(raised.value)
 
 
-def test_unreadable_tables_are_told_in_one_line(tmp_path: Path, write: Callable[..., Path]) -> None:
-    with pytest.raises(ConfigError, match="cannot be read: no such file or directory"):
+def test_unreadable_tables_are_one_line(tmp_path: Path, write: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*: no such file or directory"):
         read_captions(tmp_path / "none.tsv")
-    with pytest.raises(ConfigError, match=r"cannot be read: is a directory|permission denied"):
+    with pytest.raises(ConfigError, match=r"cannot read .*: (is a directory|permission denied)"):
         read_captions(tmp_path)
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         read_captions(write("image\tcaption", "a.jpg\tHüttchen", encoding="latin-1"))
 
 
 def test_the_command_prints_results_on_stdout_and_skips_on_stderr(
-    photos: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    photos: Path, write: Callable[..., Path], load_with: LoadWith
 ) -> None:
-    from clipsearch.models import loading
-
-    monkeypatch.setattr(loading, "load_encoder", lambda *_args, **_options: ColourEncoder())
+    load_with(lambda *_, **__: ColourEncoder())
     table = write("image\tcaption", "0.png\t255 0 0", "gone.jpg\t1 1 1")
     arguments = ["--model", "colour", "--captions", str(table), "--images", str(photos)]
 
@@ -233,7 +229,7 @@ DATA = Path(os.environ.get("CLIPSEARCH_TRAIN_DATA") or ROOT.parent / "shared" / 
 @pytest.mark.long
 @pytest.mark.skipif(not DATA.is_dir(), reason="the evaluation photos are not here (CLIPSEARCH_TRAIN_DATA)")
 def test_mini_reaches_its_figures_on_a_subset(tmp_path: Path) -> None:
-    """200 dev photos and 200 labelled ones; the whole sets are measured with `clipsearch evaluate`."""
+    """200 dev photos and 200 labeled ones; the whole sets are measured with `clipsearch evaluate`."""
     from clipsearch.models.loading import load_encoder
 
     encoder = load_encoder("mini")

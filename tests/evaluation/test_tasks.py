@@ -44,7 +44,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def places(scores: NDArray[np.floating], relevant: list[list[int]]) -> list[list[int]]:
-    """Slow and obvious: the places of what is relevant, best first, after all that ties with it and is not."""
+    """Simple reference: ranks of the relevant items, after all irrelevant items with the same score."""
     found = []
     for row, own in zip(scores, relevant, strict=True):
         order = sorted(range(len(row)), key=lambda item: (-row[item], item in own))
@@ -79,7 +79,7 @@ def test_both_directions_equal_the_full_matrix(photos: Path, write: Write, monke
     assert [figure.queries for figure in report.figures(Bootstrap(100))] == [40] * 9 + [len(names)] * 9
 
 
-def test_intervals_are_made_of_pictures(photos: Path, write: Write) -> None:
+def test_intervals_resample_images(photos: Path, write: Write) -> None:
     table = write(*(f"{colour}.png\t{colour if number else 'black'}" for colour in COLOURS for number in range(5)))
     report = evaluate_retrieval(ColourEncoder(), table, photos)
     groups = report.measurement("text-to-image MRR").groups
@@ -89,7 +89,7 @@ def test_intervals_are_made_of_pictures(photos: Path, write: Write) -> None:
 
 
 class Blind(ColourEncoder):
-    """A model that takes every picture for the same."""
+    """A model that embeds all images alike."""
 
     spec = "blind"
 
@@ -108,10 +108,10 @@ def test_two_models_are_compared_measure_by_measure(photos: Path, write: Write) 
     assert best.mcnemar_p == pytest.approx(2 * 0.5 ** round(8 * sees.hit_rate_at_1))
 
 
-def test_models_that_were_asked_different_things_are_not_compared(photos: Path, write: Write) -> None:
+def test_models_with_different_queries_are_not_compared(photos: Path, write: Write) -> None:
     first = evaluate_retrieval(ColourEncoder(), write("red.png\tred", "blue.png\tblue"), photos)
     second = evaluate_retrieval(ColourEncoder(), write("red.png\tred", "gone.png\tblue"), photos)
-    with pytest.raises(ConfigError, match="not asked the same queries"):
+    with pytest.raises(ConfigError, match="evaluated on different queries"):
         compare(first, second, Bootstrap(100))
 
 
@@ -128,13 +128,13 @@ def test_similarities_of_pairs_have_each_picture_once(photos: Path, write: Write
 
 
 class Hears(ColourEncoder):
-    """Knows colours only in a sentence: a bare word is taken for grey, and two of three prompts are good."""
+    """Understands colors only in a prompt; a bare word is embedded as grey."""
 
     def encode_texts(self, texts: list[str]) -> FloatMatrix:
         return super().encode_texts([text if text.startswith("a photo") else "grey" for text in texts])
 
 
-def labelled(photos: Path, write: Write) -> Path:
+def labeled(photos: Path, write: Write) -> Path:
     for colour in COLOURS[:4]:
         save_photo(photos / f"second-{colour}.png", colour, size=(40, 40))
     rows = [f"{colour}.png\t{colour}" for colour in COLOURS]
@@ -143,7 +143,7 @@ def labelled(photos: Path, write: Write) -> Path:
 
 def test_labels_equal_the_full_matrix(photos: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels, "SCORES_PER_BLOCK", 30)
-    table = labelled(photos, write)
+    table = labeled(photos, write)
     templates = ("a photo of {}", "a photo, {}")
     report = evaluate_labels(Hears(), table, photos, prompt=templates[0], templates=templates)
 
@@ -187,7 +187,7 @@ def test_without_a_shared_label_there_is_no_image_to_image_figure(photos: Path, 
     assert not [found for found in report.measurements if found.name.startswith("image-to-image")]
 
 
-def test_one_label_tells_nothing_apart(photos: Path, write: Write) -> None:
+def test_a_single_label_is_refused(photos: Path, write: Write) -> None:
     table = write("red.png\tred", "blue.png\tred", columns="image\tlabel")
     with pytest.raises(ConfigError, match="only one label, red"):
         evaluate_labels(ColourEncoder(), table, photos, prompt="{}", templates=["{}"])
@@ -225,12 +225,12 @@ def test_noise_depends_on_the_picture_and_the_seed() -> None:
     assert len({one, other, corruption("noise", 1, side=32, seed=1)(photo, "a").tobytes()}) == 3
 
 
-def test_large_pictures_are_brought_to_the_size_the_model_sees() -> None:
+def test_large_images_are_scaled_to_the_input_size() -> None:
     assert corruption("grey", 1, side=100)(Image.new("RGB", (800, 400)), "a").size == (200, 100)
     assert corruption("grey", 1, side=100)(Image.new("RGB", (80, 40)), "a").size == (80, 40)
 
 
-def test_the_gap_to_clean_is_what_a_corruption_costs(photos: Path, write: Write) -> None:
+def test_the_gap_to_clean(photos: Path, write: Write) -> None:
     table = write(*(f"{colour}.png\t{colour}" for colour in COLOURS))
     steps: list[str] = []
     report = evaluate_robustness(
@@ -242,14 +242,14 @@ def test_the_gap_to_clean_is_what_a_corruption_costs(photos: Path, write: Write)
     gaps = {found.name: found for found in report.differences(Bootstrap(200))}
     assert len(gaps) == len(CORRUPTIONS) * len(MEASURES)
     measure = MEASURES[0]
-    assert gaps[f"grey: {measure}"].value < -0.3, "a model of colours only needs them"
-    assert gaps[f"blur: {measure}"].value == 0.0, "pictures of one colour have nothing to blur"
+    assert gaps[f"grey: {measure}"].value < -0.3, "the model sees only colors"
+    assert gaps[f"blur: {measure}"].value == 0.0, "images of one color cannot be blurred"
     assert "images, rotation" in steps
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"corruptions": ["fog"]}, "there is no corruption fog; there are: blur"), ({"severity": 6}, "1 to 5, not 6")],
+    [({"corruptions": ["fog"]}, "unknown corruption fog; available are blur"), ({"severity": 6}, "1 to 5, not 6")],
 )
 def test_unknown_corruptions_are_refused(photos: Path, write: Write, options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -261,7 +261,7 @@ def test_unknown_corruptions_are_refused(photos: Path, write: Write, options: di
 
 @pytest.fixture
 def scenes(tmp_path: Path) -> tuple[Path, Path]:
-    """Eight photos to evaluate with; of the first three a training folder has a copy, a smaller one and a crop."""
+    """Eight evaluation photos; a training folder has a copy, a smaller version and a crop of the first three."""
     photos, training = tmp_path / "scenes", tmp_path / "training"
     (training / "deeper").mkdir(parents=True)
     photos.mkdir()
@@ -277,7 +277,7 @@ def scenes(tmp_path: Path) -> tuple[Path, Path]:
     return photos, training
 
 
-def test_overlap_is_found_and_taken_out(scenes: tuple[Path, Path], write: Write) -> None:
+def test_overlap_is_found_and_excluded(scenes: tuple[Path, Path], write: Write) -> None:
     photos, training = scenes
     table = write(*(f"{number}.png\tscene {word}" for number in range(8) for word in ("red", "blue")))
     report = evaluate_overlap(ColourEncoder(dim=64), table, photos, training=training)
@@ -296,7 +296,7 @@ def test_overlap_is_found_and_taken_out(scenes: tuple[Path, Path], write: Write)
     assert report.details()["overlap"] == 3 / 8
 
 
-def test_another_model_is_asked_about_the_same_pictures(scenes: tuple[Path, Path], write: Write) -> None:
+def test_another_model_has_the_same_overlap(scenes: tuple[Path, Path], write: Write) -> None:
     photos, training = scenes
     table = write(*(f"{number}.png\tred" for number in range(8)))
     known = evaluate_overlap(ColourEncoder(dim=64), table, photos, training=training)
@@ -314,7 +314,7 @@ def test_a_split_can_be_the_training_set(scenes: tuple[Path, Path], write: Write
     assert [one.image for one in report.seen] == ["5.png"]
 
 
-def test_no_overlap_leaves_all(scenes: tuple[Path, Path], write: Write) -> None:
+def test_no_overlap(scenes: tuple[Path, Path], write: Write) -> None:
     photos, training = scenes
     report = evaluate_overlap(ColourEncoder(dim=64), write("6.png\tred", "7.png\tblue"), photos, training=training)
     assert report.seen == ()
@@ -322,12 +322,12 @@ def test_no_overlap_leaves_all(scenes: tuple[Path, Path], write: Write) -> None:
 
 
 @pytest.mark.parametrize("which", [{}, {"training": Path("nowhere")}, {"training": Path(), "training_split": "x"}])
-def test_a_wrong_training_set_is_told(photos: Path, write: Write, which: dict[str, object]) -> None:
+def test_an_invalid_training_set(photos: Path, write: Write, which: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="training set"):
         evaluate_overlap(ColourEncoder(), write("red.png\tred"), photos, **which)  # type: ignore[arg-type]
 
 
-def test_a_training_folder_without_pictures_is_told(photos: Path, write: Write, tmp_path: Path) -> None:
+def test_a_training_folder_without_images(photos: Path, write: Write, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="has no pictures"):
+    with pytest.raises(ConfigError, match="has no images"):
         evaluate_overlap(ColourEncoder(), write("red.png\tred"), photos, training=tmp_path / "empty")

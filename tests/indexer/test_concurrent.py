@@ -51,7 +51,7 @@ def read():
                         assert abs(result.score - right[result.path]) < 2e-3, (result, right[result.path])
                     seen, answers = len(results), answers + 1
         except QueryError as error:
-            assert "no images yet" in str(error)
+            assert "no pictures yet" in str(error)
     os.write(1, f"{answers} {seen}\\n".encode())  # in one piece, as all write to the same pipe
 
 pids = []

@@ -14,9 +14,10 @@ import pytest
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.library import Library
-from clipsearch.vectors.faiss.flat_index import FlatIndex
-from clipsearch.vectors.sync import current_index, index_path
-from indexer.batches import CPU_BATCH_SIZE
+from clipsearch.vectors.engine import current_index
+from clipsearch.vectors.faiss.engine import index_path
+from clipsearch.vectors.faiss.saved import open_index
+from indexer.embedding import batch_sizes
 from tests.conftest import ROOT, ColourEncoder, mostly_long, save_photo
 
 PHOTOS = 600
@@ -43,12 +44,13 @@ import json, os, shutil, signal, sys, time
 from pathlib import Path
 
 import clipsearch.catalog.catalog as image_store
-import clipsearch.vectors.sync as cache
+import clipsearch.vectors.faiss.engine as cache
 import indexer.run as run
 from clipsearch.library import Library
 from clipsearch.catalog.jobs import JobRepository
 from clipsearch.catalog.roots import RootRepository
 from tests.conftest import ColourEncoder
+from tests.killing import kill_at
 
 library, photos, log_path, plan = sys.argv[1], sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4])
 OWNERS = {
@@ -64,23 +66,9 @@ class Slow(ColourEncoder):
         time.sleep(0.01)
         return super().encode_pixels(pixels)
 
-def arm(point, after, nth):
-    owner, name = OWNERS[point], point.split(".")[-1]
-    original, calls = getattr(owner, name), 0
-    def deadly(*arguments, **options):
-        nonlocal calls
-        calls += 1
-        if calls == nth and not after:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = original(*arguments, **options)
-        if calls == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    setattr(owner, name, deadly)
-
 def child(step):
     if "point" in step:
-        arm(step["point"], step["after"], step["nth"])
+        kill_at(OWNERS[step["point"]], step["point"].split(".")[-1], step["nth"], after=step["after"])
     with Library.open(library, create=True, encoder=Slow()) as opened:
         opened.index(photos)
 
@@ -170,7 +158,7 @@ def drive(library: Path, photos: Path, log: Path, plan: list[dict[str, object]])
 
 
 def check_nothing_was_embedded_twice(log: Path, photos: Path) -> None:
-    """A content that was committed is never embedded again; at most one batch is lost by each kill."""
+    """A content that was committed is never embedded again; each kill costs at most what may be uncommitted."""
     from clipsearch.media.decoding import content_hash, load_image
 
     transform = ColourEncoder().transform
@@ -192,7 +180,9 @@ def check_nothing_was_embedded_twice(log: Path, photos: Path) -> None:
         else:
             embedded += 1
             assert line not in committed
-    assert embedded <= begun * PHOTOS + runs * CPU_BATCH_SIZE
+    sizes = batch_sizes(ColourEncoder())
+    assert sizes.images * sizes.uncommitted == 32
+    assert embedded <= begun * PHOTOS + runs * 32
 
 
 def check_cache_agrees(library: Path) -> None:
@@ -200,7 +190,7 @@ def check_cache_agrees(library: Path) -> None:
     with Library.open(library, encoder=ColourEncoder()) as opened, closing(Catalog(library)) as store:
         model = store.models.active()
         assert model is not None
-        saved, stamp = FlatIndex.load(index_path(library, model))
+        saved, stamp = open_index(index_path(library, model))
         revision, live = store.live_embedding_ids(model.id)
         assert stamp.revision == revision
         assert saved.ids().tolist() == live.tolist()

@@ -43,10 +43,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         kind.write(folder)
     for colour in COLOURS:
         save_photo(folder / f"good {colour}.png", colour)
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            os.utime(path, (10**9, 10**9))  # a file that has just changed may still be copied, and is read again
     notes = Notes()
     with Library.open(folder.parent / "library", create=True, encoder=ColourEncoder(), notify=notes) as library:
         report = library.index(folder)
-        indexed = {result.path for result in library.search("red", k=10_000)}
+        indexed = {result.path for result in library.search("red", k=10_000, group="none")}
         reasons = {failure.path: failure.reason for failure in report.failures}
         yield Run(folder, library, report, notes, list(notes), indexed, reasons)
 
@@ -90,7 +93,8 @@ def test_a_second_run_reads_nothing_again(run: Run) -> None:
     assert (again.embedded, again.reused, again.removed) == (0, 0, 0)
     assert again.unchanged == len(run.indexed)
     assert {failure.path: failure.reason for failure in again.failures} == run.reasons
-    assert [note for note in run.notes if "link-to-" not in note] == []
+    ever_new = ("link-to-", "read-error", "empty-in-proc")  # what is in /proc has always just changed
+    assert [note for note in run.notes if not any(part in note for part in ever_new)] == []
 
 
 def test_random_damage_stops_nothing(tmp_path: Path) -> None:
@@ -101,7 +105,7 @@ def test_random_damage_stops_nothing(tmp_path: Path) -> None:
             path.write_bytes(damaged(content, seed))
             files.append(ScannedFile(tmp_path, path.name, 0, 0))
     with DecodingPool(ColourEncoder().transform, thumbnails=tmp_path / "library", workers=2) as pool:
-        results = list(pool.read(files, is_embedded=lambda digest: False, look_ahead=50))
+        results = list(pool.read(files, wanted_from=lambda digest: 0, look_ahead=50))
     assert [result.file for result in results] == files
     for result in results:
         assert (result.failure is None) == (result.pixels is not None), result.file.relative_path

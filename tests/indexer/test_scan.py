@@ -8,12 +8,14 @@ import pytest
 
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.catalog.volumes import place_of
+from clipsearch.media.formats import PICTURE
 from indexer.scan import scan
 
 
 def names(root: Path, prefix: str = "") -> list[str]:
     problems: list[tuple[Path, str]] = []
-    found = [file.relative_path for file in scan(root, prefix=prefix, on_error=lambda *told: problems.append(told))]
+    files = scan(root, prefix=prefix, on_error=lambda *error: problems.append(error))
+    found = [file.relative_path for file in files if file.kind == PICTURE]
     assert problems == []
     return found
 
@@ -64,7 +66,7 @@ def test_what_cannot_be_looked_at_is_told_and_the_walk_goes_on(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
     problems: list[tuple[Path, str]] = []
-    found = [file.relative_path for file in scan(tmp_path, on_error=lambda *told: problems.append(told))]
+    found = [file.relative_path for file in scan(tmp_path, on_error=lambda *error: problems.append(error))]
     assert found == ["a.jpg"]
     assert problems == [(tmp_path / "broken.jpg", "no such file or directory")]
 

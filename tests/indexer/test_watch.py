@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from clipsearch.catalog.reports import IndexReport
 from clipsearch.library import Library
 from indexer.watch import WatchOptions, changed_folders, watch_roots
 from tests.conftest import ColourEncoder, Notes, save_photo
+from tests.videos import write_video
 
 PATIENCE_S = 60.0
 """How long a test waits for something that takes a second; only a hang reaches it."""
@@ -75,6 +77,20 @@ def test_new_changed_and_deleted_files_are_followed(watched: Watched, photos: Pa
     before = encoder.embedded
     save_photo(photos / "blue.png", "cyan", size=(90, 20))
     wait_until(lambda: encoder.embedded > before, "the changed file is embedded")
+
+
+def test_a_video_that_is_new_changed_or_deleted_is_followed(watched: Watched, photos: Path) -> None:
+    def moment() -> tuple[str, float | None] | None:
+        found = watched.library.search("blue kind:video", k=1)
+        return (found[0].path.name, found[0].segment.start_s) if found else None
+
+    video = photos / "lights.mp4"
+    with tempfile.TemporaryDirectory(dir=photos.parent) as elsewhere:
+        for scenes, start_s in (((("red", 2), ("blue", 3)), 2.0), ((("red", 4), ("blue", 3)), 4.0)):
+            write_video(Path(elsewhere) / "lights.mp4", scenes).replace(video)
+            wait_until(lambda start_s=start_s: moment() == ("lights.mp4", start_s), "the moment is found")  # type: ignore[misc]
+    video.unlink()
+    wait_until(lambda: moment() is None, "the deleted video is no result")
 
 
 def test_a_moved_folder_is_followed_without_inference(watched: Watched, photos: Path, encoder: ColourEncoder) -> None:
@@ -150,7 +166,7 @@ def test_the_command_indexes_follows_and_ends_when_told(photos: Path, tmp_path: 
         assert process.stdout is not None and process.stderr is not None
         try:
             assert process.stdout.readline().endswith("2 indexed\n")
-            while "watching 1 folder" not in (line := process.stderr.readline()):
+            while "watching 1 root" not in (line := process.stderr.readline()):
                 assert line, "it ended early"
             time.sleep(1.0)
             shutil.copy(next(photos.rglob("*.*")), photos / "copy.png")

@@ -19,7 +19,7 @@ from PIL import Image
 from clipsearch.errors import ClipSearchError
 from clipsearch.media.thumbnails import thumbnail_path
 from clipsearch.media.transform import ImageSpec, ImageTransform
-from indexer.read import ReadFile, read_content
+from indexer.read import ReadFile, ReadOptions, read_content
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
 from tests.conftest import ROOT, save_photo
@@ -38,14 +38,18 @@ def some_photos(folder: Path, count: int) -> list[ScannedFile]:
     return [scanned(save_photo(folder / f"{number:03}.png", colour)) for number, colour in enumerate(colours)]
 
 
-def never(digest: str) -> bool:
-    return False
+def everything(digest: str) -> int | None:
+    return 0
 
 
 def read_all(
-    pool: DecodingPool, files: list[ScannedFile], *, is_embedded: Callable[[str], bool] = never, look_ahead: int = 96
+    pool: DecodingPool,
+    files: list[ScannedFile],
+    *,
+    wanted_from: Callable[[str], int | None] = everything,
+    look_ahead: int = 96,
 ) -> list[ReadFile]:
-    return list(pool.read(files, is_embedded=is_embedded, look_ahead=look_ahead))
+    return list(pool.read(files, wanted_from=wanted_from, look_ahead=look_ahead))
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def test_results_are_those_of_reading_here_and_in_order(pool: DecodingPool, tmp_
     results = read_all(pool, files, look_ahead=look_ahead)
     assert [result.file for result in results] == files
     for result in results:
-        here = read_content(result.file.path, transform=TRANSFORM, is_embedded=never, thumbnails=None)
+        (here,) = read_content(result.file.path, ReadOptions(TRANSFORM, None), wanted_from=everything)
         assert result.pixels is not None and here.pixels is not None
         assert np.array_equal(result.pixels, here.pixels)
         assert result.seconds.keys() == here.seconds.keys()
@@ -90,7 +94,7 @@ def test_processes_are_started_for_work_only_and_end_with_the_pool(pool: Decodin
 def test_what_is_embedded_already_is_not_decoded(pool: DecodingPool, tmp_path: Path) -> None:
     files = some_photos(tmp_path, 3)
     known = read_all(pool, files)[1].content_hash
-    results = read_all(pool, files, is_embedded=lambda digest: digest == known)
+    results = read_all(pool, files, wanted_from=lambda digest: None if digest == known else 0)
     assert [result.pixels is None for result in results] == [False, True, False]
     assert replace(results[1], seconds={}) == ReadFile(file=files[1], content_hash=known)
     assert "decode" not in results[1].seconds
@@ -99,7 +103,7 @@ def test_what_is_embedded_already_is_not_decoded(pool: DecodingPool, tmp_path: P
 def test_look_ahead_is_bounded(pool: DecodingPool, tmp_path: Path) -> None:
     taken = []
     files = some_photos(tmp_path, 20)
-    results = pool.read((taken.append(file) or file for file in files), is_embedded=never, look_ahead=4)
+    results = pool.read((taken.append(file) or file for file in files), wanted_from=everything, look_ahead=4)
     for number, _ in enumerate(results):
         assert len(taken) <= number + 4
     assert len(taken) == 20
@@ -122,12 +126,12 @@ def test_what_the_question_raises_is_raised_in_its_turn(pool: DecodingPool, tmp_
     files = some_photos(tmp_path, 4)
     last = read_all(pool, files)[-1].content_hash
 
-    def fails(digest: str) -> bool:
+    def fails(digest: str) -> int | None:
         if digest == last:
             raise ZeroDivisionError
         return True
 
-    results = pool.read(files, is_embedded=fails, look_ahead=10)
+    results = pool.read(files, wanted_from=fails, look_ahead=10)
     assert [next(results).file for _ in range(3)] == files[:3]
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -164,7 +168,7 @@ def test_a_file_that_cannot_even_be_opened_fails_in_time(tmp_path: Path) -> None
 def test_a_file_that_takes_too_much_memory_fails(tmp_path: Path) -> None:
     files = [*some_photos(tmp_path, 2), slow_picture(tmp_path / "bomb.png")]
     with DecodingPool(TRANSFORM, thumbnails=None, workers=1, memory_limit_bytes=512 * 2**20) as pool:
-        (process,) = {tuple(pool.process_ids) for _ in pool.read(files, is_embedded=never, look_ahead=1)}
+        (process,) = {tuple(pool.process_ids) for _ in pool.read(files, wanted_from=everything, look_ahead=1)}
         assert [result.failure for result in read_all(pool, files[::-1])] == [
             "decoding it needs more memory than there is",
             None,
@@ -178,14 +182,14 @@ def test_a_file_that_crashes_its_process_twice_fails_and_the_run_goes_on(pool: D
     deadly = read_all(pool, files)[7].content_hash
     killed: set[int] = set()
 
-    def kill_whoever_reads_it(digest: str) -> bool:
+    def kill_whoever_reads_it(digest: str) -> int | None:
         if digest == deadly:
             for process in set(pool.process_ids) - killed:
                 os.kill(process, signal.SIGTERM)
                 killed.add(process)
-        return False
+        return 0
 
-    results = read_all(pool, files, is_embedded=kill_whoever_reads_it, look_ahead=1)
+    results = read_all(pool, files, wanted_from=kill_whoever_reads_it, look_ahead=1)
     failures = {number: result.failure for number, result in enumerate(results) if result.failure is not None}
     assert list(failures) == [7]
     assert failures[7].startswith("crashed the decoder (signal 15)" if os.name == "posix" else "crashed the decoder (")
@@ -196,7 +200,7 @@ def test_a_process_that_dies_once_costs_no_file(pool: DecodingPool, tmp_path: Pa
     """Regression: the system ends a process when another one takes all memory; the file it was at is innocent."""
     files = some_photos(tmp_path, 60)
     killed: set[int] = set()
-    for number, result in enumerate(pool.read(files, is_embedded=never, look_ahead=30)):
+    for number, result in enumerate(pool.read(files, wanted_from=everything, look_ahead=30)):
         assert result.failure is None
         if number % 20 == 10:
             killed.add(next(process for process in pool.process_ids if process not in killed))
@@ -232,11 +236,11 @@ def test_closing_early_breaks_off_what_is_under_way(pool: DecodingPool, tmp_path
     asked: list[str] = []
     files = [*some_photos(tmp_path, 1), slow_picture(tmp_path / "slow.png"), *some_photos(tmp_path / "more", 40)]
 
-    def note(digest: str) -> bool:
+    def note(digest: str) -> int | None:
         asked.append(digest)
-        return False
+        return 0
 
-    results = pool.read(files, is_embedded=note, look_ahead=30)
+    results = pool.read(files, wanted_from=note, look_ahead=30)
     next(results)
     results.close()
     count = len(asked)
@@ -251,7 +255,7 @@ def test_an_interrupt_ends_all_processes(tmp_path: Path) -> None:
         pytest.raises(KeyboardInterrupt),
         DecodingPool(TRANSFORM, thumbnails=None, workers=2) as pool,
     ):
-        for _ in pool.read(files, is_embedded=never, look_ahead=30):
+        for _ in pool.read(files, wanted_from=everything, look_ahead=30):
             processes = pool.process_ids
             raise KeyboardInterrupt
     assert processes
@@ -268,7 +272,7 @@ from indexer.workers import DecodingPool
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 files = [ScannedFile(path.parent, path.name, 0, 0) for path in map(Path, sys.argv[2:])]
 with DecodingPool(ImageTransform(ImageSpec(size=(32, 32))), thumbnails=None, workers=1) as pool:
-    for result in pool.read(files, is_embedded=lambda digest: False, look_ahead=int(sys.argv[1])):
+    for result in pool.read(files, wanted_from=lambda digest: 0, look_ahead=int(sys.argv[1])):
         print(*pool.process_ids, result.failure, flush=True)
     sys.stdin.read()
 """

@@ -17,8 +17,8 @@ from clipsearch.catalog.models import ModelRepository
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.errors import ConfigError, ImageReadError, LibraryError, QueryError
 from clipsearch.labeling.concepts.active_learning import most_useful
+from clipsearch.labeling.concepts.examples import draw_negatives, drop_nearest
 from clipsearch.labeling.concepts.fitting import TEXT_WORTH, blend, fit_concept, text_share
-from clipsearch.labeling.concepts.negatives import draw_negatives, drop_nearest
 from clipsearch.library import IndexProgress, Library
 from clipsearch.models.encoder import FloatMatrix, l2_normalize
 from clipsearch.system.file_lock import writer_lock
@@ -53,10 +53,8 @@ def library(
     photos: Path,
     tmp_path: Path,
     open_library: Callable[..., Library],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Library:
     """A library of its own over `photos`, which can load the other model, too."""
-    monkeypatch.setattr("clipsearch.models.presets.resolve_preset", lambda name: name)
     shutil.copytree(shades / "library", tmp_path / "library")
     opened = open_library()
     (root,) = opened.roots.all()
@@ -136,7 +134,7 @@ def test_what_a_person_rejects_counts_as_much_as_all_that_is_drawn() -> None:
 
 
 def test_examples_that_contradict_the_text_win_where_there_are_enough() -> None:
-    """The text points at what is drawn from the library: eight pictures that are held out tell."""
+    """The text points at what is drawn from the library: measured on eight held-out pictures."""
     shown, drawn = random_units(10, seed=1, around=0), random_units(40, seed=2, around=2)
     text = random_units(1, seed=3, around=2)[0]
     few, enough = (fit_concept(shown[:count], negatives=NONE, drawn=drawn, text=text) for count in (4, 10))
@@ -152,9 +150,9 @@ def test_negatives_are_drawn_from_the_library_but_not_near_to_a_positive(
     reds = library.search("red", k=6)
     found = [store.embedding_of(result.content_hash, model.id) for result in reds]
     vectors = l2_normalize(np.stack([item[1] for item in found if item is not None]))
-    drawn = draw_negatives(store, model, vectors[:1], without=[reds[0].content_hash])
+    drawn = draw_negatives(store, model, vectors[:1], excluded=[reds[0].content_hash])
     assert len(drawn) == 20 and np.array_equal(
-        drawn, draw_negatives(store, model, vectors[:1], without=[reds[0].content_hash])
+        drawn, draw_negatives(store, model, vectors[:1], excluded=[reds[0].content_hash])
     )
     kept = {row.tobytes() for row in drawn}
     assert not [row for row in vectors[1:3] if row.astype(np.float16).astype(np.float32).tobytes() in kept]
@@ -205,16 +203,16 @@ def test_how_well_pictures_match_a_concept_is_not_told(red: Library, line: str) 
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
-        ("blue @rde", "column 6: the library knows no concept @rde; did you mean @red?"),
-        ('-2:@"my dog"', 'column 4: the library knows no concept @"my dog"; see: clipsearch concept list'),
+        ("blue @rde", "column 6: the library has no concept @rde; did you mean @red?"),
+        ('-2:@"my dog"', 'column 4: the library has no concept @"my dog"; see: clipsearch concept list'),
     ],
 )
-def test_an_unknown_name_is_told_with_its_place_and_the_nearest(red: Library, line: str, told: str) -> None:
+def test_an_unknown_name_is_told_with_its_place_and_the_nearest(red: Library, line: str, message: str) -> None:
     with pytest.raises(QueryError) as caught:
         red.search(line)
-    assert str(caught.value) == told
+    assert str(caught.value) == message
 
 
 def test_without_any_concept_the_way_to_one_is_told(library: Library) -> None:
@@ -260,7 +258,7 @@ def test_confirming_and_rejecting_fit_again(red: Library, photos: Path) -> None:
     assert not np.array_equal(before.direction, after.fit.direction)
     changed = red.concepts.confirm("red", photos / "red/red3.png")
     assert (changed.positives, changed.negatives) == (3, 1)
-    with pytest.raises(ConfigError, match="no picture would show @red any more"):
+    with pytest.raises(ConfigError, match="@red would have no positive example left"):
         red.concepts.reject("red", *(photos / "red" / f"red{number}.png" for number in (0, 3, 5)))
     assert red.concepts.get("red").positives == 3
 
@@ -283,7 +281,7 @@ def test_a_fit_of_older_examples_is_not_kept(red: Library, photos: Path, open_ca
 
 @pytest.mark.parametrize("name", ["", " ", "@", "-x", "@@x", "a\nb", "\x1b[31m", "x" * 101, "caf\udce9", "a\u202eb"])
 def test_what_cannot_be_a_name(library: Library, photos: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="a concept has a name of"):
+    with pytest.raises(ConfigError, match="the name of a concept must have"):
         library.concepts.add(name, [photos / "red/red0.png"])
     assert library.concepts.all() == []
 
@@ -299,15 +297,15 @@ def test_every_other_name_can_be_searched_for_and_forgotten(library: Library, ph
 
 def test_what_is_refused_changes_nothing(red: Library, photos: Path) -> None:
     one = photos / "blue/blue0.png"
-    with pytest.raises(ConfigError, match="@red is a concept already"):
+    with pytest.raises(ConfigError, match="@red is already a concept"):
         red.concepts.add("RED", [one])
-    with pytest.raises(ConfigError, match="name one picture at least"):
+    with pytest.raises(ConfigError, match="at least one picture is required"):
         red.concepts.add("blue", [])
-    with pytest.raises(ConfigError, match="both as showing it and as not"):
+    with pytest.raises(ConfigError, match="both as a positive and as a negative example"):
         red.concepts.add("blue", [one], negatives=[one])
     with pytest.raises(ConfigError, match="the text of the concept is empty"):
         red.concepts.add("blue", [one], text=" ")
-    with pytest.raises(ConfigError, match="name one picture at least"):
+    with pytest.raises(ConfigError, match="at least one picture is required"):
         red.concepts.confirm("red")
     for unknown in ("~#abcdef01", "~#zz"):
         with pytest.raises(QueryError):
@@ -320,14 +318,14 @@ def test_what_is_refused_changes_nothing(red: Library, photos: Path) -> None:
 
 def test_a_change_of_the_model_fits_again(red: Library) -> None:
     before = red.concepts.get("red")
-    assert before.fit is not None and (before.model, len(before.fit.direction)) == ("colours", 16)
-    told: list[IndexProgress] = []
-    assert red.migrate("other colours", drop_old=True, progress=told.append).concepts == 1
-    assert [(item.done, item.total) for item in told if item.of == "concept"] == [(0, 1), (1, 1)]
+    assert before.fit is not None and (before.model, len(before.fit.direction)) == ("hf-hub:tests/colours", 16)
+    steps: list[IndexProgress] = []
+    assert red.migrate("hf-hub:tests/other-colours", drop_old=True, progress=steps.append).concepts == 1
+    assert [(item.done, item.total) for item in steps if item.of == "concept"] == [(0, 1), (1, 1)]
     after = red.concepts.get("red")
-    assert after.fit is not None and (after.model, len(after.fit.direction)) == ("other colours", 24)
+    assert after.fit is not None and (after.model, len(after.fit.direction)) == ("hf-hub:tests/other-colours", 24)
     assert sorted(names(red, "@red")) == [f"red{number}" for number in range(6)]
-    red.migrate("colours", drop_old=True)
+    red.migrate("hf-hub:tests/colours", drop_old=True)
     assert sorted(names(red, "@red")) == [f"red{number}" for number in range(6)]
     again = red.concepts.get("red").fit
     assert again is not None and np.allclose(again.direction, before.fit.direction, atol=1e-3)
@@ -337,14 +335,13 @@ def test_what_is_fitted_for_the_new_model_is_what_the_first_search_would_have_fi
     red: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("indexer.migrate.fit_all", lambda *_, **__: 0)
-    red.migrate("other colours")
+    red.migrate("hf-hub:tests/other-colours")
     assert red.concepts.get("red").fit is None
     red.search("@red")
     lazily = red.concepts.get("red").fit
     monkeypatch.undo()
-    monkeypatch.setattr("clipsearch.models.presets.resolve_preset", lambda name: name)
-    red.migrate("colours", drop_old=True)
-    red.migrate("other colours")
+    red.migrate("hf-hub:tests/colours", drop_old=True)
+    red.migrate("hf-hub:tests/other-colours")
     at_once = red.concepts.get("red").fit
     assert lazily is not None and at_once is not None
     assert np.array_equal(lazily.direction, at_once.direction) and lazily.intercept == at_once.intercept
@@ -352,9 +349,9 @@ def test_what_is_fitted_for_the_new_model_is_what_the_first_search_would_have_fi
 
 def test_going_back_to_a_model_fits_nothing_that_is_fitted(red: Library, photos: Path) -> None:
     red.concepts.add("blue", [photos / "blue/blue0.png"])
-    assert red.migrate("other colours").concepts == 2
+    assert red.migrate("hf-hub:tests/other-colours").concepts == 2
     red.concepts.confirm("blue", photos / "blue/blue1.png")
-    assert red.migrate("colours").concepts == 1
+    assert red.migrate("hf-hub:tests/colours").concepts == 1
 
 
 def test_a_search_with_the_old_model_during_a_migration_uses_its_own_fit(
@@ -368,7 +365,7 @@ def test_a_search_with_the_old_model_during_a_migration_uses_its_own_fit(
         activate(table, model)
 
     monkeypatch.setattr(ModelRepository, "activate_known", watching)
-    red.migrate("other colours")
+    red.migrate("hf-hub:tests/other-colours")
     assert found == [[f"red{number}" for number in range(6)]]
     reader.close()
 
@@ -377,7 +374,7 @@ def test_an_outside_picture_is_embedded_again_from_its_preview(library: Library,
     outside = save_photo(tmp_path / "elsewhere.png", "red")
     library.concepts.add("red", [outside])
     outside.unlink()
-    library.migrate("other colours", drop_old=True)
+    library.migrate("hf-hub:tests/other-colours", drop_old=True)
     assert sorted(names(library, "@red")) == [f"red{number}" for number in range(6)]
 
 
@@ -389,11 +386,12 @@ def test_pictures_that_are_gone_are_left_out_after_a_change_of_the_model(
     red.index(prune=True)
     red.maintenance.compact()
     assert names(red, "@red", k=1), "what the model made of them is kept"
-    report = red.migrate("other colours", drop_old=True)
+    report = red.migrate("hf-hub:tests/other-colours", drop_old=True)
     assert (report.switched, report.concepts) == (True, 0)
-    assert any(note.startswith("@red is not fitted for the model other colours: none of the") for note in notes)
-    assert any("2 of 2 examples of @red are left out" in note for note in notes)
-    with pytest.raises(QueryError, match="none of the pictures that show @red can be embedded"):
+    cannot = "cannot fit @red for the model hf-hub:tests/other-colours: none of the"
+    assert any(note.startswith(cannot) for note in notes)
+    assert any("2 of 2 examples of @red are ignored" in note for note in notes)
+    with pytest.raises(QueryError, match="none of the positive examples of @red can be embedded"):
         red.search("@red")
     assert red.concepts.confirm("red", photos / "blue/blue0.png").positives == 3
     assert names(red, "@red", k=1) == ["blue0"]
@@ -407,7 +405,7 @@ def test_a_library_that_cannot_be_written_to_is_searched_all_the_same(
 
     monkeypatch.setattr(ConceptRepository, "put_fit", refuse)
     monkeypatch.setattr(ConceptRepository, "put_vectors", refuse)
-    red.migrate("other colours")
+    red.migrate("hf-hub:tests/other-colours")
     assert red.concepts.get("red").fit is None
     assert names(red, "@red", k=1)[0].startswith("red")
 
@@ -420,10 +418,10 @@ def test_an_export_has_the_direction_and_the_hashes(red: Library, tmp_path: Path
     written = json.loads((tmp_path / "red.json").read_text())
     shown = red.concepts.get("red")
     assert shown.fit is not None
-    assert written["model"] == {"spec": "colours", "fingerprint": ColourEncoder.fingerprint, "dim": 16}
+    assert written["model"] == {"spec": "hf-hub:tests/colours", "fingerprint": ColourEncoder.fingerprint, "dim": 16}
     assert np.allclose(written["fit"]["direction"], shown.fit.direction)
     assert written["examples"] == [{"content_hash": item.content_hash, "positive": True} for item in shown.examples]
-    with pytest.raises(ConfigError, match="there is something at"):
+    with pytest.raises(ConfigError, match="already exists"):
         red.concepts.export("red", tmp_path / "red.json")
     with pytest.raises(ConfigError, match="cannot write"):
         red.concepts.export("red", tmp_path / "nowhere" / "red.json")

@@ -24,7 +24,7 @@ VOCABULARY = "name\tsynonyms\tgroup\nred\tscarlet\tcolours\ngreen\nblue\nyellow\
 
 @pytest.fixture(autouse=True)
 def calibration_of_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was fitted for photographs says nothing of plain colours: only a word at the very top fits these."""
+    """The calibration for photographs does not fit plain colors: accept only the very best word."""
     fitted = replace(
         load_tag_calibration("mini"),
         library=Logistic(3.0, (0.0, 0.0, 0.0, 50.0)),
@@ -106,7 +106,7 @@ def test_a_picture_is_named_by_file_or_hash_and_must_be_there(tagged: Library, p
     assert tagged.browse.content_of(f"~#{digest[:10]}") == digest
     stranger = save_photo(tmp_path / "stranger.png", "orange")
     for picture in (stranger, tmp_path / "gone.png", "~#ffffffffff"):
-        with pytest.raises(ConfigError, match="the library holds no picture"):
+        with pytest.raises(ConfigError, match="the library has no picture"):
             tagged.tags.set("red", picture)
 
 
@@ -143,15 +143,15 @@ def test_only_new_pictures_are_looked_at(tagged: Library, photos: Path, monkeypa
 
 
 def test_another_vocabulary_or_method_tags_everything_anew(
-    tagged: Library, photos: Path, words: Path, open_catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
+    tagged: Library, photos: Path, words: Path, open_catalog: OpenCatalog
 ) -> None:
     words.write_text("crimson\nred\n", encoding="utf-8")
     tagged.index(photos)
     assert names(tagged, "tag:blue") == {"blue"}, "the catalog keeps the vocabulary that it was tagged by"
-    monkeypatch.setattr(tagging, "_digest", lambda *_: "another method")
-    model = tagged.active_model()
-    assert model is not None
-    report = tagging.keep_tags_current(open_catalog(tagged), model, encoder=ColourEncoder)
+    store, model, progress = open_catalog(tagged), tagged.active_model(), tagged.tags.progress()
+    assert model is not None and progress is not None
+    store.tags.set_progress(model.id, replace(progress, digest="another method"))
+    report = tagging.keep_tags_current(store, model, encoder=ColourEncoder)
     assert report is not None and report.everything and report.pictures == 6
 
 
@@ -173,9 +173,9 @@ def test_indexing_goes_on_where_another_process_holds_the_lock(
 ) -> None:
     save_photo(photos / "second.png", "red")
     tagged.index(photos)
-    store, model, held = open_catalog(tagged), tagged.active_model(), tagged.tags.progress()
-    assert model is not None and held is not None
-    store.tags.set_progress(model.id, type(held)(held.vocabulary, "old", held.embedding_id, held.pictures))
+    store, model, progress = open_catalog(tagged), tagged.active_model(), tagged.tags.progress()
+    assert model is not None and progress is not None
+    store.tags.set_progress(model.id, replace(progress, digest="old"))
     with writer_lock(store.directory):
         tagged.tags.keep_current()
     assert any("another process is writing" in line for line in notes)
@@ -192,7 +192,7 @@ def test_tags_follow_the_vocabulary_to_another_model(
     library.migrate("RN50/openai", drop_old=True)
     assert names(library, "tag:blue") == {"blue"}
     assert tags_at(library, photos / "red.png") == ["mine", "red"]
-    assert [space.model for space in library.status().spaces] == ["RN50/openai"]
+    assert [space.model.spec for space in library.status().spaces] == ["RN50/openai"]
 
 
 @pytest.mark.parametrize("form", ["npz", "parquet"])

@@ -24,6 +24,7 @@ from clipsearch.media.thumbnails import thumbnail_path
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.faiss.files import IndexStamp
 from clipsearch.vectors.faiss.flat_index import FlatIndex
+from clipsearch.vectors.faiss.saved import open_index
 from tests.conftest import OpenCatalog, save_photo
 
 
@@ -54,12 +55,12 @@ def codes(report: CheckReport) -> dict[str, int]:
 
 
 def mended(report: CheckReport) -> set[str]:
-    return {finding.code for finding in report.mended}
+    return {finding.code for finding in report.repaired}
 
 
 def test_a_sound_library_is_sound(sound: Library) -> None:
     report = sound.maintenance.check()
-    assert (report.findings, report.mended, report.is_sound) == ([], [], True)
+    assert (report.findings, report.repaired, report.is_sound) == ([], [], True)
     assert (report.files, report.images, report.embeddings, report.previews) == (6, 6, 6, 6)
     assert sound.maintenance.check(repair=True) == report
 
@@ -131,7 +132,7 @@ def test_a_damaged_page_of_a_table_is_named_and_cannot_be_mended(sound: Library)
 def test_a_damaged_page_of_an_index_is_mended_or_told(sound: Library) -> None:
     overwrite_page(sound, "ix_files_content_hash")
     report = sound.maintenance.check(repair=True)
-    # not every SQLite can empty an index whose root is gone; then that is said
+    # not every SQLite can rebuild an index without its root page; then a notice says so
     assert report.is_sound or ("catalog-indexes" in codes(report) and "restore" in report.findings[0].remedy)
 
 
@@ -151,7 +152,7 @@ def test_rows_that_name_nothing_are_deleted_and_come_back(sound: Library, photos
         connection.execute("DELETE FROM contents WHERE content_hash = ?", [digest])
         connection.execute("INSERT INTO content_keywords VALUES (?, 0, 'cat')", ["f" * 32])
     report = sound.maintenance.check()
-    assert codes(report)["catalog-dangling"] == 3  # a file, an embedding, a keyword
+    assert codes(report)["catalog-dangling"] == 4  # a file, an embedding, its words, a keyword
     report = sound.maintenance.check(repair=True)
     assert report.is_sound and "catalog-dangling" in mended(report)
     assert sound.status().files == 5
@@ -250,7 +251,7 @@ def test_a_damaged_cache_is_made_again(sound: Library, damage: Callable[[bytes],
 def test_a_cache_with_a_good_checksum_and_wrong_content_is_made_again(sound: Library, fault: str) -> None:
     """Such a one comes of a catalog that was restored from a backup, and a search would believe it."""
     good = cache_of(sound).read_bytes()
-    index, stamp = FlatIndex.load(cache_of(sound), writable=True)
+    index, stamp = open_index(cache_of(sound))
     ids = index.ids()
     vectors = index.vectors(ids)
     other = FlatIndex(stamp.dim)
@@ -288,7 +289,7 @@ def dead_process_id() -> int:
     return process.pid
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there, only the age tells")
+@pytest.mark.skipif(sys.platform == "win32", reason="there, only the age counts")
 def test_temporary_files_of_killed_processes_are_deleted(sound: Library) -> None:
     dead, alive = dead_process_id(), os.getpid()
     shard = next((sound.path / "thumbnails").iterdir())

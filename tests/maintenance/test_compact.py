@@ -20,10 +20,10 @@ from clipsearch.errors import LibraryLockedError
 from clipsearch.library import Library
 from clipsearch.maintenance.check import check_library
 from clipsearch.maintenance.compact import compact_library
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.media.thumbnails import write_thumbnail
 from clipsearch.system.file_lock import writer_lock
-from clipsearch.vectors.sync import current_index
+from clipsearch.vectors.engine import current_index
 
 DIM = 256
 
@@ -104,7 +104,7 @@ def library(template: Path, tmp_path: Path) -> Path:
 
 
 def contents(library: Path) -> dict[str, object]:
-    """All that a compaction must keep, and what is there besides."""
+    """All that a compaction must keep, and other data."""
     store = Catalog(library)
     model = store.models.active()
     assert model is not None
@@ -121,7 +121,7 @@ def contents(library: Path) -> dict[str, object]:
         "files": {row: files[0].path for row, files in store.files_of(ids.tolist()).items()},
         "cached": index.ids().tolist(),
         "found": found.ids.tolist(),
-        "unheld": store.upkeep.count_unheld(),
+        "unheld": store.upkeep.count_unreferenced(),
         "previews": sorted(path.stem for path in library.glob("thumbnails/*/*.jpg")),
     }
     store.close()
@@ -234,7 +234,7 @@ def started_compaction(library: Path) -> subprocess.Popen[bytes]:
 
 
 def assert_whole(library: Path, before: dict[str, object]) -> None:
-    """A library opens, is sound, holds what it held, and is compacted by another try."""
+    """A library opens, is sound, has the same content, and is compacted by another try."""
     with Library.open(library) as opened:
         assert opened.maintenance.check(full=True).is_sound
     during = contents(library)

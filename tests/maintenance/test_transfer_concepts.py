@@ -24,11 +24,6 @@ from tests.conftest import COLOURS, ColourEncoder, save_photo
 forms = pytest.mark.parametrize("form", FORMATS)
 
 
-@pytest.fixture(autouse=True)
-def names_of_the_tests_own_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipsearch.models.presets.resolve_preset", lambda name: name)
-
-
 @pytest.fixture
 def taught(indexed: Library, photos: Path, tmp_path: Path) -> Library:
     """Two concepts: of pictures of the library, and of one outside of it, whose file is gone since."""
@@ -100,7 +95,7 @@ def test_a_concept_of_missing_pictures_can_be_fitted_for_another_model(
     taught.maintenance.export(tmp_path / "out")
     other = opened("other")
     other.maintenance.import_from(tmp_path / "out")
-    other.migrate("other colours", drop_old=True)
+    other.migrate("hf-hub:tests/other-colours", drop_old=True)
     assert [found.path.stem for found in other.search('@"réd thing"', k=1)] == ["red"]
     assert other.concepts.confirm("warm", photos / "red.png").positives == 2
 
@@ -126,18 +121,20 @@ def test_examples_that_no_file_holds_keep_their_embedding(
 def test_what_other_models_made_comes_along_where_they_are_known(
     taught: Library, opened: Callable[[str], Library], tmp_path: Path
 ) -> None:
-    taught.migrate("other colours")
+    taught.migrate("hf-hub:tests/other-colours")
     expected = taught.concepts.get("warm").fit
     taught.maintenance.export(tmp_path / "out")
     written = json.loads((tmp_path / "out" / CONCEPTS_NAME).read_text())
     (warm,) = (concept for concept in written["concepts"] if concept["name"] == "warm")
-    assert [written["models"][fit["model"]]["spec"] for fit in warm["fits"]] == ["colours", "other colours"]
+    specs = [written["models"][fit["model"]]["spec"] for fit in warm["fits"]]
+    assert specs == ["hf-hub:tests/colours", "hf-hub:tests/other-colours"]
     other = opened("other")
     other.maintenance.import_from(tmp_path / "out")
-    assert other.status().model == "other colours"
+    assert other.status().model == "hf-hub:tests/other-colours"
     fit = other.concepts.get("warm").fit
     assert fit is not None and expected is not None and np.array_equal(fit.direction, expected.direction)
-    assert [space.model for space in other.status().spaces] == ["other colours"], "no space is begun for a fit"
+    (space,) = other.status().spaces
+    assert space.model.spec == "hf-hub:tests/other-colours", "no space is begun for a fit"
 
 
 # --- into a library that has some -------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from clipsearch.media.decoding import decode_image
 from clipsearch.media.metadata.iptc import read_iptc
-from clipsearch.media.metadata.reading import ImageMetadata, read_metadata, read_raw_metadata
+from clipsearch.media.metadata.reading import read_metadata, read_raw_metadata
 from clipsearch.media.metadata.tiff import TiffTags, read_tags
+from clipsearch.media.metadata.values import ImageMetadata, Source
 from clipsearch.media.metadata.xmp import read_xmp
 
 pillow_heif.register_heif_opener()  # for writing; `decode_image` does it for itself
@@ -122,6 +123,7 @@ def test_what_a_camera_writes_is_read_from_every_format(file_format: str) -> Non
     assert metadata == ImageMetadata(
         taken_at=datetime(2021, 7, 14, 19, 28, 37),
         taken_offset_min=120,
+        taken_source=Source.EXIF,
         camera="NIKON Z 6",
         lens="NIKKOR Z 50mm f/1.8 S",
         focal_length_mm=50.0,
@@ -132,6 +134,7 @@ def test_what_a_camera_writes_is_read_from_every_format(file_format: str) -> Non
         latitude=-33.8567,
         longitude=-151.2,
         altitude_m=12.5,
+        position_source=Source.EXIF,
         caption="A ferry at dusk",
     )
 
@@ -271,7 +274,10 @@ def degrees(*parts: int) -> tuple[TiffImagePlugin.IFDRational, ...]:
         ({1: "N", 2: rational(485, 10), 3: "E", 4: rational(115, 10)}, (48.5, 11.5)),
         ({2: degrees(48, 8, 30), 4: degrees(11, 34, 12)}, (48.1416667, 11.57)),
         ({1: "N", 2: degrees(90, 0, 0), 3: "W", 4: degrees(180, 0, 0)}, (90.0, -180.0)),
-        ({1: "N", 2: degrees(0, 0, 0), 3: "E", 4: degrees(0, 0, 0)}, (0.0, 0.0)),  # a place in the Gulf of Guinea
+        ({1: "N", 2: degrees(0, 0, 0), 3: "E", 4: degrees(0, 0, 0)}, (None, None)),  # no fix, in the Gulf of Guinea
+        ({1: "S", 2: rational(1, 10**6), 3: "W", 4: rational(1, 10**6)}, (None, None)),
+        ({1: "N", 2: degrees(0, 0, 0), 3: "E", 4: degrees(9, 27, 0)}, (0.0, 9.45)),  # the equator has people on it
+        ({1: "N", 2: degrees(51, 28, 0), 3: "E", 4: degrees(0, 0, 0)}, (51.4666667, 0.0)),  # and so has Greenwich
         ({2: degrees(0, 0, 0), 4: degrees(0, 0, 0)}, (None, None)),  # no fix
         ({1: "\0", 2: degrees(0, 0, 0), 3: "\0", 4: degrees(0, 0, 0)}, (None, None)),
         ({1: "N", 2: degrees(91, 0, 0), 3: "E", 4: degrees(11, 34, 12)}, (None, None)),
@@ -664,3 +670,60 @@ def test_no_type_or_count_makes_reading_raise(entries: dict[int, tuple[int, byte
         struct.pack("<HHI", tag, kind, count) + raw.ljust(4, b"\0") for tag, (kind, raw, count) in entries.items()
     )
     read_raw_metadata(b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(64))
+
+
+@pytest.mark.parametrize(
+    ("comment", "caption"),
+    [
+        (b"ASCII\0\0\0In the harbor\0\0", "In the harbor"),
+        (b"UNICODE\0" + "Am Hafen, früh".encode("utf-16-le"), "Am Hafen, früh"),
+        (b"UNICODE\0" + "Am Hafen, früh".encode("utf-16-be"), "Am Hafen, früh"),
+        (b"UNICODE\0" + "朝の港で".encode("utf-16-le"), "朝の港で"),
+        (b"JIS\0\0\0\0\0" + "朝の港で".encode("iso2022_jp"), "朝の港で"),
+        (bytes(8) + "Am Hafen, früh".encode(), "Am Hafen, früh"),
+        (b"A comment without a code", "A comment without a code"),
+        (b"ASCII\0\0\0" + bytes(40), None),
+        (b"ASCII\0\0\0" + b" " * 40, None),
+        (bytes(8) + bytes(range(1, 60)), None),  # what some cameras keep of their own there
+        (b"UNICODE\0a", None),
+        (b"", None),
+    ],
+)
+def test_a_user_comment_is_the_caption_where_no_other_is(comment: bytes, caption: str | None) -> None:
+    assert of_exif(photo={IMAGE.UserComment: comment}).caption == caption
+    assert of_exif(image={IMAGE.ImageDescription: "A cat"}, photo={IMAGE.UserComment: comment}).caption == "A cat"
+
+
+def extended_xmp(main: str, rest: bytes, *, pieces: int, name: str = "A" * 32, lost: int | None = None) -> bytes:
+    """A JPEG whose XMP is in several segments."""
+    described = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">{}</rdf:RDF></x:xmpmeta>'
+    note = f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{"A" * 32}"'
+    packet = described.format(f"<rdf:Description {note} {main}/>").encode()
+    size = -(-len(rest) // pieces)
+    segments = [b"http://ns.adobe.com/xap/1.0/\0" + packet]
+    for start in reversed(range(0, len(rest), size)):  # in any order
+        if start // size != lost:
+            head = f"http://ns.adobe.com/xmp/extension/\0{name}".encode() + struct.pack(">II", len(rest), start)
+            segments.append(head + rest[start : start + size])
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "JPEG")
+    written = b"".join(struct.pack(">BBH", 0xFF, 0xE1, len(each) + 2) + each for each in segments)
+    return out.getvalue()[:2] + written + out.getvalue()[2:]
+
+
+def test_xmp_in_several_segments_is_read_whole() -> None:
+    rest = (
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        b'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="1">'
+        b"<dc:subject><rdf:Bag><rdf:li>harbor</rdf:li></rdf:Bag></dc:subject></rdf:Description></rdf:RDF>"
+    )
+    main = 'xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"'
+    found = decode_image(extended_xmp(main, rest, pieces=3)).metadata
+    assert (found.rating, found.keywords) == (4, ("harbor",))
+    for damaged in (
+        extended_xmp(main, rest, pieces=3, lost=1),
+        extended_xmp(main, rest, pieces=3, name="B" * 32),
+        extended_xmp(main, rest[:-20], pieces=2),
+    ):
+        found = decode_image(damaged).metadata
+        assert (found.rating, found.keywords) == (4, ())

@@ -21,22 +21,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipsearch.errors import ImageReadError
-from clipsearch.media.decoding import IMAGE_SUFFIXES, decode_image, load_image
-from clipsearch.media.metadata.reading import ImageMetadata, read_raw_metadata
+from clipsearch.media.decoding import decode_image, load_image
+from clipsearch.media.formats import IMAGE_SUFFIXES
+from clipsearch.media.metadata.reading import read_raw_metadata
+from clipsearch.media.metadata.values import ImageMetadata, Source
 from clipsearch.media.raw import RAW_SUFFIXES
+from tests.media.test_decoding import TURNS
 
 WIDTH, HEIGHT = 192, 128
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
-TURNS = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,  # the inverse of how a viewer turns it
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 Entry = tuple[int, int, bytes]
 """Of a directory: type, number of values, their bytes."""
@@ -208,6 +201,7 @@ def test_libraw_takes_these_files_for_what_they_are() -> None:
 def test_metadata_of_a_dng(preview: bytes | None) -> None:
     assert decode_image(dng(corners(), preview=preview), path=Path("a.dng")).metadata == ImageMetadata(
         taken_at=datetime(2020, 6, 7, 8, 9, 10),
+        taken_source=Source.EXIF,
         taken_offset_min=-420,
         camera="Maker Model 1",
         lens="Prime 35mm f/2",
@@ -217,6 +211,7 @@ def test_metadata_of_a_dng(preview: bytes | None) -> None:
         iso=400,
         latitude=48.1416667,
         longitude=11.57,
+        position_source=Source.EXIF,
         orientation=1,
     )
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from clipsearch.media.thumbnails import THUMBNAIL_SIDE, thumbnail_path, write_thumbnail
 
@@ -52,21 +52,10 @@ def test_an_existing_preview_is_left_alone(tmp_path: Path) -> None:
 
 def test_only_the_colours_go_into_a_preview(tmp_path: Path) -> None:
     image = Image.new("RGB", (40, 30), "red")
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image.info |= {"comment": b"c" * 70_000, "exif": b"Exif\0\0II", "icc_profile": profile}
+    image.info |= {"comment": b"c" * 70_000, "exif": b"Exif\0\0II", "icc_profile": b"one" * 100}
     preview = written(tmp_path, image)
-    assert preview.info["icc_profile"] == profile
-    assert "comment" not in preview.info and "exif" not in preview.info
+    assert preview.info.keys().isdisjoint({"comment", "exif", "icc_profile"})
     assert image.info["comment"]  # the picture itself is not changed
-
-
-@pytest.mark.parametrize(
-    "profile", [b"", b"junk", b"\0" * 16 + b"CMYK" + b"\0" * 200, b"\0" * 16 + b"RGB " * 9000, "?"]
-)
-def test_colour_profiles_that_do_not_fit_are_left_out(tmp_path: Path, profile: object) -> None:
-    image = Image.new("RGB", (40, 30), "red")
-    image.info["icc_profile"] = profile
-    assert "icc_profile" not in written(tmp_path, image).info
 
 
 def test_a_preview_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:

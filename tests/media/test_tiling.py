@@ -105,19 +105,6 @@ def test_a_long_picture_is_embedded_in_parts(folder: Path, library: Library, enc
     assert library.index(folder).unchanged == 2
 
 
-def test_a_picture_without_its_parts_is_read_again(folder: Path, library: Library, encoder: ColourEncoder) -> None:
-    """As after an upgrade from a version that embedded none."""
-    library.index(folder)
-    before = segments_in(library.path)
-    with sqlite3.connect(library.path / CATALOG_NAME) as connection:
-        connection.execute("DELETE FROM embeddings WHERE kind = 'tile'")
-    connection.close()
-    done = encoder.embedded
-    library.index(folder)
-    assert segments_in(library.path) == before
-    assert encoder.embedded == done + 5
-
-
 def test_damage_to_a_part_is_mended_with_all_of_its_picture(folder: Path, library: Library) -> None:
     library.index(folder)
     before = vectors_in(library.path)

@@ -1,4 +1,4 @@
-"""A compiled model gives the embeddings of its source, with no torch, or is not kept."""
+"""A compiled model has the embeddings of its source and runs without torch; otherwise the export fails."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def clip_spec(base: Path) -> str:
 def test_both_encoders_agree(base: Path, name: str) -> None:
     source = OpenClipEncoder(f"local-dir:{tiny_model(base, name)}", device="cpu")
     towers = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
-    made = CompiledEncoder(compiled(base, name), towers=towers)  # in fp32, whatever was faster here
+    made = CompiledEncoder(compiled(base, name), towers=towers)  # in fp32, whatever was chosen
     size = source.image_spec.size
     noise = np.random.default_rng(3).integers(0, 256, (37, *size, 3), dtype=np.uint8)
     texts = [f"{word} number {index}" for index, word in enumerate(["dog", "Katze", "🎂", "", "山"] * 7)]
@@ -61,7 +61,7 @@ def test_both_encoders_agree(base: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", mostly_long(list(TINY)))
-def test_the_manifest_records_what_was_measured(base: Path, name: str) -> None:
+def test_the_manifest_records_the_measurements(base: Path, name: str) -> None:
     directory = compiled(base, name)
     manifest = read_manifest(directory)
     assert set(manifest.parity) == {"image", "text"}
@@ -101,7 +101,7 @@ def test_the_check_set_is_the_same_every_time_and_varied() -> None:
 
 @pytest.fixture
 def copying(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes the ONNX files of the small CLIP model instead of running the exporter."""
+    """Copies the ONNX files of the small CLIP model instead of running the exporter."""
     monkeypatch.setattr(torch.onnx, "export", copied_export(base, "clip"))
 
 
@@ -110,7 +110,7 @@ def test_an_export_that_differs_is_not_kept(tmp_path: Path) -> None:
     (other := tmp_path / "other").mkdir()
     save_tiny_model(other, "clip", seed=1)
     spec = parse_spec(str(other))
-    with pytest.raises(ModelError, match=r"image tower of .* lowest cosine -?0\.\d{6}, wanted 0.999; it was not kept"):
+    with pytest.raises(ModelError, match=r"image tower of .* lowest cosine similarity -?0\.\d{6} is below 0.999"):
         export_model(spec, cache=tmp_path)
     target = compiled_dir(spec, cache=tmp_path)
     assert not target.exists()
@@ -171,18 +171,18 @@ def test_large_towers_keep_their_weights_in_a_file_of_their_own(
     assert sorted(path.name for path in kept.iterdir()) == ["text.onnx", "text.onnx.data"]
     assert (kept / "text.onnx").stat().st_size < 1_000_000
     texts = ["a cat", "two dogs"]
-    compiled = CompiledEncoder(made, towers={"text.onnx": kept / "text.onnx"})  # before anything was rounded
+    compiled = CompiledEncoder(made, towers={"text.onnx": kept / "text.onnx"})  # before quantization
     assert compiled.encode_texts(texts) == pytest.approx(source.encode_texts(texts), abs=1e-5)
     expected = ["image.onnx", "image.onnx.data", "text.onnx", "text.onnx.data", "tokenizer.json"]
     assert sorted(file_digests(made)) == expected
 
 
-def test_settings_of_torch_are_put_back(base: Path) -> None:
+def test_settings_of_torch_are_restored(base: Path) -> None:
     compiled(base, "clip")
     assert torch.backends.mha.get_fastpath_enabled()
 
 
-def test_replaced_weights_are_another_place_in_the_cache(base: Path, tmp_path: Path) -> None:
+def test_replaced_weights_have_another_cache_path(base: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(tiny_model(base, "clip"), tmp_path / "copy"))
     before = compiled_dir(parse_spec(str(copy)), cache=tmp_path)
     weights = copy / "open_clip_model.safetensors"

@@ -1,4 +1,4 @@
-"""Layers written for export give what PyTorch's own give, and export into fewer operations."""
+"""The layers for export equal PyTorch's and export to fewer operations."""
 
 from __future__ import annotations
 
@@ -83,18 +83,18 @@ def test_other_convolutions_stay(layer: nn.Conv2d) -> None:
         assert "forward" not in vars(layer)
 
 
-def test_a_transformer_exports_without_needless_turning(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_transformer_exports_with_few_transpositions(tmp_path_factory: pytest.TempPathFactory) -> None:
     base: Path = tmp_path_factory.getbasetemp()
     nodes = onnx.load(exported_tower(base, "clip", "image.onnx"), load_external_data=False).graph.node
     kinds = Counter(node.op_type for node in nodes)
     assert kinds["Attention"] > 0 and kinds["Softmax"] == kinds["Conv"] == 0
-    assert kinds["Transpose"] <= 6  # PyTorch's own takes eight a layer
+    assert kinds["Transpose"] <= 6  # PyTorch's attention has eight per layer
 
 
 def vision_transformer(**options: Any) -> VisionTransformer:
     torch.manual_seed(0)
     made = VisionTransformer(image_size=32, patch_size=8, width=24, layers=2, heads=3, mlp_ratio=2, **options)
-    for block in made.transformer.resblocks:  # zeros of its own would hide a mistake
+    for block in made.transformer.resblocks:  # the initial zeros would hide a mistake
         nn.init.normal_(block.attn.in_proj_bias)
     return made.eval()
 

@@ -1,4 +1,4 @@
-"""The exported `tokenizer.json` gives open_clip's tokens, one for one."""
+"""The exported `tokenizer.json` has exactly open_clip's tokens."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def strings() -> tuple[str, ...]:
 
 
 def differing(source: Any, folder: Path, *, every: int = 1) -> list[tuple[str, list[int], list[int]]]:
-    """The texts (or every so-manieth) on which the saved and read-back export disagrees with its source."""
+    """The texts (every n-th) on which the saved and reloaded export disagrees with its source."""
     exported = export_tokenizer(source)
     exported.tokenizer.save(str(folder / "tokenizer.json"))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

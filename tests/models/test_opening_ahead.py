@@ -1,4 +1,4 @@
-"""The image tower is opened while the first pictures are decoded: once, and with the same embeddings."""
+"""The image tower is loaded once, while the first images are decoded, with the same embeddings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def pictures(count: int, encoder: CompiledEncoder) -> np.ndarray:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 9])
-def test_an_opened_tower_serves_any_number_of_pictures(opened: list[str], count: int) -> None:
+def test_a_loaded_tower_embeds_any_number_of_images(opened: list[str], count: int) -> None:
     ahead, later = CompiledEncoder(MINI), CompiledEncoder(MINI)
     ahead.open_image_tower()
     pixels = pictures(count, ahead)
@@ -52,7 +52,7 @@ def test_an_opened_tower_serves_any_number_of_pictures(opened: list[str], count:
     assert embeddings == pytest.approx(later.encode_pixels(pixels), abs=1e-5)
 
 
-def test_threads_that_need_it_at_once_open_it_once(opened: list[str]) -> None:
+def test_concurrent_threads_load_it_once(opened: list[str]) -> None:
     encoder = CompiledEncoder(MINI)
     threads = [threading.Thread(target=encoder.open_image_tower) for _ in range(4)]
     for thread in threads:
@@ -70,16 +70,16 @@ def indexed(tmp_path: Path, encoder: CompiledEncoder) -> IndexReport:
         return library.index(tmp_path / "photos")
 
 
-def test_indexing_opens_it_in_a_thread_of_its_own(tmp_path: Path, opened: list[str]) -> None:
+def test_indexing_loads_it_in_a_separate_thread(tmp_path: Path, opened: list[str]) -> None:
     assert indexed(tmp_path, CompiledEncoder(MINI)).indexed == 5
     assert opened == ["opening the model"]
     assert "opening the model" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_a_damaged_tower_is_told_by_the_run_and_not_by_the_thread(
+def test_a_damaged_tower_is_reported_by_the_run_and_not_by_the_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))  # without the copy that was made of a whole one
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))  # without the optimized copy of the intact one
     model = tmp_path / "model"
     shutil.copytree(MINI, model)
     encoder = CompiledEncoder(model)

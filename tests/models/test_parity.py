@@ -1,4 +1,4 @@
-"""Which embeddings may stand side by side."""
+"""Parity and comparability of embeddings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 
 from clipsearch.errors import ModelError
 from clipsearch.models import parity
-from clipsearch.models.compile.parity_check import CheckEmbeddings, measure_parity
 from clipsearch.models.encoder import FloatMatrix, l2_normalize
-from clipsearch.models.parity import Parity, spaces_agree
+from clipsearch.models.parity import CheckEmbeddings, Parity, measure_parity, spaces_agree
 
 
 def rows(count: int, seed: int) -> FloatMatrix:
@@ -43,9 +42,7 @@ SHOWN, NOT_SHOWN = Parity(0.99, 0.9), Parity(0.9899, 0.95)
         (space(None), space(SHOWN, fingerprint="g"), False),
     ],
 )
-def test_the_same_weights_and_no_rounding_without_shown_parity(
-    first: SimpleNamespace, second: SimpleNamespace, agree: bool
-) -> None:
+def test_spaces_agree(first: SimpleNamespace, second: SimpleNamespace, agree: bool) -> None:
     assert spaces_agree(first, second) is spaces_agree(second, first) is agree
 
 
@@ -53,7 +50,7 @@ def test_examples() -> None:
     assert doctest.testmod(parity).failed == 0
 
 
-def test_a_model_is_like_itself() -> None:
+def test_a_model_has_parity_with_itself() -> None:
     assert measure_parity(SOURCE, SOURCE) == Parity(pytest.approx(1.0), 1.0)
 
 
@@ -71,11 +68,11 @@ def test_overlap_is_the_share_of_the_ten_nearest() -> None:
     assert measure_parity(SOURCE, swapped).overlap == pytest.approx(np.mean(expected))
 
 
-def test_few_pictures_are_all_nearest() -> None:
+def test_the_overlap_of_fewer_than_ten_images() -> None:
     few = CheckEmbeddings(SOURCE.images[:4], SOURCE.texts)
     assert measure_parity(few, few).overlap == 1.0
 
 
-def test_nothing_cannot_be_compared() -> None:
-    with pytest.raises(ModelError, match="without pictures"):
+def test_an_empty_set_is_refused() -> None:
+    with pytest.raises(ModelError, match="without images"):
         measure_parity(CheckEmbeddings(rows(0, 1), rows(1, 1)), CheckEmbeddings(rows(0, 1), rows(1, 1)))

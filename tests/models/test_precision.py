@@ -1,4 +1,4 @@
-"""Of each tower the fastest form that shows parity is kept; what was tried is recorded."""
+"""The fastest variant of each tower with parity is chosen; all measured variants are recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clipsearch.models.compile import precision
 from clipsearch.models.compile.check_set import check_images
-from clipsearch.models.compile.precision import Form, _best, choose_forms, make_forms
+from clipsearch.models.compile.precision import TowerVariant, cheapest_with_parity, choose_variants, make_variants
 from clipsearch.models.compile.quantization import quantize_dynamic_int8
 from clipsearch.models.manifest import Candidate, read_manifest
 from clipsearch.models.onnx.encoder import CompiledEncoder
@@ -34,16 +34,16 @@ def compiled(base: Path, name: str) -> Path:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("name", "image_forms"),
+    ("name", "image_variants"),
     [
         ("clip", ["fp32", "int8 dynamic"]),
         ("siglip", ["fp32", "int8 dynamic"]),
         ("resnet", ["fp32", "int8 dynamic", "int8 static"]),
     ],
 )
-def test_everything_that_was_tried_is_recorded(base: Path, name: str, image_forms: list[str]) -> None:
+def test_all_measured_variants_are_recorded(base: Path, name: str, image_variants: list[str]) -> None:
     manifest = read_manifest(compiled(base, name))
-    for tower, expected in (("image", image_forms), ("text", ["fp32", "int8 dynamic"])):
+    for tower, expected in (("image", image_variants), ("text", ["fp32", "int8 dynamic"])):
         tried = [found for found in manifest.candidates if found.tower == tower]
         assert [found.precision for found in tried] == expected
         (kept,) = (found for found in tried if found.kept)
@@ -55,18 +55,20 @@ def test_everything_that_was_tried_is_recorded(base: Path, name: str, image_form
     assert manifest.rounding is None or manifest.rounding.shown
 
 
-def test_an_encoder_says_what_it_rounds(base: Path) -> None:
+def test_an_encoder_has_the_manifests_parity(base: Path) -> None:
     encoder = CompiledEncoder(compiled(base, "clip"))
     assert encoder.parity == encoder.manifest.rounding
     assert encoder.fingerprint == encoder.manifest.weights_fingerprint
 
 
-FP32 = Form("image", "fp32", Path("a"))
-FAST, FASTER = Form("image", "int8 dynamic", Path("b")), Form("image", "int8 static", Path("c"))
+FP32 = TowerVariant("image", "fp32", Path("a"))
+FAST, FASTER = TowerVariant("image", "int8 dynamic", Path("b")), TowerVariant("image", "int8 static", Path("c"))
 
 
-def tried(form: Form, speed: float, cosine: float = 1.0, overlap: float = 1.0, *, load_ms: float = 9.0) -> Candidate:
-    return Candidate(form.tower, form.precision, speed, load_ms, 1, cosine, overlap)
+def tried(
+    variant: TowerVariant, speed: float, cosine: float = 1.0, overlap: float = 1.0, *, load_ms: float = 9.0
+) -> Candidate:
+    return Candidate(variant.tower, variant.precision, speed, load_ms, 1, cosine, overlap)
 
 
 @pytest.mark.parametrize(
@@ -80,14 +82,14 @@ def tried(form: Form, speed: float, cosine: float = 1.0, overlap: float = 1.0, *
     ],
     ids=["the fastest", "its cosine is low", "its neighbours differ", "neither is close", "nothing is gained"],
 )
-def test_the_fastest_that_shows_parity(fast: Candidate, faster: Candidate, best: Form) -> None:
-    assert _best({FP32: tried(FP32, 10), FAST: fast, FASTER: faster}, FP32) is best
+def test_the_fastest_variant_with_parity_is_best(fast: Candidate, faster: Candidate, best: TowerVariant) -> None:
+    assert cheapest_with_parity({FP32: tried(FP32, 10), FAST: fast, FASTER: faster}, FP32) is best
 
 
-def test_opening_counts_for_texts() -> None:
-    fp32, int8 = Form("text", "fp32", Path("a")), Form("text", "int8 dynamic", Path("b"))
+def test_loading_time_counts_for_texts() -> None:
+    fp32, int8 = TowerVariant("text", "fp32", Path("a")), TowerVariant("text", "int8 dynamic", Path("b"))
     found = {fp32: tried(fp32, 100, load_ms=400), int8: tried(int8, 90, load_ms=100)}
-    assert _best(found, fp32) is int8
+    assert cheapest_with_parity(found, fp32) is int8
 
 
 @pytest.fixture
@@ -95,28 +97,31 @@ def pixels() -> NDArray[np.uint8]:
     return np.stack([np.asarray(image.resize((64, 64))) for image in check_images()])
 
 
-def own_forms(model: Path, scratch: Path) -> list[Form]:
-    """Both towers of a compiled model in fp32, and the same graphs once more as if they were rounded."""
+def own_variants(model: Path, scratch: Path) -> list[TowerVariant]:
+    """Both towers of a compiled model in fp32, and the same graphs again as if quantized."""
     towers = ("image", "text")
-    return [Form(tower, kind, model / f"{tower}.onnx") for tower in towers for kind in ("fp32", "int8 dynamic")]
+    return [TowerVariant(tower, kind, model / f"{tower}.onnx") for tower in towers for kind in ("fp32", "int8 dynamic")]
 
 
-def test_two_forms_that_pass_alone_but_not_together(
+def test_two_variants_that_pass_alone_but_not_together(
     base: Path, tmp_path: Path, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def together(kept: dict[str, Form], rounded: object, source: object) -> Parity | None:
+    def together(kept: dict[str, TowerVariant], rounded: object, source: object) -> Parity | None:
         return Parity(0.95, 0.95) if kept["text"].precision != "fp32" else Parity(0.995, 0.95)
 
-    monkeypatch.setattr(precision, "_best", lambda found, fp32: replace(fp32, precision="int8 dynamic"))
+    monkeypatch.setattr(precision, "cheapest_with_parity", lambda found, fp32: replace(fp32, precision="int8 dynamic"))
     monkeypatch.setattr(precision, "_together", together)
-    choice = choose_forms(compiled(base, "clip"), own_forms(compiled(base, "clip"), tmp_path), pixels)
-    assert {tower: form.precision for tower, form in choice.forms.items()} == {"image": "int8 dynamic", "text": "fp32"}
+    choice = choose_variants(compiled(base, "clip"), own_variants(compiled(base, "clip"), tmp_path), pixels)
+    assert {tower: variant.precision for tower, variant in choice.variants.items()} == {
+        "image": "int8 dynamic",
+        "text": "fp32",
+    }
     assert choice.parity == Parity(0.995, 0.95)
 
 
 @pytest.fixture
 def plain_graph(tmp_path: Path) -> Path:
-    """A product with a transposed weight, and the exporter's note on its shape."""
+    """A product with a transposed weight and a shape annotation."""
     weight = np.random.default_rng(0).normal(size=(32, 256)).astype(np.float32)
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)],
@@ -141,7 +146,7 @@ def test_quantized_products_are_nearly_the_same(plain_graph: Path, tmp_path: Pat
     assert not list(tmp_path.glob("bare-*"))
 
 
-def test_the_quantizers_advice_is_not_shown(
+def test_the_quantizer_is_silent(
     plain_graph: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -149,13 +154,13 @@ def test_the_quantizers_advice_is_not_shown(
     assert (caplog.messages, capfd.readouterr().err) == ([], "")
 
 
-def test_what_cannot_be_quantized_is_not_tried(
+def test_a_graph_that_cannot_be_quantized_is_skipped(
     plain_graph: Path, tmp_path: Path, pixels: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "text.onnx").write_bytes(plain_graph.read_bytes()[:50])
     (scratch := tmp_path / "scratch").mkdir()
-    forms = make_forms(tmp_path, tmp_path, scratch, pixels)
-    assert [(form.tower, form.precision) for form in forms] == [
+    variants = make_variants(tmp_path, tmp_path, scratch, pixels)
+    assert [(variant.tower, variant.precision) for variant in variants] == [
         ("image", "fp32"), ("image", "int8 dynamic"), ("text", "fp32"),
     ]  # fmt: skip
     assert "text.onnx cannot be quantized" in caplog.text

@@ -1,9 +1,12 @@
-"""The presets, the names users may write, and the choice when they write none."""
+"""Presets, model names, and the default model."""
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import open_clip
@@ -11,7 +14,7 @@ import pytest
 
 from clipsearch.config import CACHE_VARIABLE
 from clipsearch.errors import ModelError
-from clipsearch.models import presets
+from clipsearch.models.hub import hub_reachable
 from clipsearch.models.presets import PRESETS, preset_cached, preset_of, resolve_auto, resolve_preset
 from clipsearch.models.specs import compiled_dir, parse_spec
 
@@ -19,14 +22,36 @@ DOWNLOADED = [name for name, preset in PRESETS.items() if preset.repository]
 
 
 @pytest.fixture(autouse=True)
-def _empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    hub_reachable.cache_clear()
+    yield
+    hub_reachable.cache_clear()
 
 
 @pytest.fixture
-def hub_answers(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    monkeypatch.setattr(presets, "hub_reachable", lambda: request.param)
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_the_default_is_base_if_a_hub_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+
+        def answer() -> None:
+            connection, _ = hub.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.delenv("TRANSFORMERS_OFFLINE", raising=False)
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert resolve_auto() == (PRESETS["base"].spec, None)
+        thread.join()
 
 
 def download(tmp_path: Path, repository: str, *names: str) -> None:
@@ -37,7 +62,7 @@ def download(tmp_path: Path, repository: str, *names: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOWNLOADED)
-def test_what_is_said_of_a_preset_is_what_open_clip_has(name: str) -> None:
+def test_presets_agree_with_open_clip(name: str) -> None:
     preset = PRESETS[name]
     architecture, _, weights = preset.spec.partition("/")
     config = open_clip.get_model_config(architecture)
@@ -73,14 +98,14 @@ def test_other_specs_are_kept_and_directories_made_absolute(tmp_path: Path, monk
         ("ViT-B-23/openai", "did you mean ViT-B-32"),
         ("qqqqq", "`clipsearch models` lists"),
         ("", "unknown model ''"),
-        ("ViT-B-32", "name its weights too"),
-        ("hf-hub:name", "hf-hub:organisation/name"),
-        ("hf-hub:", "hf-hub:organisation/name"),
+        ("ViT-B-32", "is an architecture without weights"),
+        ("hf-hub:name", "hf-hub:organization/name"),
+        ("hf-hub:", "hf-hub:organization/name"),
         ("local-dir:", "does not exist"),
         ("local-dir:/no/such/place", "/no/such/place does not exist"),
     ],
 )
-def test_a_wrong_name_is_one_line_that_helps(name: str, message: str) -> None:
+def test_a_wrong_name_is_one_helpful_line(name: str, message: str) -> None:
     with pytest.raises(ModelError, match=message) as caught:
         resolve_preset(name)
     assert "\n" not in str(caught.value)
@@ -99,7 +124,7 @@ def test_names_are_resolved_without_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_preset_is_cached_when_every_file_is_downloaded(tmp_path: Path) -> None:
+def test_a_preset_is_cached_if_all_files_are_downloaded(tmp_path: Path) -> None:
     assert not preset_cached(PRESETS["base"])
     download(tmp_path, PRESETS["base"].repository, "open_clip_model.safetensors")
     assert preset_cached(PRESETS["base"])
@@ -109,7 +134,7 @@ def test_a_preset_is_cached_when_every_file_is_downloaded(tmp_path: Path) -> Non
     assert preset_cached(PRESETS["large"])
 
 
-def test_a_preset_is_cached_when_it_is_compiled() -> None:
+def test_a_preset_is_cached_if_it_is_compiled() -> None:
     directory = compiled_dir(parse_spec(PRESETS["base"].spec))
     directory.mkdir(parents=True)
     assert not preset_cached(PRESETS["base"])
@@ -117,22 +142,12 @@ def test_a_preset_is_cached_when_it_is_compiled() -> None:
     assert preset_cached(PRESETS["base"])
 
 
-@pytest.mark.parametrize("hub_answers", [True], indirect=True)
-@pytest.mark.usefixtures("hub_answers")
-def test_auto_is_base_where_a_hub_answers() -> None:
-    assert resolve_auto() == (PRESETS["base"].spec, None)
-
-
-@pytest.mark.parametrize("hub_answers", [False], indirect=True)
-@pytest.mark.usefixtures("hub_answers")
-def test_auto_is_base_where_it_is_cached(tmp_path: Path) -> None:
+def test_the_default_is_base_if_it_is_cached(tmp_path: Path, no_hub: None) -> None:
     download(tmp_path, PRESETS["base"].repository, "open_clip_pytorch_model.bin")
     assert resolve_auto() == (PRESETS["base"].spec, None)
 
 
-@pytest.mark.parametrize("hub_answers", [False], indirect=True)
-@pytest.mark.usefixtures("hub_answers")
-def test_auto_is_mini_elsewhere_and_says_how_to_change() -> None:
+def test_the_default_is_otherwise_mini_with_a_notice(no_hub: None) -> None:
     spec, notice = resolve_auto()
     assert spec == "mini"
     assert notice is not None

@@ -1,4 +1,4 @@
-"""Prepared graphs give what their sources give, from a cache that may be missing, read-only or damaged."""
+"""Optimized graphs equal their sources, with a cache that may be missing, read-only or damaged."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from clipsearch.config import CACHE_VARIABLE, data_dir
 from clipsearch.errors import ModelError
 from clipsearch.models.onnx import sessions
 from clipsearch.models.onnx.encoder import CompiledEncoder
-from clipsearch.models.onnx.sessions import int8_is_exact, open_prepared, open_session, save_optimised
-from clipsearch.training.mini.export import write_int8_probe
+from clipsearch.models.onnx.sessions import open_prepared, open_session, save_optimized
 
 MINI = data_dir() / "models" / "mini"
 TOKENS = {
     "input_ids": np.array([[101, 1037, 3899, 102]], np.int64),
     "attention_mask": np.ones((1, 4), np.int64),
+    "input_ids_2": np.array([[1, 350, 2]], np.int64),
+    "attention_mask_2": np.ones((1, 3), np.int64),
 }
 
 
@@ -38,17 +39,17 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_prepared_graph_gives_the_same(tmp_path: Path, expected: np.ndarray) -> None:
-    save_optimised(MINI / "text.onnx", tmp_path / "text.onnx")
+def test_an_optimized_graph_has_the_same_outputs(tmp_path: Path, expected: np.ndarray) -> None:
+    save_optimized(MINI / "text.onnx", tmp_path / "text.onnx")
     assert (tmp_path / "text.onnx").stat().st_size < 1_000_000 < (tmp_path / "text.onnx.data").stat().st_size
     assert open_session(tmp_path / "text.onnx").run(None, TOKENS)[0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_it_is_made_once_and_then_used(cache: Path, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_copy_is_made_once(cache: Path, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     text = MINI / "text.onnx"
     for _ in range(2):
         assert open_prepared(text, digest(text)).run(None, TOKENS)[0] == pytest.approx(expected, abs=1e-6)
-        monkeypatch.setattr(sessions, "save_optimised", lambda source, target: pytest.fail("made again"))
+        monkeypatch.setattr(sessions, "save_optimized", lambda source, target: pytest.fail("made again"))
     (folder,) = (cache / "sessions").iterdir()
     assert onnxruntime.__version__ in folder.name
     assert sorted(path.name for path in folder.iterdir()) == ["text.onnx", "text.onnx.data"]
@@ -64,31 +65,25 @@ def test_a_damaged_copy_is_made_again(cache: Path, expected: np.ndarray) -> None
     assert open_session(prepared).run(None, TOKENS)[0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_no_cache_is_no_error(cache: Path, expected: np.ndarray) -> None:
+def test_an_unwritable_cache_is_not_an_error(cache: Path, expected: np.ndarray) -> None:
     cache.write_text("a file where a folder has to be")
     text = MINI / "text.onnx"
     assert open_prepared(text, digest(text)).run(None, TOKENS)[0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_graph_that_is_damaged_is_one_line(cache: Path, tmp_path: Path) -> None:
+def test_a_damaged_graph_is_one_line(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "image.onnx").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="damaged") as caught:
         open_session(tmp_path / "image.onnx")
     assert "\n" not in str(caught.value)
 
 
-def test_a_text_search_prepares_no_image_tower(cache: Path) -> None:
+def test_a_text_search_does_not_load_the_image_tower(cache: Path) -> None:
     CompiledEncoder(MINI).encode_texts(["a dog"])
     assert [path.name for path in cache.glob("sessions/*/*.onnx")] == ["text.onnx"]
 
 
-def test_the_probe_is_the_one_that_the_export_writes(tmp_path: Path) -> None:
-    write_int8_probe(tmp_path / "probe.onnx")
-    assert (tmp_path / "probe.onnx").read_bytes() == (data_dir() / "models" / "int8-probe.onnx").read_bytes()
-    assert int8_is_exact() in (True, False)
-
-
-def test_a_processor_that_cuts_sums_gets_the_same_embeddings(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_that_saturates_sums_has_the_same_embeddings(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 260, 260, 3), dtype=np.uint8)
     found = []
     for exact in (True, False):

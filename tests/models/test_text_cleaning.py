@@ -1,4 +1,4 @@
-"""Cleaning is open_clip's, and its result can always be encoded."""
+"""Text cleaning equals open_clip's, and its result can always be encoded."""
 
 from __future__ import annotations
 

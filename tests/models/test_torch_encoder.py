@@ -1,10 +1,14 @@
-"""The open_clip encoder against open_clip itself, and what it refuses to load."""
+"""The open_clip encoder against open_clip itself, and models it refuses to load."""
 
 from __future__ import annotations
 
 import json
 import pickle
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,8 @@ from clipsearch.errors import ModelError
 from clipsearch.media.transform import ImageSpec, ImageTransform
 from clipsearch.models.compile.check_set import check_images, check_texts
 from clipsearch.models.torch.encoder import OpenClipEncoder, image_spec, pick_device, weights_fingerprint
+from clipsearch.models.torch.image_batches import ImageBatches, best_of
+from indexer.embedding import BatchSizes, EmbeddingThreads
 from tests.conftest import mostly_long
 from tests.tiny_models import TINY, tiny_model
 
@@ -38,7 +44,7 @@ def clip(base: Path) -> OpenClipEncoder:
 
 @pytest.fixture
 def copied(base: Path, tmp_path: Path) -> Path:
-    """A model directory of the test's own."""
+    """A writable copy of a model directory."""
     return Path(shutil.copytree(tiny_model(base, "clip"), tmp_path / "copy"))
 
 
@@ -61,7 +67,7 @@ def test_embeds_as_open_clip_does(base: Path, name: str) -> None:
     assert encoder.logit_scale == pytest.approx(float(model.logit_scale.detach().exp()))
 
 
-def test_says_what_it_is(base: Path, clip: OpenClipEncoder) -> None:
+def test_attributes(base: Path, clip: OpenClipEncoder) -> None:
     assert clip.spec == f"local-dir:{tiny_model(base, 'clip')}"
     assert (clip.dim, clip.device, clip.precision) == (64, "cpu", "fp32")
     assert clip.image_spec == ImageSpec((64, 64))
@@ -81,7 +87,7 @@ def test_embeddings_are_float32_unit_rows_however_many(clip: OpenClipEncoder) ->
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 def test_the_transform_is_open_clips_own(mode: str, size: Any, interpolation: str) -> None:
     if mode == "shortest" and not isinstance(size, int) and size[0] != size[1]:
-        interpolation = "bicubic"  # the only one that open_clip uses here, whatever it is told
+        interpolation = "bicubic"  # open_clip always uses it in this mode
     cfg = PreprocessCfg(
         size, mean=(0.0,) * 3, std=(1.0,) * 3, interpolation=interpolation, resize_mode=mode, fill_color=100
     )
@@ -93,11 +99,11 @@ def test_the_transform_is_open_clips_own(mode: str, size: Any, interpolation: st
 
 
 def test_an_unknown_resize_mode_is_refused() -> None:
-    with pytest.raises(ModelError, match="resized by 'diagonal'"):
+    with pytest.raises(ModelError, match="resize mode 'diagonal'"):
         image_spec({"size": 8, "resize_mode": "diagonal", "interpolation": "bicubic", "fill_color": 0})
 
 
-def test_the_fingerprint_follows_weights_and_preprocessing_not_the_place(copied: Path, clip: OpenClipEncoder) -> None:
+def test_the_fingerprint_depends_on_weights_and_preprocessing_only(copied: Path, clip: OpenClipEncoder) -> None:
     assert OpenClipEncoder(f"local-dir:{copied}").fingerprint == clip.fingerprint
     state = load_file(copied / CHECKPOINT)
     state["logit_scale"] = state["logit_scale"] + 1e-6
@@ -132,6 +138,71 @@ def test_batches_that_do_not_fit_are_halved(clip: OpenClipEncoder, monkeypatch: 
     assert sizes == [13, 8, 4, 4, 4, 1]
 
 
+def test_pictures_in_pieces_and_from_several_threads_embed_as_one_array(
+    clip: OpenClipEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+    cuts = [0, 1, 1, 5, 23, 40]  # one picture without a view
+    pieces = [pixels[first:last] for first, last in pairwise(cuts)]
+    expected = clip.encode_pixels(pixels)
+    assert clip.images_per_batch == 16
+    inside, most, lock = 0, 0, threading.Lock()
+    forward = clip.image_tower.forward
+
+    def watched(batch: torch.Tensor) -> torch.Tensor:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.02)  # so that the others get here
+        embeddings = forward(batch)
+        with lock:
+            inside -= 1
+        return embeddings
+
+    monkeypatch.setattr(clip.image_tower, "forward", watched)
+    with ThreadPoolExecutor(5) as pool:
+        found = list(pool.map(clip.encode_pictures, [pieces, pieces[:2], pieces[2:], [pixels], pieces]))
+    for embeddings in (found[0], np.concatenate(found[1:3]), found[3], found[4]):
+        assert embeddings == pytest.approx(expected, abs=1e-6)
+    assert most == 2  # batches in flight, each in memory of its own
+
+
+def test_indexing_passes_pictures_without_copies_of_its_own(clip: OpenClipEncoder) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+    pieces = [pixels[:3], pixels[3:3], pixels[3:]]
+    with EmbeddingThreads(clip) as embedding:
+        assert embedding.sizes == BatchSizes(images=16, at_once=1, uncommitted=2)
+        views = embedding.start(pieces).result().views
+    assert [len(each) for each in views] == [3, 0, 37]
+    assert np.concatenate(views) == pytest.approx(clip.encode_pixels(pixels), abs=1e-6)
+
+
+def test_the_best_batch_is_the_last_that_is_notably_faster() -> None:
+    assert best_of((64, 128, 256), {64: 10.0, 128: 20.0, 256: 20.5}.__getitem__) == 128
+    assert best_of((64, 128, 256), {64: 10.0, 128: 20.0, 256: 30.0}.__getitem__) == 256
+    assert best_of((64, 128, 256), {64: 10.0, 128: 9.0, 256: 30.0}.__getitem__) == 64
+
+    def small(count: int) -> float:
+        if count > 128:
+            raise torch.OutOfMemoryError
+        return float(count)
+
+    assert best_of((64, 128, 256), small) == 128
+
+
+def test_the_best_batch_is_measured_by_running_it(clip: OpenClipEncoder) -> None:
+    sizes: list[int] = []
+
+    def tower(pixels: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(pixels))
+        with torch.inference_mode():
+            return clip.image_tower(pixels)  # type: ignore[no-any-return]
+
+    best = ImageBatches(tower, torch.device("cpu"), in_flight=1).best_batch((64, 64))
+    assert best in sizes and sizes[:2] == [64, 64]
+
+
 def test_a_model_that_does_not_fit_at_all_is_one_line(clip: OpenClipEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(batch: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
@@ -143,7 +214,7 @@ def test_a_model_that_does_not_fit_at_all_is_one_line(clip: OpenClipEncoder, mon
 
 @pytest.fixture
 def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An architecture registered at run time; gone after the test."""
+    """An architecture registered during the test."""
     factory = open_clip.factory
     monkeypatch.setattr(factory, "_MODEL_CONFIG_PATHS", list(factory._MODEL_CONFIG_PATHS))
     monkeypatch.setattr(factory, "_MODEL_CONFIGS", dict(factory._MODEL_CONFIGS))
@@ -222,10 +293,10 @@ def test_a_damaged_directory_is_one_line(copied: Path, damage: Any, message: str
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "mps", "toaster"])
-def test_a_device_that_is_not_there(device: str) -> None:
+def test_an_unavailable_device(device: str) -> None:
     with pytest.raises(ModelError, match="no device"):
         pick_device(device)
 
 
-def test_pictures_of_other_modes_are_taken(clip: OpenClipEncoder) -> None:
+def test_images_of_other_modes_are_accepted(clip: OpenClipEncoder) -> None:
     assert clip.encode_images([Image.new("L", (10, 20)), Image.new("RGBA", (300, 5))]).shape == (2, 64)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, in a temporary directory, on a socket that no network reaches."""
+"""A PostgreSQL server for tests, in a temporary directory, on a local socket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SETTINGS = {
 
 
 def _programs() -> Path:
-    """Where initdb and postgres are."""
+    """Directory of initdb and postgres."""
     if named := os.environ.get("CLIPSEARCH_POSTGRESQL"):
         return Path(named)
     if found := shutil.which("initdb"):
@@ -46,7 +46,7 @@ def _programs() -> Path:
 
 
 def _as_who() -> dict[str, Any]:
-    """Another user than root, whom PostgreSQL does not work for."""
+    """Options to run as another user than root, which PostgreSQL refuses."""
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
@@ -65,7 +65,7 @@ def _run(directory: Path) -> subprocess.Popen[bytes]:
 
 @dataclass
 class PostgresServer:
-    """A running server; a context that ends it."""
+    """A running server; stopped at the end of its context."""
 
     directory: Path
     process: subprocess.Popen[bytes]
@@ -94,22 +94,22 @@ class PostgresServer:
         self.stop()
 
     def stop(self) -> None:
-        """End it, whoever is connected, and delete all that it had."""
+        """Stop the server and delete its data."""
         self.go_down()
         shutil.rmtree(self.directory)
 
     def go_down(self) -> None:
-        """End it, whoever is connected; what is committed stays."""
+        """Stop the server."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
 
     def come_back(self) -> None:
-        """Start it again, after `go_down`."""
+        """Restart the server after `go_down`."""
         self.process = _run(self.directory)
         self._wait()
 
     def address(self, database: str, *, options: str = "") -> str:
-        """The address of one of its databases."""
+        """URL of a database."""
         return f"postgresql+psycopg://{USER}@/{database}?host={self.directory}{options}"
 
     def execute(self, statement: str, database: str = "postgres") -> list[Any]:
@@ -118,19 +118,19 @@ class PostgresServer:
             cursor = connection.execute(statement)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
-    def program(self, name: str, *arguments: str, given: bytes = b"") -> bytes:
-        """Run one of PostgreSQL's own programs; returns what it writes."""
+    def program(self, name: str, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run one of PostgreSQL's programs and return its output."""
         command = [_programs() / name, "-U", USER, "-h", self.directory, *arguments]
-        return subprocess.run(command, input=given, check=True, stdout=subprocess.PIPE).stdout
+        return subprocess.run(command, input=stdin, check=True, stdout=subprocess.PIPE).stdout
 
     def empty_database(self) -> DatabaseUrl:
-        """A database with nothing in it."""
+        """An empty database."""
         name = f"empty_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self._place(name)
 
     def catalog(self) -> DatabaseUrl:
-        """A database with an empty catalog: a copy of one, which is faster than making its tables again."""
+        """A database with an empty catalog, copied from a template, which is faster than creating tables."""
         if not self.execute("SELECT 1 FROM pg_database WHERE datname = 'pattern'"):
             self.execute("CREATE DATABASE pattern")
             Catalog(self._place("pattern"), create=True).close()

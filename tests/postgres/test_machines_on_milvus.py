@@ -1,4 +1,4 @@
-"""Machines that share a catalog in PostgreSQL and a Milvus server: its collections change one after the other."""
+"""Machines with a shared catalog in PostgreSQL and a Milvus server change its collections one at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import clipsearch.vectors.milvus.sync as milvus_cache
+import clipsearch.vectors.milvus.engine as milvus_engine
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
@@ -19,14 +19,15 @@ from clipsearch.cli import cli
 from clipsearch.config import DatabaseUrl
 from clipsearch.errors import LibraryLockedError
 from clipsearch.vectors.delta_index import DeltaIndex
-from clipsearch.vectors.engine import choose_engine, engine_named, new_space
+from clipsearch.vectors.engine import choose_engine, current_index
+from clipsearch.vectors.faiss.engine import FaissEngine
 from clipsearch.vectors.faiss.io import Block
 from clipsearch.vectors.index import VectorIndex
 from clipsearch.vectors.milvus.collections import ModelCollections
-from clipsearch.vectors.milvus.connection import Fields, MilvusConnection, connect
+from clipsearch.vectors.milvus.connection import Fields, MilvusConnection
+from clipsearch.vectors.milvus.engine import MilvusEngine
 from clipsearch.vectors.milvus.index import MilvusIndex
 from clipsearch.vectors.move import copy_index
-from clipsearch.vectors.sync import current_index
 from tests.conftest import Notes
 from tests.postgres.server import PostgresServer
 from tests.vectors.test_ivf_index import DIM, clustered
@@ -39,17 +40,14 @@ class Machine:
 
     def __init__(self, place: DatabaseUrl, uri: str) -> None:
         self.store = Catalog(place)
-        self.engine = engine_named(uri, space=new_space(self.store.name))
-        assert self.engine is not None
+        self.engine = MilvusEngine.of_target(uri.removeprefix("milvus:"), self.store.name)
         choose_engine(self.store.directory, self.engine)
         self.model = self.store.models.activate(spec="s", fingerprint="f" * 16, dim=DIM, precision="fp32")
         self.root = self.store.roots.add(Path("/photos"))
 
     @property
     def collections(self) -> ModelCollections:
-        assert self.engine is not None
-        connection = connect(self.engine.address(self.store.directory), local=False)
-        return ModelCollections(connection, self.store.directory, self.engine, self.model)
+        return self.engine.collections(self.store.directory, self.model)
 
     def add(self, numbers: Iterable[int]) -> None:
         digests = {number: f"{number:032x}" for number in numbers}
@@ -66,7 +64,7 @@ class Machine:
         return ids
 
     def check_stored(self) -> None:
-        """Milvus holds what the catalog holds, and says so."""
+        """The collection equals the catalog."""
         saved = self.collections.current()
         assert saved is not None and saved.stamp.whole and saved.stamp.revision == self.store.revision()
         assert self.collections.connection.ids(saved.name).tolist() == self.live()
@@ -76,7 +74,7 @@ class Machine:
 def machines(
     postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[list[Machine]]:
-    """Of one catalog and one server, which is Milvus Lite's own, reached over the network as any other."""
+    """Two machines with one catalog and one server (Milvus Lite's, over the network)."""
     from milvus_lite.adapter.grpc.server import start_server_in_thread
 
     server, database, port = start_server_in_thread(str(tmp_path / "server"))
@@ -93,7 +91,7 @@ def machines(
     database.close()
 
 
-def test_a_search_does_not_wait_for_a_machine_that_brings_the_collection_up_to_date(
+def test_a_search_does_not_wait_for_a_machine_that_updates_the_collection(
     machines: list[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = machines
@@ -129,7 +127,7 @@ def test_a_search_does_not_wait_for_a_machine_that_brings_the_collection_up_to_d
     assert isinstance(other.index(locked=False), MilvusIndex)
 
 
-def test_a_writer_waits_for_the_other_and_finds_its_work_done(
+def test_a_writer_waits_for_the_other_and_repeats_no_work(
     machines: list[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = machines
@@ -155,10 +153,8 @@ def test_a_writer_waits_for_the_other_and_finds_its_work_done(
     other.check_stored()
 
 
-def test_who_keeps_a_writer_waiting_for_too_long_is_named(
-    machines: list[Machine], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(milvus_cache, "_OTHERS_S", 0.1)
+def test_a_timeout_names_the_holder_of_the_lock(machines: list[Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milvus_engine, "_OTHERS_S", 0.1)
     one, other = machines
     one.add(range(5))
     with one.store.vectors_lock():
@@ -166,18 +162,16 @@ def test_who_keeps_a_writer_waiting_for_too_long_is_named(
             other.index(locked=True)
         with pytest.raises(LibraryLockedError):
             copy_index(other.store, f"milvus:{other.collections.connection.address}", notify=Notes())
-    with one.store.indexer_lock():  # whoever indexes is not in the way of a machine that is told the address
+    with one.store.indexer_lock():  # indexers do not block another machine's index-copy
         copy_index(other.store, f"milvus:{other.collections.connection.address}", notify=Notes())
     other.check_stored()
 
 
-def test_a_machine_that_is_told_the_address_finds_the_collection_made(
-    machines: list[Machine], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_copy_to_an_existing_collection(machines: list[Machine], monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = machines
     one.add(range(5))
     one.index(locked=True)
-    choose_engine(other.store.directory, None)
+    choose_engine(other.store.directory, FaissEngine())
     made = one.collections.names()
     monkeypatch.setattr(MilvusConnection, "upsert", None)
     monkeypatch.setattr(MilvusConnection, "insert", None)
@@ -186,7 +180,7 @@ def test_a_machine_that_is_told_the_address_finds_the_collection_made(
     assert isinstance(other.index(locked=False), MilvusIndex)
 
 
-def test_both_at_once_end_with_what_the_catalog_holds(machines: list[Machine]) -> None:
+def test_concurrent_updates_end_with_the_catalogs_content(machines: list[Machine]) -> None:
     together = threading.Barrier(MACHINES)
 
     def work(number: int) -> None:
@@ -206,7 +200,7 @@ def test_both_at_once_end_with_what_the_catalog_holds(machines: list[Machine]) -
     assert len(machines[0].live()) == 50
 
 
-def test_an_empty_database_is_told_where_its_vectors_go(postgres_server: PostgresServer) -> None:
+def test_index_copy_of_an_empty_database(postgres_server: PostgresServer) -> None:
     place = postgres_server.empty_database()
     done = CliRunner().invoke(cli, ["--library", place.text, "index-copy", "--to", "faiss"], prog_name="clipsearch")
-    assert (done.exit_code, done.stdout.splitlines()[0][:19]) == (0, "copied     0 vector")
+    assert (done.exit_code, done.stdout.splitlines()[0][:19]) == (0, "copied     0 embedd")

@@ -1,4 +1,4 @@
-"""A library in PostgreSQL: named by an address, the same to search, and its errors in one line without secrets."""
+"""A library in PostgreSQL: opened by URL, with the same search results, and one-line errors without secrets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from clipsearch.cli import cli
 from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, library_place
 from clipsearch.errors import ConfigError, LibraryError, SchemaVersionError
 from clipsearch.library import Library
-from tests.conftest import ColourEncoder
+from tests.conftest import ColourEncoder, LoadWith
 from tests.postgres.server import PostgresServer
+from tests.videos import write_video
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def filled(place: DatabaseUrl, photos: Path) -> Iterator[Library]:
         yield library
 
 
-def test_it_finds_what_a_directory_finds(filled: Library, library: Library, photos: Path) -> None:
+def test_search_results_equal_those_of_a_directory(filled: Library, library: Library, photos: Path) -> None:
     library.index(photos)
     for line in ("red", "white grey", "red path:*.png", "ext:jpg", "-ext:png", "blue -red folder:grey"):
         expected = [(result.path, pytest.approx(result.score, abs=1e-6)) for result in library.search(line, k=6)]
@@ -45,8 +47,27 @@ def test_it_finds_what_a_directory_finds(filled: Library, library: Library, phot
     assert filled.maintenance.compact().images == 0
 
 
-def test_an_address_is_a_library_to_every_command(
-    filled: Library, place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+def test_videos_and_their_moments_are_those_of_a_directory(filled: Library, library: Library, photos: Path) -> None:
+    write_video(photos / "lights.mp4", [("red", 3), ("lime", 3), ("blue", 3)])
+    write_video(photos / "signs.mkv", [("yellow", 2), ("red", 2), ("yellow", 2), ("red", 2)])
+    library.index(photos)
+    filled.index(photos)
+    lines = ("blue", "red kind:video", "kind:video", "kind:image red", "duration:>8.5s", "duration:5s..1m lime")
+    for line, moments in product(lines, (False, True)):
+        expected = library.search(line, k=20, moments=moments)
+        found = filled.search(line, k=20, moments=moments)
+        assert [(item.path, item.segment, item.duration_s) for item in found] == [
+            (item.path, item.segment, item.duration_s) for item in expected
+        ]
+        assert [item.score for item in found] == pytest.approx([item.score for item in expected], abs=1e-6)
+    assert filled.search("blue kind:video", k=1)[0].segment.start_s == 6.0
+    assert len(filled.search("red kind:video", k=20, moments=True)) > 2
+    at = [library.similar(photos / "signs.mkv", at_s=3.0), filled.similar(photos / "signs.mkv", at_s=3.0)]
+    assert [item.path for item in at[0]] == [item.path for item in at[1]]
+
+
+def test_commands_accept_a_url(
+    filled: Library, place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch, load_with: LoadWith
 ) -> None:
     shown = CliRunner().invoke(cli, ["--library", place.text, "status", "--json"])
     assert shown.exit_code == 0, shown.output
@@ -55,11 +76,11 @@ def test_an_address_is_a_library_to_every_command(
     shown = CliRunner().invoke(cli, ["status"])
     assert f"library    {place}\n" in shown.output
     assert f"cache      {filled.path}\n" in shown.output
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: ColourEncoder())
+    load_with(lambda *_, **__: ColourEncoder())
     assert CliRunner().invoke(cli, ["search", "ext:jpg", "--paths"]).stdout.endswith("white.jpg\n")
 
 
-def test_what_is_computed_is_kept_in_a_folder_of_this_machine(filled: Library, place: DatabaseUrl) -> None:
+def test_derived_data_is_in_a_local_cache(filled: Library, place: DatabaseUrl) -> None:
     assert list((filled.path / "vectors").glob("*.faiss"))
     with Library.open(place, encoder=ColourEncoder()) as again:
         assert again.path == filled.path
@@ -68,9 +89,7 @@ def test_what_is_computed_is_kept_in_a_folder_of_this_machine(filled: Library, p
     catalog.close()
 
 
-def test_another_catalog_at_the_same_address_gets_another_folder(
-    postgres_server: PostgresServer, place: DatabaseUrl
-) -> None:
+def test_another_catalog_at_the_same_url_has_another_cache(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
     store = Catalog(place)
     before = store.directory
     postgres_server.execute("UPDATE catalog_state SET library_id = 'another'", str(place).rpartition("/")[2])
@@ -80,7 +99,7 @@ def test_another_catalog_at_the_same_address_gets_another_folder(
     store.close()
 
 
-def test_the_tables_are_made_once_however_many_ask(postgres_server: PostgresServer) -> None:
+def test_concurrent_opening_creates_the_tables_once(postgres_server: PostgresServer) -> None:
     place = postgres_server.empty_database()
     with pytest.raises(LibraryError, match=r"no library in postgresql:///.*; make one with: clipsearch index FOLDER"):
         Catalog(place)
@@ -111,7 +130,7 @@ def test_two_libraries_share_a_database_in_schemas_of_their_own(postgres_server:
         store.close()
 
 
-def test_text_is_compared_byte_by_byte(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
+def test_text_is_compared_bytewise(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
     others = postgres_server.execute(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
         "AND data_type IN ('text', 'character varying') "
@@ -121,7 +140,7 @@ def test_text_is_compared_byte_by_byte(postgres_server: PostgresServer, place: D
     assert others == []
 
 
-def test_who_may_only_read_can_search(
+def test_a_read_only_user_can_search(
     postgres_server: PostgresServer, filled: Library, place: DatabaseUrl, photos: Path
 ) -> None:
     name = str(place).rpartition("/")[2]
@@ -139,20 +158,20 @@ def test_who_may_only_read_can_search(
 # --- errors -----------------------------------------------------------------------------------------
 
 
-def test_a_server_that_is_not_there_is_one_line_without_the_password() -> None:
-    address = "postgresql://anna:s3cret@127.0.0.1:9/photos"  # the port of a service that nobody runs
-    said = CliRunner().invoke(cli, ["--debug", "--library", address, "status"])
-    assert said.exit_code == 1
-    assert "cannot reach postgresql://127.0.0.1:9/photos" in said.stderr.splitlines()[-1]
-    assert "s3cret" not in said.output + said.stderr
+def test_an_unreachable_server_is_one_line_without_the_password() -> None:
+    address = "postgresql://anna:s3cret@127.0.0.1:9/photos"  # an unused port
+    result = CliRunner().invoke(cli, ["--debug", "--library", address, "status"])
+    assert result.exit_code == 1
+    assert "cannot reach postgresql://127.0.0.1:9/photos" in result.stderr.splitlines()[-1]
+    assert "s3cret" not in result.output + result.stderr
 
 
-def test_a_database_that_is_not_there_is_told(postgres_server: PostgresServer) -> None:
+def test_a_missing_database(postgres_server: PostgresServer) -> None:
     with pytest.raises(LibraryError, match='database "nowhere" does not exist'):
         Catalog(library_place(postgres_server.address("nowhere")))
 
 
-def test_other_catalogs_are_refused_and_left_alone(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
+def test_other_catalogs_are_refused(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
     name = str(place).rpartition("/")[2]
     postgres_server.execute("UPDATE catalog_state SET schema_version = 9999", name)
     with pytest.raises(SchemaVersionError, match="newer clipsearch"):
@@ -163,7 +182,7 @@ def test_other_catalogs_are_refused_and_left_alone(postgres_server: PostgresServ
         Catalog(other, create=True)
 
 
-def test_connections_that_were_cut_are_made_again(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
+def test_broken_connections_are_replaced(postgres_server: PostgresServer, place: DatabaseUrl) -> None:
     store = Catalog(place)
     name = str(place).rpartition("/")[2]
     cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
@@ -172,14 +191,14 @@ def test_connections_that_were_cut_are_made_again(postgres_server: PostgresServe
         postgres_server.execute(cut)
         next(snapshot.images(model))
     assert store.counts().files == 0
-    with store.writer_lock():  # a lock that is lost with its connection keeps nobody out afterwards
+    with store.writer_lock():  # a lock ends with its connection
         postgres_server.execute(cut)
     with store.writer_lock():
         pass
     store.close()
 
 
-def test_without_its_driver_it_says_what_to_install(place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_names_the_extra(place: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'clipsearch\[scale\]'"):
         Catalog(place)

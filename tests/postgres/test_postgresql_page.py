@@ -1,4 +1,4 @@
-"""The page over a library in PostgreSQL: searched, looked after and begun as one in a directory."""
+"""The web page with a library in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def library_script() -> None:
 @pytest.fixture(autouse=True)
 def shared_afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     work = indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
-    monkeypatch.setattr("ui.indexing.background_work", work)
+    monkeypatch.setattr("ui.indexing.background", work)
     yield
     work.wait(LIMIT_S)
     shared.configure()
@@ -50,7 +50,7 @@ def shared_afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def filled(postgres_server: PostgresServer, photos: Path) -> DatabaseUrl:
-    """A library that has indexed `photos` and is shown."""
+    """A library with `photos`, shown by the page."""
     place = postgres_server.catalog()
     with Library.open(place, create=True, encoder=ColourEncoder()) as library:
         library.index(photos)
@@ -75,17 +75,17 @@ def test_the_library_page(filled: DatabaseUrl, photos: Path) -> None:
     app.session_state["library_section"] = strings_library.FOLDERS
     well(app.run())
     assert [metric.value for metric in app.metric][:3] == ["6", "6", "0"]
-    kept = next(element.value for element in app.text if str(filled) in element.value)
-    assert str(shared.library().path) in kept and "clipsearch@" not in kept
+    shown = next(element.value for element in app.text if str(filled) in element.value)
+    assert str(shared.library().path) in shown and "clipsearch@" not in shown
     save_photo(photos / "new.png", "purple")
     (button,) = [button for button in app.button if button.label == strings_library.INDEX_NOW]
     well(button.click().run())
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.wait(LIMIT_S)
     well(app.run())
     assert app.success[0].value.startswith("Indexed 1 picture in ") and app.metric[0].value == "7"
 
 
-def test_previews_are_delivered(filled: DatabaseUrl, photos: Path) -> None:
+def test_previews_are_served(filled: DatabaseUrl, photos: Path) -> None:
     digits = content_hash((photos / "red.png").read_bytes())
     with running(ServerSettings(filled)) as client:
         for kind in ("thumbnail", "picture"):
@@ -100,13 +100,13 @@ def test_an_empty_database_is_no_library_until_something_is_indexed(
     assert not shared.library_exists() and not shared.has_pictures()
     with pytest.raises(NoLibraryError):
         shared.library()
-    indexing.start_indexing([photos])
-    indexing.background_work.wait(LIMIT_S)
-    assert indexing.indexing_state().error is None
+    indexing.background.start_indexing([photos])
+    indexing.background.wait(LIMIT_S)
+    assert indexing.background.state().error is None
     assert shared.has_pictures() and shared.library().search("red", k=1)
 
 
-def test_a_server_that_is_away_is_told_and_is_no_empty_library(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_not_an_empty_library(tmp_path: Path) -> None:
     url = f"postgresql://anna:secret@/photos?host={tmp_path}"
     shared.configure(DatabaseUrl.parse(url))
     with pytest.raises(LibraryError, match="cannot reach postgresql:///photos"):

@@ -1,4 +1,4 @@
-"""Whatever is done to a catalog, in whatever order: SQLite and PostgreSQL come to the same, and to what a dict says."""
+"""Any sequence of changes has the same result in SQLite, PostgreSQL and a dictionary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.filters import FilterCompiler
 from clipsearch.catalog.records import FailureRecord, FileRecord, NewEmbedding, NewImage
 from clipsearch.errors import LibraryError
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.query import parse_query
 from tests.postgres.server import PostgresServer
 
@@ -76,7 +76,7 @@ SIZES = st.sampled_from([(60_000, 60_000), (300, 100), (40, 40)])
 
 @dataclass
 class Expected:
-    """What a catalog holds, in dicts."""
+    """The expected content of a catalog."""
 
     files: dict[tuple[Path, str], tuple[int, str]] = field(default_factory=dict)
     failures: dict[tuple[Path, str], str] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Expected:
 
 
 class Catalogs(RuleBasedStateMachine):
-    """One catalog in each kind of database, and what both should hold."""
+    """A catalog in each database, and their expected content."""
 
     open_catalogs: Callable[[], list[Catalog]]
 
@@ -104,12 +104,12 @@ class Catalogs(RuleBasedStateMachine):
             for store in self.stores:
                 store.close()
 
-    def same(self, asked: Callable[[Catalog], Any]) -> Any:
-        """What both give, which is the same, errors included."""
+    def same(self, function: Callable[[Catalog], Any]) -> Any:
+        """The result of both, which must be equal, including errors."""
         answers = []
         for store in self.stores:
             try:
-                answers.append(asked(store))
+                answers.append(function(store))
             except LibraryError as error:
                 answers.append(type(error))
         assert answers[0] == answers[1]
@@ -147,22 +147,22 @@ class Catalogs(RuleBasedStateMachine):
 
     @rule(root=st.sampled_from(ROOTS), path=st.sampled_from(PATHS), digest=st.sampled_from(DIGESTS))
     def add_without_content(self, root: Path, path: str, digest: str) -> None:
-        """A content that the catalog has never had is refused, and with it the rest of the batch."""
+        """A file of an unknown content is refused, with the rest of the batch."""
         known = any(store.upkeep.known_contents(digest) for store in self.stores)
         found = self.commit(root, removed=[path], files=[FileRecord(path, 3, 7, digest)])
         assert (found is LibraryError) == (not known)
-        if known:  # what is removed is removed after what is seen
+        if known:  # removals come after files
             self.expected.files.pop((root, path), None)
             self.expected.failures.pop((root, path), None)
 
     @rule(root=st.sampled_from(ROOTS), old=st.sampled_from(PATHS), new=st.sampled_from(PATHS))
     def rename(self, root: Path, old: str, new: str) -> None:
-        held = self.expected.files.get((root, old))
-        if held is None or old == new:
+        file = self.expected.files.get((root, old))
+        if file is None or old == new:
             return
-        self.commit(root, files=[FileRecord(new, held[0], 7, held[1])], removed=[old])
+        self.commit(root, files=[FileRecord(new, file[0], 7, file[1])], removed=[old])
         del self.expected.files[root, old]
-        self.expected.files[root, new] = held
+        self.expected.files[root, new] = file
         self.expected.failures.pop((root, new), None)
 
     @rule(digest=st.sampled_from(DIGESTS), from_preview=st.booleans())
@@ -178,11 +178,11 @@ class Catalogs(RuleBasedStateMachine):
         self.expected.decisions[digest, tag] = present
 
     @rule()
-    def drop_unheld(self) -> None:
-        self.same(lambda store: store.upkeep.drop_unheld())
-        held = {digest for _, digest in self.expected.files.values()}
-        self.expected.embedded &= held
-        self.expected.decisions = {key: value for key, value in self.expected.decisions.items() if key[0] in held}
+    def drop_unreferenced(self) -> None:
+        self.same(lambda store: store.upkeep.drop_unreferenced())
+        live = {digest for _, digest in self.expected.files.values()}
+        self.expected.embedded &= live
+        self.expected.decisions = {key: value for key, value in self.expected.decisions.items() if key[0] in live}
 
     @rule(root=st.sampled_from(ROOTS), below=st.sampled_from(["", "x", "été", "100%_x", "x/y/a.jpg"]))
     def forget_below(self, root: Path, below: str) -> None:
@@ -193,8 +193,8 @@ class Catalogs(RuleBasedStateMachine):
         forgotten = self.same(forget)
         gone = [
             (where, path)
-            for held in (self.expected.files, self.expected.failures)
-            for where, path in held
+            for paths in (self.expected.files, self.expected.failures)
+            for where, path in paths
             if where == root and (not below or path == below or path.startswith(f"{below}/"))
         ]
         assert forgotten == len(gone)
@@ -222,39 +222,39 @@ class Catalogs(RuleBasedStateMachine):
         self.same(search)
 
     @invariant()
-    def both_hold_what_they_should(self) -> None:
+    def counts_are_expected(self) -> None:
         if not hasattr(self, "stores"):
             return
         self.same(lambda store: store.revision())
         counts = self.same(lambda store: store.counts())
-        held = {digest for _, digest in self.expected.files.values()}
+        live = {digest for _, digest in self.expected.files.values()}
         assert (counts.files, counts.images, counts.failures) == (
             len(self.expected.files),
-            len(held),
+            len(live),
             len(self.expected.failures),
         )
 
     @rule()
     def look_closely(self) -> None:
         self.same(lambda store: store.overview.facets())
-        held = {digest for _, digest in self.expected.files.values()}
+        live = {digest for _, digest in self.expected.files.values()}
         for number, store in enumerate(self.stores):
-            self.check(store, self.models[number].id, held)
+            self.check(store, self.models[number].id, live)
 
-    def check(self, store: Catalog, model_id: int, held: set[str]) -> None:
+    def check(self, store: Catalog, model_id: int, live: set[str]) -> None:
         seen = {(root.path, file.relative_path): file for root in store.roots.all() for file in store.files_in(root.id)}
         assert {key for key, file in seen.items() if not file.failed} == set(self.expected.files)
         assert {key for key, file in seen.items() if file.failed} == set(self.expected.failures)
         ids = store.live_embedding_ids(model_id)[1].tolist()
         found = store.files_of(ids)
-        assert {files[0].content_hash for files in found.values()} == held & self.expected.embedded
-        assert len(found) == len(held)
+        assert {files[0].content_hash for files in found.values()} == live & self.expected.embedded
+        assert len(found) == len(live)
         blocks = [rows for _, rows in store.embeddings(np.array(ids, np.int64), dim=DIM)]
-        assert sum(len(rows) for rows in blocks) == len(held)
-        said = {
+        assert sum(len(rows) for rows in blocks) == len(live)
+        decided = {
             (digest, record.tag) for digest in DIGESTS for record in store.tags.of(digest) if record.source == "person"
         }
-        assert said == {key for key, present in self.expected.decisions.items() if present}
+        assert decided == {key for key, present in self.expected.decisions.items() if present}
 
 
 def embedding(digest: str, *, from_preview: bool = False) -> NewEmbedding:
@@ -278,7 +278,7 @@ def open_catalogs(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[C
 
 
 @pytest.mark.long
-def test_any_sequence_ends_alike(open_catalogs: Callable[[], list[Catalog]], tmp_path: Path) -> None:
+def test_any_sequence_has_equal_results(open_catalogs: Callable[[], list[Catalog]], tmp_path: Path) -> None:
     def open_both() -> list[Catalog]:
         (tmp_path / f"library {len(list(tmp_path.iterdir())) + 1}").mkdir()
         return open_catalogs()

@@ -1,4 +1,4 @@
-"""The database goes down and comes back, while somebody searches and while somebody indexes, or from a backup."""
+"""Restart of the database server during searches and indexing, and restoration from a backup."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from clipsearch.errors import LibraryError
 from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix
 from indexer import leasing as sharing
-from indexer.batches import CPU_BATCH_SIZE
+from indexer.embedding import SMALL_BATCH
 from tests.conftest import ColourEncoder, save_photo
 from tests.postgres.server import PostgresServer
 
-PHOTOS = 3 * CPU_BATCH_SIZE
+PHOTOS = 4 * SMALL_BATCH
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    """One that no other test uses."""
+    """A separate server."""
     with PostgresServer.start() as server:
         yield server
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Interrupted(ColourEncoder):
-    """Something happens after it has embedded a batch."""
+    """Stops the server in the third batch, which is begun once the first one is committed."""
 
     def __init__(self, server: PostgresServer) -> None:
         super().__init__()
@@ -45,14 +45,14 @@ class Interrupted(ColourEncoder):
         self.went_down = False
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
-        if self.embedded >= CPU_BATCH_SIZE and not self.went_down:
+        if self.embedded >= 2 * SMALL_BATCH and not self.went_down:
             self.went_down = True
             self.server.go_down()
         return super().encode_pixels(pixels)
 
 
 @pytest.mark.long
-def test_searches_go_on_when_it_is_back(server: PostgresServer, folder: Path) -> None:
+def test_searches_work_after_a_restart(server: PostgresServer, folder: Path) -> None:
     with Library.open(server.catalog(), create=True, encoder=ColourEncoder()) as library:
         library.index(folder)
         before = [item.path.name for item in library.search("red", k=5)]
@@ -64,10 +64,10 @@ def test_searches_go_on_when_it_is_back(server: PostgresServer, folder: Path) ->
 
 
 @pytest.mark.long
-def test_an_indexing_run_ends_in_one_line_and_the_next_carries_on(
+def test_an_interrupted_run_is_one_line_and_the_next_continues(
     server: PostgresServer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "LEASE_S", 3.0)  # which the first run could not give back
+    monkeypatch.setattr(sharing, "LEASE_S", 3.0)  # the first run could not release its leases
     place = server.catalog()
     encoder = Interrupted(server)
     with (
@@ -86,7 +86,7 @@ def test_an_indexing_run_ends_in_one_line_and_the_next_carries_on(
 
 
 @pytest.mark.long
-def test_what_a_backup_has_is_not_embedded_again(server: PostgresServer, folder: Path) -> None:
+def test_embeddings_of_a_backup_are_reused(server: PostgresServer, folder: Path) -> None:
     place = server.catalog()
     name = urlsplit(place.text).path.strip("/")
     with Library.open(place, encoder=ColourEncoder()) as library:
@@ -97,8 +97,8 @@ def test_what_a_backup_has_is_not_embedded_again(server: PostgresServer, folder:
         library.index(folder)
     server.execute(f"DROP DATABASE {name}")
     server.execute(f"CREATE DATABASE {name}")
-    server.program("pg_restore", f"--dbname={name}", given=saved)
-    shutil.rmtree(cache)  # its revision is of what is no more
+    server.program("pg_restore", f"--dbname={name}", stdin=saved)
+    shutil.rmtree(cache)  # its revision is newer than the backup's
     with Library.open(place, encoder=ColourEncoder()) as library:
         assert library.index(folder).embedded == 1
         assert len(library.search("red", k=2 * PHOTOS)) == PHOTOS + 1

@@ -1,4 +1,4 @@
-"""Several indexers of one catalog in PostgreSQL: every picture is embedded once, whoever dies."""
+"""Concurrent indexers of one catalog in PostgreSQL embed every image once, even if one is killed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ import json, sys, time
 
 import indexer.leasing
 from clipsearch.library import Library
-from indexer.batches import CPU_BATCH_SIZE
+from indexer.embedding import SMALL_BATCH
 from tests.conftest import ColourEncoder
 
 indexer.leasing.LEASE_S = float(sys.argv[4])
@@ -36,7 +36,7 @@ indexer.leasing.LEASE_S = float(sys.argv[4])
 class Waiting(ColourEncoder):
     def encode_pixels(self, pixels):
         print("embedding", flush=True)
-        if sys.argv[3] == "for ever" and self.embedded >= CPU_BATCH_SIZE:
+        if sys.argv[3] == "for ever" and self.embedded >= 2 * SMALL_BATCH:
             time.sleep(3600)
         time.sleep(0.05)
         return super().encode_pixels(pixels)
@@ -49,17 +49,17 @@ print(json.dumps([report.embedded, encoder.embedded, len(report.failures)]))
 
 
 def start(place: DatabaseUrl, photos: Path, wait: str = "", *, lease_s: float = 60) -> subprocess.Popen[str]:
-    """An indexer; ``for ever``: that embeds one batch, and no other."""
+    """Start an indexer; ``for ever`` makes it hang in the third batch."""
     command = [sys.executable, "-c", INDEXER, place.text, str(photos), wait, str(lease_s)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 
 
 def result(process: subprocess.Popen[str]) -> tuple[int, int, int]:
-    """How many pictures it committed, how many it embedded, and how many failed."""
-    said, _ = process.communicate(timeout=300)
+    """Numbers of committed, embedded and failed images."""
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0
-    embedded, asked, failures = json.loads(said.splitlines()[-1])
-    return embedded, asked, failures
+    committed, embedded, failures = json.loads(output.splitlines()[-1])
+    return committed, embedded, failures
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def store(place: DatabaseUrl) -> Iterator[Catalog]:
 
 
 def embeddings(store: Catalog) -> int:
-    """How many the catalog holds; every file has one."""
+    """Number of embeddings; every file has one."""
     assert store.counts().files == store.counts().images == PHOTOS
     (space,) = store.models.spaces()
     assert (space.embedded, space.missing) == (PHOTOS, 0)
@@ -90,7 +90,7 @@ def embeddings(store: Catalog) -> int:
 
 
 def rows(server: PostgresServer, place: DatabaseUrl, table: str) -> int:
-    """How many a table of the catalog has."""
+    """Number of rows of a table."""
     ((count,),) = server.execute(f"SELECT count(*) FROM {table}", str(place).rpartition("/")[2])
     return int(count)
 
@@ -104,12 +104,12 @@ def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: Cat
 
 
 @pytest.mark.long
-def test_what_a_killed_one_left_the_other_finishes_and_the_next_says_so(
+def test_another_indexer_finishes_the_work_of_a_killed_one(
     postgres_server: PostgresServer, place: DatabaseUrl, folder: Path, store: Catalog
 ) -> None:
     killed = start(place, folder, "for ever", lease_s=3)
     assert killed.stdout is not None
-    for _ in range(3):  # two steps make a batch, which is committed by the time that the next is embedded
+    for _ in range(3):  # the third batch is begun once the first one is committed
         killed.stdout.readline()
     other = start(place, folder, lease_s=3)
     while rows(postgres_server, place, "jobs") < 2:
@@ -127,7 +127,7 @@ def test_what_a_killed_one_left_the_other_finishes_and_the_next_says_so(
     assert store.jobs.interrupted("index") is None
 
 
-def test_what_is_changed_alone_waits_for_indexers(place: DatabaseUrl, store: Catalog) -> None:
+def test_exclusive_writers_wait_for_indexers(place: DatabaseUrl, store: Catalog) -> None:
     who = r"process \d+ on .* is writing to the library postgresql:///"
     with store.indexer_lock(), store.indexer_lock(), pytest.raises(LibraryLockedError, match=who):
         store.writer_lock().__enter__()
@@ -151,15 +151,15 @@ def test_a_file_is_leased_once_until_its_job_expires(store: Catalog) -> None:
     assert store.leases.claim(second, root, found("b", "c"), model_id=None).granted == {"c"}
     assert store.jobs.extend(first, -1)
     assert store.leases.claim(second, root, found("a", "b"), model_id=None).granted == {"a", "b"}
-    third = store.jobs.begin("index", lease_s=60)  # which gives up what has expired
+    third = store.jobs.begin("index", lease_s=60)  # deletes expired jobs
     assert not store.jobs.extend(first, 60)
-    with pytest.raises(LibraryError, match="stood still"):
+    with pytest.raises(LibraryError, match="lease expired"):
         store.leases.claim(first, root, found("d"), model_id=None)
     store.leases.release(second)
     assert store.leases.claim(third, root, found("a", "b", "c"), model_id=None).granted == {"a", "b", "c"}
 
 
-def test_what_another_has_committed_is_done_and_a_commit_ends_its_leases(
+def test_committed_files_are_done_and_a_commit_ends_their_leases(
     postgres_server: PostgresServer, place: DatabaseUrl, store: Catalog
 ) -> None:
     model = store.models.activate(spec="colours", fingerprint="ff", dim=4, precision="fp32")

@@ -221,9 +221,11 @@ REFUSED: list[tuple[str, int | None, str]] = [
     ("date:2021-13", 6, "date: there is no date '2021-13'"),
     ("date:2021-02-29", 6, "there is no date '2021-02-29'"),
     ("date:2021-00", 6, "there is no date"),
-    ("after:15.06.2021", 7, "'15.06.2021' is not a date; write 2021, 2021-06 or 2021-06-15"),
+    ("after:25 december", 7, "'25 december' is in every year; add one"),
+    ("date:3/4/2021", 6, "can be two dates; write 2021-03-04 or 2021-04-03"),
+    ("date:soon", 6, "is not a date; write 2021, 2021-06-15, june 2021, 25 december or last summer"),
     ("after:>2021", 7, "is not a date"),
-    ("before:yesterday", 8, "is not a date"),
+    ("before:tomorrow", 8, "is not a date"),
     ("date:0000", 6, "years go from 1000 to 9998"),
     ("date:2022..2021", 6, "'2022' is later than '2021'"),
     ("date:..", 1, "needs its value"),
@@ -461,12 +463,17 @@ def test_any_text_is_a_query_or_refused_and_what_it_means_can_be_written(line: s
 @pytest.mark.parametrize(
     "part", ["(", "( ", "not ", "- ", "not-", '"', "x:", "~", '"a" ', "(not(", "date:2021 or ", "a:b"]
 )
-def test_long_lines_do_not_take_long(part: str) -> None:
-    line = (part * 10_000)[:10_000]
-    started = time.perf_counter()
-    with contextlib.suppress(QueryError):
-        parse_query(line)
-    assert time.perf_counter() - started < 2
+def test_the_time_for_a_line_grows_by_no_more_than_the_square_of_its_length(part: str) -> None:
+    def cost(length: int) -> float:
+        times = []
+        for _ in range(3):
+            started = time.process_time()
+            with contextlib.suppress(QueryError):
+                parse_query((part * length)[:length])
+            times.append(time.process_time() - started)
+        return min(times)
+
+    assert cost(10_000) < 64 * max(cost(2_500), 0.001)  # four times as long: 16 times, and not 64
 
 
 def test_parsing_loads_nothing_heavy() -> None:

@@ -74,7 +74,7 @@ def many_photos(folder: Path, count: int) -> Path:
     return folder
 
 
-def held(library: Library, place: LibraryPlace | None = None) -> dict[str, Any]:
+def contents(library: Library, place: LibraryPlace | None = None) -> dict[str, Any]:
     """All that a library holds of its files, by path: content, what is known of it, and embeddings to the bit."""
     model = library.active_model()
     found: dict[str, Any] = {str(failure.path): failure.reason for failure in library.maintenance.failures()}

@@ -33,8 +33,9 @@ from indexer.backends.ray.worker import WorkerSettings
 from indexer.scan import ScannedFile
 from tests.conftest import ROOT, ColourEncoder, Notes, save_photo
 from tests.postgres.server import PostgresServer
-from tests.ray.conftest import ONE_CORE, held, many_photos
+from tests.ray.conftest import ONE_CORE, contents, many_photos
 from tests.ray.encoders import CRASHES, HANGS, KILLS_WORKER, DeadlyEncoder, SlowEncoder
+from tests.videos import write_video
 
 
 def test_a_library_is_the_same_as_by_indexing_here(
@@ -46,8 +47,8 @@ def test_a_library_is_the_same_as_by_indexing_here(
     local, distributed = libraries
     here, there = local.index(photos), distributed.index(photos, ray=ONE_CORE)
     assert (there.embedded, there.reused, there.indexed) == (here.embedded, here.reused, here.indexed) == (7, 1, 8)
-    assert held(distributed) == held(local)
-    assert len(held(local)) == 9
+    assert contents(distributed) == contents(local)
+    assert len(contents(local)) == 9
     assert [result.path for result in distributed.search("red")] == [result.path for result in local.search("red")]
     for result in distributed.search("white"):
         here_too = existing_thumbnail(local.path, result.content_hash)
@@ -61,6 +62,25 @@ def test_a_library_is_the_same_as_by_indexing_here(
     moved = distributed.index(photos, ray=ONE_CORE)
     assert (moved.embedded, moved.reused, moved.moved, moved.removed) == (0, 1, 1, 0)
     assert "decode" not in {stage.stage for stage in moved.stages}  # the workers knew its content
+
+
+def test_videos_are_the_same_as_by_indexing_here(
+    cluster: Cluster, photos: Path, libraries: tuple[Library, Library]
+) -> None:
+    write_video(photos / "lights.mp4", [("red", 3), ("lime", 3), ("blue", 3)])
+    write_video(photos / "long.mp4", [(f"hsl({18 * number}, 100%, 40%)", 1) for number in range(20)], keyframe_every=10)
+    (photos / "broken.mp4").write_bytes((photos / "lights.mp4").read_bytes()[:500])
+    local, distributed = libraries
+    here, there = local.index(photos), distributed.index(photos, ray=ONE_CORE)
+    assert there.embedded == here.embedded == 8
+    assert [failure.path.name for failure in there.failures] == ["broken.mp4"]
+    assert contents(distributed) == contents(local)
+    for line in ("blue kind:video", "kind:video", "duration:>10s"):
+        assert [(item.path, item.segment) for item in distributed.search(line)] == [
+            (item.path, item.segment) for item in local.search(line)
+        ]
+    assert distributed.search("blue kind:video", k=1)[0].segment.start_s == 6.0
+    assert distributed.index(photos, ray=ONE_CORE).indexed == 0
 
 
 def test_files_that_crash_or_hang_are_set_aside(
@@ -99,7 +119,7 @@ def test_a_node_that_dies_costs_nothing(cluster: Cluster, tmp_path: Path, open_l
     assert report.embedded == 500 and not report.failures
     local = open_library(tmp_path / "local")
     local.index(folder)
-    assert held(distributed) == held(local)
+    assert contents(distributed) == contents(local)
     assert encoder.embedded == 0  # nothing of it was done here
 
 
@@ -162,7 +182,7 @@ def test_a_run_goes_on_after_its_driver_was_killed(
     assert report.embedded + report.unchanged == 500
     assert "was interrupted" in notes[0]
     local.index(folder)
-    assert held(distributed) == held(local)
+    assert contents(distributed) == contents(local)
 
 
 def _with_mark(mark: str) -> list[str]:
@@ -206,7 +226,7 @@ def test_the_command_with_the_bundled_model_says_nothing_of_ray(photos: Path, tm
         assert [line for line in done.stderr.splitlines() if not line.startswith("indexing: ")] == []
     assert (tmp_path / "shards" / "manifest.json").exists()
     with Library.open(tmp_path / "local") as local, Library.open(tmp_path / "distributed") as distributed:
-        here, there = held(local), held(distributed)
+        here, there = contents(local), contents(distributed)
     assert here.keys() == there.keys() and len(here) == 6
     for path, found in here.items():
         one, other = (np.frombuffer(values[4][0], "<f2").astype(np.float32) for values in (found, there[path]))
@@ -259,8 +279,8 @@ def test_a_store_is_read_by_the_workers(cluster: Cluster, photos: Path, librarie
     local, distributed = libraries
     local.index(f"local://{photos}")
     assert distributed.index(f"local://{photos}", ray=ONE_CORE).embedded == 6
-    assert held(distributed) == held(local)
-    assert len(held(local)) == 6
+    assert contents(distributed) == contents(local)
+    assert len(contents(local)) == 6
 
 
 @pytest.mark.parametrize(
@@ -269,7 +289,7 @@ def test_a_store_is_read_by_the_workers(cluster: Cluster, photos: Path, librarie
 def test_options_of_ray_go_with_ray(arguments: list[str], tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["--library", str(tmp_path), "index", str(tmp_path), *arguments])
     assert done.exit_code == 2
-    assert f"{arguments[0]} goes with --engine ray" in done.stderr
+    assert f"{arguments[0]} requires --engine ray" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -307,4 +327,4 @@ def test_several_indexers_of_one_catalog_may_use_it(
     library = open_library(place)
     assert library.index(photos, ray=ONE_CORE).embedded == 6
     assert library.index(photos, ray=ONE_CORE).unchanged == 6
-    assert len(held(library, place)) == 6
+    assert len(contents(library, place)) == 6

@@ -18,7 +18,7 @@ from indexer.backends.ray.shards import Shards
 from indexer.plan import IndexOptions
 from indexer.run import index_folders
 from tests.conftest import ColourEncoder, OtherEncoder, save_photo
-from tests.ray.conftest import ONE_CORE, held
+from tests.ray.conftest import ONE_CORE, contents
 
 
 def test_shards_are_imported_elsewhere(
@@ -31,7 +31,7 @@ def test_shards_are_imported_elsewhere(
     library.index(photos, ray=settings)
     report = other.maintenance.import_from(tmp_path / "shards")
     assert (report.images, report.embeddings, report.files) == (7, 7 + 8, 8)
-    assert held(other) == held(library)
+    assert contents(other) == contents(library)
     (shard,) = (tmp_path / "shards").glob("*.parquet")
     table = pyarrow.parquet.read_table(shard)
     assert {"content_hash", "width", "camera", "files", "embeddings"} <= set(table.column_names)
@@ -69,12 +69,12 @@ def test_shards_of_a_run_that_died_are_carried_on(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Catalog, "commit", die)
         index_here(library, photos, tmp_path / "shards")
-    with pytest.raises(ConfigError, match="is no export"):
+    with pytest.raises(ConfigError, match="is not an export"):
         other.maintenance.import_from(tmp_path / "shards")
     index_here(library, photos, tmp_path / "shards")
     assert len(list((tmp_path / "shards").glob("*.parquet"))) == 2
     assert other.maintenance.import_from(tmp_path / "shards").images == 6
-    assert held(other) == held(library)
+    assert contents(other) == contents(library)
 
 
 def test_later_runs_add_to_shards_and_know_the_roots_again(
@@ -87,14 +87,14 @@ def test_later_runs_add_to_shards_and_know_the_roots_again(
     for folder in (tmp_path / "another", photos):
         index_here(library, folder, tmp_path / "shards")
     assert other.maintenance.import_from(tmp_path / "shards").files == 8
-    assert held(other) == held(library)
+    assert contents(other) == contents(library)
 
 
 def test_shards_of_another_model_are_refused(
     photos: Path, tmp_path: Path, open_library: Callable[..., Library]
 ) -> None:
     index_here(open_library(tmp_path / "one"), photos, tmp_path / "shards")
-    with pytest.raises(ConfigError, match="holds shards of colours"):
+    with pytest.raises(ConfigError, match="has shards of hf-hub:tests/colours"):
         index_here(open_library(tmp_path / "other"), photos, tmp_path / "shards", OtherEncoder())
 
 
@@ -110,5 +110,5 @@ def test_a_damaged_shard_is_told(photos: Path, tmp_path: Path, open_library: Cal
 def test_a_directory_of_something_else_is_refused(
     photos: Path, tmp_path: Path, open_library: Callable[..., Library]
 ) -> None:
-    with pytest.raises(ConfigError, match="holds something else"):
+    with pytest.raises(ConfigError, match="has other files than shards"):
         open_library().index(photos, ray=replace(ONE_CORE, shards=photos))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score
 
 from clipsearch.config import data_dir
 from clipsearch.errors import ModelError
@@ -29,12 +29,14 @@ from clipsearch.retrieval.relevance.calibration import (
     bank_features,
     bank_moments,
     calibration_json,
+    comparison_captions,
     library_features,
     load_calibration,
-    other_captions,
-    usual_level,
+    score_level,
 )
 from clipsearch.retrieval.relevance.caption_bank import bank_name, caption_bank, generic_captions, write_bank
+from clipsearch.training.mini import calibration_fit as fitting
+from clipsearch.training.mini.calibration_set import NO, UNCLEAR, YES, Queries, draw_results
 
 DIM = 32
 CALIBRATION = Calibration(
@@ -92,7 +94,7 @@ def test_library_features_are_in_standard_deviations_of_the_librarys_cosines() -
 
 def test_the_usual_level_is_that_of_all_pictures_and_captions() -> None:
     scores = np.random.default_rng(0).normal(0.2, 0.05, size=(40, 30))
-    assert usual_level(*bank_moments(scores)) == pytest.approx((scores.mean(), scores.std()))
+    assert score_level(*bank_moments(scores)) == pytest.approx((scores.mean(), scores.std()))
 
 
 def test_matches_in_the_library_do_not_hide_each_other() -> None:
@@ -112,7 +114,7 @@ def test_features_do_not_depend_on_scale_and_level_of_a_models_cosines(scale: fl
 
     def features(factor: float, offset: float) -> np.ndarray:
         own, others, captions = (factor * values + offset for values in (scores, background, bank))
-        levels = library_features(own, others, *usual_level(*bank_moments(captions)))
+        levels = library_features(own, others, *score_level(*bank_moments(captions)))
         return np.column_stack([levels, bank_features(own, captions, texts, 50)])
 
     assert features(scale, shift) == pytest.approx(features(1.0, 0.0))
@@ -130,14 +132,14 @@ def test_bank_features_are_what_they_say() -> None:
 
 
 def test_constant_scores_give_finite_features() -> None:
-    level, spread = usual_level(*bank_moments(np.full((30, 40), 0.3)))
+    level, spread = score_level(*bank_moments(np.full((30, 40), 0.3)))
     assert np.isfinite(library_features(np.array([0.3]), np.full(30, 0.3), level, spread)).all()
     assert np.isfinite(bank_features(np.array([0.3]), np.full((1, 40), 0.3), np.full(40, 0.3), 30)).all()
 
 
 def test_the_captions_that_say_what_the_query_says_are_left_out() -> None:
     similarities = np.random.default_rng(2).permutation(200) / 200
-    left = other_captions(similarities)
+    left = comparison_captions(similarities)
     gone = np.setdiff1d(np.arange(200), left)
     assert len(gone) == round(EXCLUDED_NEAREST_SHARE * 200)
     assert similarities[gone].min() > similarities[left].max()
@@ -188,21 +190,13 @@ def test_a_library_of_few_pictures_is_judged_by_the_bank_alone() -> None:
     match = unit(query[None] + 0.3 * library[:1])
     assessor = MatchAssessor(CALIBRATION, bank)
     (few,) = _assess(assessor, query, match, library)
-    bank_scores = (match @ bank.T)[:, other_captions(bank @ query)]
+    bank_scores = (match @ bank.T)[:, comparison_captions(bank @ query)]
     features = bank_features(match @ query, bank_scores, bank @ query, 19)
-    levels = library_features(match @ query, library @ query, *usual_level(*bank_moments(library @ bank.T)))
+    levels = library_features(match @ query, library @ query, *score_level(*bank_moments(library @ bank.T)))
     expected = CALIBRATION.bank.probabilities(np.column_stack([levels[:, 1:], features]))
     assert few.probability == pytest.approx(expected[0], abs=1e-6)
     (only,) = _assess(assessor, query, match, match)
     assert 0 <= only.probability <= 1
-
-
-def test_the_best_of_many_needs_more() -> None:
-    query, library, bank = random_unit(1, seed=3)[0], random_unit(100, seed=4), random_unit(200, seed=5)
-    candidate = unit(query[None] + 1.5 * library[:1])
-    assessor = MatchAssessor(load_calibration("mini"), bank)
-    few, many = (_assess(assessor, query, candidate, library, searched=size)[0] for size in (100, 100_000))
-    assert many.probability < few.probability
 
 
 def test_half_precision_embeddings_are_assessed_like_whole_ones() -> None:
@@ -226,17 +220,18 @@ def test_every_model_has_a_calibration_that_is_sane(spec: str) -> None:
         assert len(model.coefficients) == len(names)
         assert np.isfinite(model.coefficients).all()
         by_name = dict(zip(names, model.coefficients, strict=True))
-        assert by_name["expected_maximum"] < 0  # the more were searched, the less a high score tells
+        assert by_name["level"] > 0
     if spec != "mini":
         assert not calibration.prompt_ensemble  # was not measured there
 
 
-def test_the_shipped_figures_beat_the_best_cosine_cutoff() -> None:
+def test_the_shipped_figures_keep_their_word() -> None:
     raw = json.loads((data_dir() / "calibration" / "mini.json").read_text(encoding="utf-8"))
-    measured = raw["measured"]["captions"]
-    assert measured["auc"][0] > measured["cosine_auc"][0]
-    assert measured["gain"][1] > 0  # the lower end of its interval
-    assert measured["best_accuracy"] > measured["cosine_best_accuracy"]
+    for kind in ("names", "nouns", "phrases"):
+        measured = raw["measured"][kind]
+        assert measured["strong"]["precision"] > 0.8 > measured["possible"]["precision"], kind
+        assert measured["calibration_error"] < 0.08, kind
+        assert measured["auc"] > measured["cosine_auc"] - 0.005, kind  # it orders results as well as cosines do
 
 
 def test_the_bundled_model_has_its_bank_at_hand() -> None:
@@ -344,62 +339,64 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch:
 # --- fitting ------------------------------------------------------------------------------------
 
 
-def test_the_fit_finds_the_answer_and_its_figures_are_scikit_learns() -> None:
-    from clipsearch.training.mini import calibration_fit as fitting
-    from clipsearch.training.mini.calibration_set import Queries, draw_trials
+def made_up_queries(images: FloatMatrix, rng: np.random.Generator) -> Queries:
+    """Queries near pictures of their own, some of which are near every picture, as in real models."""
+    count = 120
+    level = rng.uniform(0.3, 1.5, size=(count, 1))
+    middle = images.mean(axis=0) / np.linalg.norm(images.mean(axis=0))
+    embeddings = unit(images[:count] + level * middle + 0.12 * rng.normal(size=(count, DIM)))
+    truth = np.full((count, len(images)), NO, np.int8)
+    truth[np.arange(count), np.arange(count)] = YES
+    truth[:, -5:] = UNCLEAR
+    return Queries("made up", tuple(map(str, range(count))), embeddings, truth, np.arange(count) // 2)
 
+
+def test_the_fit_finds_the_answer_and_its_thresholds_keep_their_word() -> None:
     rng = np.random.default_rng(0)
     images, bank = random_unit(300, seed=1), random_unit(100, seed=2)
-    answers = np.zeros((120, 300), dtype=bool)
-    answers[np.arange(120), np.arange(120)] = True
-    level = rng.uniform(0.3, 1.5, size=(120, 1))  # some queries are near every picture, as in real models
-    embeddings = unit(
-        images[:120]
-        + level * images.mean(axis=0) / np.linalg.norm(images.mean(axis=0))
-        + 0.12 * rng.normal(size=(120, DIM))
-    )
-    queries = Queries("made up", tuple(map(str, range(120))), embeddings, answers, np.arange(120) // 2)
-    trials = draw_trials(queries, images, bank, rng=rng, sizes=(30, 100))
+    queries = made_up_queries(images[:250], rng)
+    results = draw_results(queries, images[:250], images[250:], bank, rng=rng, sizes=(30, 300))
 
-    assert len(trials.present) == 120 * 2 * 2
-    assert trials.present.mean() == 0.5
-    assert not trials.found[~trials.present].any()
-    assert np.ptp(trials.features[trials.size == 30, -1]) == 0  # the size does not give the answer away
-    probabilities = fitting.out_of_fold(trials.features, trials)
-    assert fitting.auc(probabilities, trials) == roc_auc_score(trials.present, probabilities) > 0.8
-    fitted, cosine, gain = fitting.auc_figures(probabilities, trials.best_cosine, trials)
-    assert fitted.low < fitted.value < fitted.high
-    assert gain.value == pytest.approx(fitted.value - cosine.value)
-    false_rates, true_rates, _ = roc_curve(trials.present, probabilities)
-    for rate, recall in zip(fitting.FALSE_POSITIVE_RATES, fitting.recalls(probabilities, trials), strict=True):
-        assert recall == true_rates[false_rates <= rate].max()
-    strong, possible = fitting.thresholds(probabilities, trials.present)
+    assert set(results.size) == {30, 300}
+    assert (results.holds[results.size == 300] == 1).all(), "a library of all pictures holds each query's own"
+    assert not results.right[results.holds == 0].any()
+    probabilities = fitting.out_of_fold(results.features, results)
+    assert roc_auc_score(results.right, probabilities) > 0.9
+    strong = fitting.strong_threshold(probabilities, results.right)
+    possible = fitting.possible_threshold(probabilities, results)
     assert possible < strong
-    assert trials.present[probabilities >= strong].mean() >= fitting.STRONG_PRECISION
-    assert (probabilities >= possible)[trials.present].mean() >= fitting.POSSIBLE_RECALL
-    assert fitting.calibration_error(probabilities, trials.present) < 0.1
+    assert results.right[probabilities >= strong].mean() >= fitting.STRONG_PRECISION
+    found = set(results.search[results.right & (probabilities >= possible)])
+    assert len(found) >= 0.89 * len(set(results.search[results.right]))
+    assert fitting.calibration_error(probabilities, results.right) < 0.05
+    figures = fitting.measured(probabilities, results, strong=strong, possible=possible)
+    assert figures["strong"]["precision"] == pytest.approx(results.right[probabilities >= strong].mean(), abs=1e-4)
+
+
+def test_pictures_of_which_nothing_is_known_are_no_examples() -> None:
+    images, bank, query = random_unit(60, seed=1), random_unit(100, seed=2), random_unit(1, seed=3)
+    truth = np.full((1, 40), UNCLEAR, np.int8)
+    truth[0, :10] = NO
+    queries = Queries("made up", ("q",), query, truth, np.zeros(1, np.int64))
+    results = draw_results(queries, images[:40], images[40:], bank, rng=np.random.default_rng(0), sizes=(60,))
+    nearest = np.argsort(-(images @ query[0]))[:20]
+    assert len(results.right) == (nearest < 10).sum() and not results.right.any()
 
 
 def test_the_fit_gives_what_a_search_gives() -> None:
-    """The features of a trial are those that `MatchAssessor` makes of the same library."""
-    from clipsearch.training.mini.calibration_set import Queries, draw_trials
-
+    """The features of a result are those that `MatchAssessor` makes of the same library."""
     images, bank, query = random_unit(60, seed=1), random_unit(100, seed=2), random_unit(1, seed=3)
-    answers = np.zeros((1, 60), dtype=bool)
-    answers[0, 0] = True
-    queries = Queries("made up", ("q",), query, answers, np.zeros(1, np.int64))
-    trials = draw_trials(queries, images, bank, rng=np.random.default_rng(0), sizes=(1000,))
-    without = images[1:]
-    (found,) = _assess(MatchAssessor(CALIBRATION, bank), query[0], without[[np.argmax(without @ query[0])]], without)
-    expected = CALIBRATION.library.probabilities(trials.features[~trials.present])
-    assert found.probability == pytest.approx(expected[0], abs=1e-6)
+    queries = Queries("made up", ("q",), query, np.full((1, 60), NO, np.int8), np.zeros(1, np.int64))
+    results = draw_results(queries, images, images[:0], bank, rng=np.random.default_rng(0), sizes=(1000,))
+    nearest = images[np.argsort(-(images @ query[0]))[:20]]
+    assessed = _assess(MatchAssessor(CALIBRATION, bank), query[0], nearest, images)
+    expected = CALIBRATION.library.probabilities(results.features)
+    assert [item.probability for item in assessed] == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def test_no_threshold_is_better_than_a_wrong_one() -> None:
-    from clipsearch.training.mini.calibration_fit import thresholds
-
     with pytest.raises(ValueError, match=r"precision of 0\.9"):
-        thresholds(np.linspace(0, 1, 10), np.arange(10) < 5)
+        fitting.strong_threshold(np.linspace(0, 1, 10), np.arange(10) < 5)
 
 
 def test_searching_needs_no_scikit_learn() -> None:

@@ -24,8 +24,8 @@ from clipsearch.media.perceptual_hash import fingerprint, stack_fingerprints
 from clipsearch.retrieval.duplicates import (
     DuplicateFile,
     DuplicateGroup,
-    HeldContent,
-    HeldFile,
+    LibraryContent,
+    LibraryFile,
     find_duplicates,
 )
 from clipsearch.retrieval.duplicates.alignment import align
@@ -59,10 +59,10 @@ def embedding(of: int, *, noise: float = 0.02, seed: int = 0) -> NDArray[np.floa
     return (vector / np.linalg.norm(vector)).astype(np.float16)
 
 
-def content(name: str, image: Image.Image, *, size: int = 1000, copies: int = 1, **known: object) -> HeldContent:
-    files = tuple(HeldFile(Path(f"{'copy' * number}{name}"), size) for number in range(copies))
+def content(name: str, image: Image.Image, *, size: int = 1000, copies: int = 1, **known: object) -> LibraryContent:
+    files = tuple(LibraryFile(Path(f"{'copy' * number}{name}"), size) for number in range(copies))
     form = str(known.pop("format", "JPEG"))
-    return HeldContent(name, *image.size, form, files, fingerprint(image), **known)  # type: ignore[arg-type]
+    return LibraryContent(name, *image.size, form, files, fingerprint(image), **known)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,20 @@ def test_an_embedding_that_disagrees_keeps_lookalikes_apart(photographs: list[Im
     assert find_duplicates(contents, opposite) == []
 
 
+@pytest.mark.parametrize(
+    ("durations", "found"),
+    [((None, None), 1), ((60_000, 60_900), 1), ((2_000, 2_400), 1), ((3_700, 1_700), 0), ((None, 60_000), 0)],
+)
+def test_videos_that_begin_alike_are_duplicates_only_if_they_are_as_long(
+    photographs: list[Image.Image], durations: tuple[int | None, int | None], found: int
+) -> None:
+    shown = (photographs[0], resaved(photographs[0], "JPEG", quality=60))
+    contents = [
+        content(name, image, duration_ms=duration) for name, image, duration in zip("ab", shown, durations, strict=True)
+    ]
+    assert len(find_duplicates(contents, np.stack([embedding(1), embedding(1, seed=1)]))) == found
+
+
 def test_pages_of_text_are_not_one_page() -> None:
     """Pages look alike to a model and at 8×8 pixels; a reader tells them apart."""
     contents = []
@@ -135,6 +149,35 @@ def test_pages_of_text_are_not_one_page() -> None:
         contents.append(content(str(seed), page))
     vectors = np.stack([embedding(0, seed=row) for row in range(len(contents))])
     assert find_duplicates(contents, vectors) == []
+
+
+def receipt(goods: int) -> Image.Image:
+    """One of a shop: the same head and foot, and as many goods between them."""
+    random = np.random.default_rng(goods)
+    foot = 130 + 24 * goods
+    page = Image.new("RGB", (420, foot + 80), "white")
+    draw = ImageDraw.Draw(page)
+    draw.rectangle((120, 30, 300, 90), fill=(60, 60, 60))
+    for line in range(130, foot, 24):
+        draw.rectangle((30, line, 30 + int(random.integers(120, 160)), line + 8), fill=(120, 120, 120))
+        draw.rectangle((390 - int(random.integers(40, 60)), line, 390, line + 8), fill=(120, 120, 120))
+    draw.rectangle((60, foot + 20, 360, foot + 40), fill=(60, 60, 60))
+    return page
+
+
+def test_receipts_of_one_shop_are_not_one_receipt() -> None:
+    receipts = [receipt(goods) for goods in (16, 19, 23)]
+    contents = [content(f"{number}", page) for number, page in enumerate(receipts)]
+    vectors = [embedding(0, seed=row) for row in range(len(contents))]
+    assert find_duplicates(contents, np.stack(vectors)) == []
+    again = [
+        scaled(receipts[2], 0.5),
+        resaved(receipts[2], "JPEG", quality=30),
+        receipts[2].transpose(Image.Transpose.ROTATE_90),
+    ]
+    contents += [content(f"again {number}", page) for number, page in enumerate(again)]
+    (group,) = find_duplicates(contents, np.stack([*vectors, *(embedding(0, seed=20 + row) for row in range(3))]))
+    assert {file.content_hash for file in group.files} == {"2", "again 0", "again 1", "again 2"}
 
 
 def test_plain_pictures_are_only_matched_byte_for_byte() -> None:
@@ -167,8 +210,8 @@ def test_kinds_select_groups() -> None:
 
 
 def test_without_a_fingerprint_only_copies_are_found() -> None:
-    files = (HeldFile(Path("a"), 1), HeldFile(Path("b"), 1))
-    contents = [HeldContent("x", 4, 4, "PNG", files), HeldContent("y", 4, 4, "PNG", (HeldFile(Path("c"), 1),))]
+    files = (LibraryFile(Path("a"), 1), LibraryFile(Path("b"), 1))
+    contents = [LibraryContent("x", 4, 4, "PNG", files), LibraryContent("y", 4, 4, "PNG", (LibraryFile(Path("c"), 1),))]
     (group,) = find_duplicates(contents, np.stack([embedding(0), embedding(0)]))
     assert [file.path.name for file in group.files] == ["a", "b"]
 
@@ -251,10 +294,10 @@ def test_alignment_finds_the_crop(photographs: list[Image.Image]) -> None:
 # --- the best of a group -----------------------------------------------------------------------------------
 
 
-def held(path: str, **known: object) -> HeldContent:
+def held(path: str, **known: object) -> LibraryContent:
     values: dict[str, object] = {"width": 100, "height": 80, "format": "JPEG", "size": 5000, "taken_at": None, **known}
-    file = HeldFile(Path(path), values.pop("size"))  # type: ignore[arg-type]
-    return HeldContent(path, files=(file,), **values)  # type: ignore[arg-type]
+    file = LibraryFile(Path(path), values.pop("size"))  # type: ignore[arg-type]
+    return LibraryContent(path, files=(file,), **values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -263,6 +306,12 @@ def held(path: str, **known: object) -> HeldContent:
         (held("long/name", width=200), held("a", size=99999), "most pixels (200×80)"),
         (held("long/name", format="CR2"), held("a", format="PNG"), "a RAW file"),
         (held("long/name", format="PNG"), held("a", size=99999), "saved without loss (PNG)"),
+        (held("long/name", camera="Canon"), held("a", size=99999, format="PNG"), "camera metadata (Canon)"),
+        (
+            held("long/name", taken_at=datetime(2020, 5, 1, 10)),
+            held("a", size=99999, format="PNG"),
+            "taken first (2020-05-01 10:00:00)",
+        ),
         (held("long/name", size=8000), held("a"), "least compressed (1.00 bytes per pixel)"),
         (
             held("long/name", taken_at=datetime(2020, 5, 1, 10)),
@@ -273,15 +322,26 @@ def held(path: str, **known: object) -> HeldContent:
         (held("a"), held("b"), "first by name"),
     ],
 )
-def test_the_best_and_why(best: HeldContent, other: HeldContent, reason: str) -> None:
+def test_the_best_and_why(best: LibraryContent, other: LibraryContent, reason: str) -> None:
     for contents in ([best, other], [other, best]):
         files, why = rank_files(contents)
         assert (str(files[0].path), why) == (str(best.files[0].path), reason)
 
 
+def test_a_lossless_copy_made_later_or_turned_is_not_the_best() -> None:
+    def content(name: str, form: str, mtime_ns: int) -> LibraryContent:
+        return LibraryContent(name, 100, 80, form, (LibraryFile(Path(name), 9000 if form == "PNG" else 900, mtime_ns),))
+
+    jpeg, later, earlier = content("j", "JPEG", 5), content("l", "PNG", 6), content("e", "PNG", 4)
+    assert rank_files([later, jpeg])[0][0].path == Path("j")
+    assert rank_files([jpeg, earlier])[0][0].path == Path("e")
+    files, why = rank_files([earlier, jpeg], {"e": 4, "j": 0})
+    assert (files[0].path, why) == (Path("j"), "not turned or mirrored")
+
+
 def test_the_best_of_exact_copies_is_the_one_with_the_shortest_path() -> None:
-    files = (HeldFile(Path("deep/down/a.jpg"), 9), HeldFile(Path("a.jpg"), 9))
-    ranked, why = rank_files([HeldContent("x", 3, 3, "JPEG", files)])
+    files = (LibraryFile(Path("deep/down/a.jpg"), 9), LibraryFile(Path("a.jpg"), 9))
+    ranked, why = rank_files([LibraryContent("x", 3, 3, "JPEG", files)])
     assert (ranked[0].path, why) == (Path("a.jpg"), "shortest path among exact copies")
 
 
@@ -306,9 +366,9 @@ def test_groups_for_people(group: DuplicateGroup, tmp_path: Path, monkeypatch: p
         "  * 400×300  2.0 KiB  a.jpg",
         "      40×30    512 B  small\\n.jpg",
         "",
-        "1 group; the files not marked * take 512 B. Nothing was deleted",
+        "1 group; 512 B in files not marked *; nothing was deleted",
     ]
-    assert format_groups([]) == "no picture is there more than once"
+    assert format_groups([]) == "no duplicates"
 
 
 def test_groups_as_json(group: DuplicateGroup) -> None:
@@ -334,6 +394,9 @@ def test_the_command_passes_on_what_is_asked_and_deletes_nothing(
     assert done.stdout_bytes == bytes(group.others[0].path) + b"\0"
     done = CliRunner().invoke(duplicates, [*base, "--kind", "same", "--json", str(tmp_path)])
     assert json.loads(done.stdout)[0]["best"]["size"] == 2048
-    assert asked == [{"kinds": KINDS, "within": None}, {"kinds": ("same",), "within": tmp_path}]
+    assert asked == [
+        {"kinds": KINDS, "within": None, "stacks": True},
+        {"kinds": ("same",), "within": tmp_path, "stacks": True},
+    ]
     assert all(file.path.exists() for file in group.files)
     assert CliRunner().invoke(duplicates, [*base, "-0", "--json"]).exit_code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.errors import QueryError
 from clipsearch.library import Library
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.models.encoder import l2_normalize
 from clipsearch.query import And, Condition, DateRange, Filter, Near, Not, Or, Size, parse_query, same_extensions
 from clipsearch.retrieval.results import Sort
@@ -126,6 +127,11 @@ def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     return yield_
 
 
+def folded(text: str) -> str:
+    """A text as filters compare it."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
 def passes(filter_: Filter, row: Row) -> bool:
     """The reference: what the documentation of the query language says, one picture at a time."""
     if isinstance(filter_, And):
@@ -159,26 +165,26 @@ def condition_holds(condition: Condition, row: Row) -> bool:
     assert isinstance(value, str)
     texts = {"camera": meta.camera, "lens": meta.lens, "title": meta.title, "caption": meta.caption}
     if condition.field in texts:
-        return value.lower() in (texts[condition.field] or "").lower()
-    folders = row.path.lower().split("/")[:-1]
+        return folded(value) in folded(texts[condition.field] or "")
+    folders = folded(row.path).split("/")[:-1]
     root = Path(row.root)
     by_field: dict[str, Callable[[], bool]] = {
-        "path": lambda: fnmatch.fnmatchcase(row.path.lower(), value.lower()),
+        "path": lambda: fnmatch.fnmatchcase(folded(row.path), folded(value)),
         "folder": lambda: (
-            value.lower() in [*folders, *(part.lower() for part in root.parts)]
+            folded(value) in [*folders, *(folded(part) for part in root.parts)]
             if "/" not in value
-            else "/".join([*folders, ""]).startswith(value.lower() + "/")
-            or f"{row.root}/{row.path}".lower().startswith(value.lower() + "/")
+            else "/".join([*folders, ""]).startswith(folded(value) + "/")
+            or folded(f"{row.root}/{row.path}").startswith(folded(value) + "/")
         ),
-        "ext": lambda: row.path.lower().rsplit(".", 1)[1] in same_extensions(value),
+        "ext": lambda: folded(row.path).rsplit(".", 1)[1] in same_extensions(value),
         "orientation": lambda: {
             "portrait": image.height > image.width,
             "landscape": image.width > image.height,
             "square": image.width == image.height,
             "panorama": max(image.width, image.height) > 2 * min(image.width, image.height),
         }[value],
-        "keyword": lambda: value.lower() in [word.lower() for word in meta.keywords],
-        "root": lambda: value.lower() in (root.name.lower(), row.root.lower()),
+        "keyword": lambda: folded(value) in [folded(word) for word in meta.keywords],
+        "root": lambda: folded(value) in (folded(root.name), folded(row.root)),
         "status": lambda: (root.name == "photos") == (value == "online"),
     }
     return by_field[condition.field]()

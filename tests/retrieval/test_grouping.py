@@ -14,7 +14,7 @@ from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.library import Library
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.media.perceptual_hash import fingerprint, stack_fingerprints
 from clipsearch.retrieval import grouping
 from clipsearch.retrieval.duplicates.verification import LEAST_SIMILARITY, NONE, PairVerifier
@@ -187,11 +187,9 @@ def test_copies_are_one_result_on_every_page(synthetic: Synthetic, line: str, so
     assert [(item.rank, item.path) for page in pages for item in page] == [(item.rank, item.path) for item in whole]
 
 
-@pytest.mark.parametrize("most_kept", [0, 5, 20_000])
-def test_versions_that_are_remembered_are_the_same(
-    synthetic: Synthetic, monkeypatch: pytest.MonkeyPatch, most_kept: int
-) -> None:
-    monkeypatch.setattr(grouping, "_MOST_KEPT", most_kept)
+@pytest.mark.parametrize("max_cached", [0, 5])
+def test_cached_versions_are_the_same(synthetic: Synthetic, monkeypatch: pytest.MonkeyPatch, max_cached: int) -> None:
+    monkeypatch.setattr(grouping, "_MAX_CACHED", max_cached)
     expected = synthetic.expected(synthetic.by_score())
     for k, line in ((40, "anything"), (5, "anything rating:>=3"), (40, "anything")):
         found = synthetic.library.search(line, k=k, group="duplicates")
@@ -229,5 +227,5 @@ def test_a_minimum_goes_with_groups(indexed: Library, photos: Path) -> None:
     shutil.copy(photos / "red.png", photos / "copy.png")
     indexed.index()
     every = indexed.search("red", k=10, group="duplicates")
-    passing = [result for result in every if result.match in ("strong", "possible")]
+    passing = [result for result in every if result.is_match]
     assert indexed.search("red", k=10, group="duplicates", min_match="possible") == passing

@@ -62,7 +62,7 @@ def test_a_query_longer_than_the_model_reads_is_split_with_a_notice(
     library.index(photos)
     notes.clear()
     library.search("a b c d e f g h i j k red", k=1)
-    assert len(notes) == 1 and "in 2 parts" in notes[0]
+    assert len(notes) == 1 and "into 2 parts" in notes[0]
     notes.clear()
     library.search("short red", k=1)
     assert notes == []

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from clipsearch.cli import cli
 from clipsearch.demo import find_photographs
 from clipsearch.errors import ImageReadError, QueryError
 from clipsearch.library import Library
@@ -22,9 +19,7 @@ from clipsearch.media.transform import ImageSpec, ImageTransform
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.loading import load_encoder
 from clipsearch.retrieval.saliency import PICTURE_SIDE, Explanation, explain_picture
-from tests.conftest import ColourEncoder, save_photo
-
-Run = Callable[..., Result]
+from tests.conftest import ColourEncoder, Run, save_photo
 
 
 def beside(left: Image.Image, right: Image.Image, *, size: tuple[int, int] = (400, 400)) -> Image.Image:
@@ -147,17 +142,6 @@ def test_the_model_says_where_the_cat_is_and_where_the_coffee(mini: Encoder, que
 
 
 # --- the command ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def run(indexed: Library, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: indexed.loaded_encoder)
-
-    def run_(*arguments: Any) -> Result:
-        words = ["--library", str(indexed.path), *map(str, arguments)]
-        return CliRunner().invoke(cli, words, prog_name="clipsearch")
-
-    return run_
 
 
 def test_a_picture_is_written_for_each_result(run: Run, tmp_path: Path) -> None:

@@ -3,21 +3,17 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
-from clipsearch.cli import cli
 from clipsearch.cli.commands.saved import format_new_match
 from clipsearch.errors import ConfigError, QueryError
 from clipsearch.library import Library
 from clipsearch.retrieval.saved_searches import NewMatches
 from clipsearch.system.file_lock import writer_lock
-from tests.conftest import ColourEncoder, Notes, save_photo
+from tests.conftest import ColourEncoder, Notes, Run, save_photo
 
 
 def names(library: Library) -> list[tuple[str, str]]:
@@ -37,7 +33,7 @@ def test_a_search_is_kept_in_its_canonical_form(indexed: Library) -> None:
 
 def test_a_taken_name_is_replaced_only_when_asked(indexed: Library) -> None:
     indexed.saved.add("x", "red")
-    with pytest.raises(ConfigError, match="x is saved already: red; say --replace"):
+    with pytest.raises(ConfigError, match="x is already saved: red; use --replace"):
         indexed.saved.add("x", "green")
     indexed.saved.add("x", "green", replace=True)
     assert names(indexed) == [("x", "green")]
@@ -45,7 +41,7 @@ def test_a_taken_name_is_replaced_only_when_asked(indexed: Library) -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "-x", "a\nb", "\x1b[31m", "x" * 101, "caf\udce9"])
 def test_what_cannot_be_a_name(indexed: Library, name: str) -> None:
-    with pytest.raises(ConfigError, match="a saved search has a name of"):
+    with pytest.raises(ConfigError, match="the name of a saved search must have"):
         indexed.saved.add(name, "red")
 
 
@@ -74,7 +70,7 @@ def test_pictures_are_kept_with_their_full_path(
 def test_an_unknown_name_is_told_with_the_nearest(indexed: Library) -> None:
     indexed.saved.add("beach", "red")
     for ask in (indexed.saved.get, indexed.saved.remove, indexed.saved.new_results):
-        with pytest.raises(ConfigError, match=r"no search is saved as baech; did you mean beach\?"):
+        with pytest.raises(ConfigError, match=r"no saved search is named baech; did you mean beach\?"):
             ask("baech")
 
 
@@ -146,7 +142,7 @@ def test_a_change_of_the_model_that_drops_the_old_one(
     indexed.saved.add("x", "red")
     fill_again(indexed, encoder, drop=True)
     assert indexed.saved.new_results("x") == []
-    assert any("cannot be told after a change of the model" in note for note in notes)
+    assert any("new results are unknown after a change of the model" in note for note in notes)
     save_photo(photos / "new.png", "red")
     indexed.index()
     assert [result.path.name for result in indexed.saved.new_results("x")] == ["new.png"]
@@ -184,22 +180,8 @@ def test_a_search_that_cannot_be_done_any_more_stops_no_other(indexed: Library, 
 # --- commands ---------------------------------------------------------------------------------------------
 
 
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(indexed: Library, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: indexed.loaded_encoder)
-
-    def run_(*arguments: Any) -> Result:
-        words = ["--library", str(indexed.path), *map(str, arguments)]
-        return CliRunner().invoke(cli, words, prog_name="clipsearch")
-
-    return run_
-
-
 def test_save_and_list(run: Run) -> None:
-    assert run("saved").stdout == "no search is saved yet; save one with: clipsearch save NAME QUERY\n"
+    assert run("saved").stdout == "no saved searches yet; save one with: clipsearch save NAME QUERY\n"
     done = run("save", "b", "red", "-green", "folder:Summer 2021")
     assert (done.exit_code, done.stdout) == (0, 'saved b: red -green folder:"Summer 2021"\n')
     run("save", "longer", "blue")
@@ -208,7 +190,7 @@ def test_save_and_list(run: Run) -> None:
     assert (first["name"], first["query"]) == ("b", 'red -green folder:"Summer 2021"')
     assert run("save", "b", "blue").exit_code == 1
     assert run("save", "b", "--replace", "blue").stdout == "saved b: blue\n"
-    assert run("saved", "--remove", "b").stdout == "forgot b: blue\n"
+    assert run("saved", "--remove", "b").stdout == "removed b: blue\n"
     assert run("saved", "b").exit_code == 1
 
 
@@ -228,7 +210,7 @@ def test_new_results_are_shown_once(run: Run, indexed: Library, photos: Path) ->
     assert (done.exit_code, len(done.stdout.splitlines()), done.stderr) == (0, 1, "")
     again = run("saved", "x", "--new", "--jsonl")
     assert (again.exit_code, again.stdout) == (3, "")
-    assert again.stderr.startswith("nothing new: ")
+    assert again.stderr.startswith("no new matches of ")
 
 
 def test_new_looks_at_the_same_number_as_the_report_after_indexing(run: Run, indexed: Library, photos: Path) -> None:
@@ -244,21 +226,21 @@ def test_new_looks_at_the_same_number_as_the_report_after_indexing(run: Run, ind
 
 def test_the_line_after_indexing_says_how_to_see_them() -> None:
     assert format_new_match(NewMatches("x", "red", 1)) == (
-        "new        1 new picture for x (see: clipsearch saved x --new)"
+        "new        1 new match of x (see: clipsearch saved x --new)"
     )
     quote = "'" if os.name == "posix" else '"'
     line = format_new_match(NewMatches("birthday cake", "red", 2))
-    assert line.endswith(f"2 new pictures for birthday cake (see: clipsearch saved {quote}birthday cake{quote} --new)")
+    assert line.endswith(f"2 new matches of birthday cake (see: clipsearch saved {quote}birthday cake{quote} --new)")
 
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("--new",), "--new needs the NAME"),
-        (("--remove",), "--remove needs the NAME"),
-        (("--csv",), "other forms need a NAME"),
-        (("--open",), "other forms need a NAME"),
-        (("x", "--new", "--remove"), "--new does not go with --remove"),
+        (("--new",), "--new requires the NAME"),
+        (("--remove",), "--remove requires the NAME"),
+        (("--csv",), "without NAME, only --json is available"),
+        (("--open",), "without NAME, only --json is available"),
+        (("x", "--new", "--remove"), "--new cannot be combined with --remove"),
     ],
 )
 def test_wrong_usage_is_one_line(run: Run, arguments: tuple[str, ...], part: str) -> None:

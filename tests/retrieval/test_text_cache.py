@@ -1,4 +1,4 @@
-"""Embeddings of earlier queries: given back exactly, never trusted when damaged, never in the way."""
+"""The cache of text embeddings: exact, bounded, and ignored if damaged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from clipsearch.library import Library
 from clipsearch.retrieval import text_cache as query_cache
 from clipsearch.retrieval.text_cache import QueryCache
-from tests.conftest import ColourEncoder
+from tests.conftest import ColourEncoder, LoadWith
 
 DIM = 16
 
@@ -53,8 +53,8 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, unit: np.nda
 
 
 def test_the_older_half_is_dropped(tmp_path: Path, unit: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_cache, "MOST", 4)
-    monkeypatch.setattr(query_cache, "LOOKED_AT_ONE_IN", 1)
+    monkeypatch.setattr(query_cache, "MAX_TEXTS", 4)
+    monkeypatch.setattr(query_cache, "CLEANUP_INTERVAL", 1)
     cache = QueryCache(tmp_path, DIM)
     for number in range(5):
         cache.put(str(number), unit, ensemble=False)
@@ -63,17 +63,12 @@ def test_the_older_half_is_dropped(tmp_path: Path, unit: np.ndarray, monkeypatch
     assert [number for number in range(5) if cache.get(str(number), ensemble=False) is not None] == [2, 3, 4]
 
 
-def test_the_directory_is_looked_at_now_and_then(
-    tmp_path: Path, unit: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(query_cache, "MOST", 10)
-    monkeypatch.setattr(query_cache, "LOOKED_AT_ONE_IN", 8)
-    looked: list[int] = []
-    monkeypatch.setattr(QueryCache, "_drop_old", lambda self: looked.append(1))
+def test_the_size_is_bounded(tmp_path: Path, unit: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_cache, "MAX_TEXTS", 10)
     cache = QueryCache(tmp_path, DIM)
-    for number in range(400):
+    for number in range(2000):
         cache.put(str(number), unit, ensemble=False)
-    assert 20 < len(looked) < 100
+    assert 5 <= len(list(tmp_path.iterdir())) < 10 + 8 * query_cache.CLEANUP_INTERVAL
 
 
 class CountingEncoder(ColourEncoder):
@@ -85,11 +80,10 @@ class CountingEncoder(ColourEncoder):
         return super().encode_texts(texts)
 
 
-def test_a_query_is_embedded_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_is_embedded_once(photos: Path, tmp_path: Path, load_with: LoadWith) -> None:
     encoder = CountingEncoder()
-    monkeypatch.setattr("clipsearch.models.presets.resolve_preset", lambda name: name)
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda spec, **_: encoder)
-    with Library.open(tmp_path / "library", model="colours", create=True) as library:
+    load_with(lambda spec, **_: encoder)
+    with Library.open(tmp_path / "library", model="hf-hub:tests/colours", create=True) as library:
         library.index(photos)
         first = library.search("red")
         asked = encoder.texts

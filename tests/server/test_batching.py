@@ -17,8 +17,7 @@ from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.loading import load_encoder
 from clipsearch.retrieval.prompts import CountsTokens
-from clipsearch.server import batching
-from clipsearch.server.batching import BatchingEncoder, EncoderHandle, is_mixable
+from clipsearch.server.batching import MAX_BATCH, MAX_CACHED, BatchingEncoder, EncoderHandle, is_batchable
 from tests.conftest import ColourEncoder
 
 COLOURS = ("red", "green", "blue", "yellow", "white", "black", "orange", "purple", "pink")
@@ -51,8 +50,8 @@ def _asked_while_busy(encoder: BatchingEncoder, watched: WatchedEncoder, texts: 
         futures = [threads.submit(encoder.encode_texts, [texts[0]])]
         _wait(lambda: len(watched.calls) == 1)
         futures += [threads.submit(encoder.encode_texts, [text]) for text in texts[1:]]
-        # nothing public tells that the others wait by now, and a pause of any length would fail by chance
-        _wait(lambda: len(encoder._waiting) == len(texts) - 1)
+        # no public way to wait for the queue; a pause of any length would fail by chance
+        _wait(lambda: len(encoder._queue) == len(texts) - 1)
         watched.gate.set()
         return [future.result() for future in futures]
 
@@ -83,14 +82,17 @@ def test_the_same_text_is_embedded_once_and_remembered() -> None:
     assert np.array_equal(again, np.concatenate([found[1], found[0], found[1]]))
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_KEPT", 2)
+def test_the_cache_evicts_the_least_recently_used() -> None:
     watched = WatchedEncoder()
     watched.gate.set()
     encoder = BatchingEncoder(watched)  # type: ignore[arg-type]
-    for text in ("red", "green", "red", "blue", "red", "green"):
+    for text in ("green", "red", "green"):
         encoder.encode_texts([text])
-    assert watched.calls == [["red"], ["green"], ["blue"], ["green"]]
+    encoder.encode_texts([f"blue {number}" for number in range(MAX_CACHED - 1)])
+    watched.calls.clear()
+    for text in ("green", "red"):
+        encoder.encode_texts([text])
+    assert watched.calls == [["red"]]
 
 
 def test_what_is_remembered_cannot_be_changed_by_who_asks() -> None:
@@ -109,13 +111,13 @@ def test_long_and_short_texts_do_not_share_a_call() -> None:
     assert [sorted(call) for call in watched.calls] == [["blue"], ["green", "red"], sorted(long)]
 
 
-def test_no_more_are_put_together_than_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_TOGETHER", 3)
+def test_a_batch_has_a_maximum_size() -> None:
     watched = WatchedEncoder()
     encoder = BatchingEncoder(watched)  # type: ignore[arg-type]
-    found = _asked_while_busy(encoder, watched, COLOURS)
-    assert [len(call) for call in watched.calls] == [1, 3, 3, 2]
-    assert np.allclose(np.concatenate(found), ColourEncoder().encode_texts(COLOURS), atol=1e-6)
+    texts = [f"red {number:02}" for number in range(1 + MAX_BATCH + 5)]
+    found = _asked_while_busy(encoder, watched, texts)
+    assert [len(call) for call in watched.calls] == [1, MAX_BATCH, 5]
+    assert np.allclose(np.concatenate(found), ColourEncoder().encode_texts(texts), atol=1e-6)
 
 
 def test_a_failure_is_told_to_each_caller_and_the_next_call_goes_on() -> None:
@@ -130,7 +132,7 @@ def test_a_failure_is_told_to_each_caller_and_the_next_call_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "mixable"),
+    ("precision", "batchable"),
     [
         ("fp32", True),
         ("int8 dynamic", False),
@@ -139,12 +141,12 @@ def test_a_failure_is_told_to_each_caller_and_the_next_call_goes_on() -> None:
         ("image int8 static, head int8 weights, text int8", True),
     ],
 )
-def test_where_texts_change_each_other_each_call_has_one_callers(precision: str, mixable: bool) -> None:
-    assert is_mixable(precision) is mixable
+def test_where_texts_change_each_other_each_call_has_one_callers(precision: str, batchable: bool) -> None:
+    assert is_batchable(precision) is batchable
     watched = WatchedEncoder(precision)
     encoder = BatchingEncoder(watched)  # type: ignore[arg-type]
     _asked_while_busy(encoder, watched, COLOURS[:4])
-    assert [len(call) for call in watched.calls] == ([1, 3] if mixable else [1, 1, 1, 1])
+    assert [len(call) for call in watched.calls] == ([1, 3] if batchable else [1, 1, 1, 1])
 
 
 def test_the_bundled_model_finds_the_same_alone_and_in_company() -> None:

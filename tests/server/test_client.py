@@ -1,4 +1,4 @@
-"""The library of a server as `RemoteLibrary` gives it: the values of the library itself, and what goes wrong."""
+"""`RemoteLibrary`: the same values as the local library, and its errors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.full_text import OcrLine
 from clipsearch.errors import ClipSearchError, ConfigError, ImageReadError, LibraryError, QueryError
 from clipsearch.library import Library
 from clipsearch.media.box import Box
 from clipsearch.media.decoding import content_hash
+from clipsearch.media.segments import WHOLE_IMAGE
 from clipsearch.retrieval.results import SearchResult
 from clipsearch.server.client.connection import ServerConnection
 from clipsearch.server.client.library import RemoteLibrary
@@ -48,14 +51,17 @@ def richer(indexed: Library, photos: Path) -> Library:
     exif[0x010F], exif[0x0110], exif[0x4746] = "Secret", "Camera 1", 4
     exif.get_ifd(0x8769)[0x9003] = "2021:05:04 12:30:00"
     exif.get_ifd(0x8825).update({1: "N", 2: (35.0, 18.0, 0.0), 3: "E", 4: (25.0, 6.0, 0.0)})
-    save_photo(photos / "told.jpg", "orange", size=(300, 200))
-    with Image.open(photos / "told.jpg") as image:
-        image.save(photos / "told.jpg", exif=exif)
+    save_photo(photos / "tagged.jpg", "orange", size=(300, 200))
+    with Image.open(photos / "tagged.jpg") as image:
+        image.save(photos / "tagged.jpg", exif=exif)
     shutil.copy(photos / "red.png", photos / "red again.png")
     wide = np.zeros((60, 400, 3), np.uint8)
     wide[:, 300:] = (255, 0, 255)
     Image.fromarray(wide).save(photos / "wide.png")
     indexed.index(photos)
+    store, tagged = Catalog(indexed.path), indexed.search("path:tagged.jpg")[0].content_hash
+    store.texts.write({tagged: [OcrLine(WHOLE_IMAGE, "Kafé 42", 0.9375, "latin", (3, 4, 50, 6))]}, reader="test")
+    store.close()
     return indexed
 
 
@@ -71,6 +77,10 @@ def test_searches_are_those_of_the_library(remote: RemoteLibrary, richer: Librar
     assert remote.search("red", group="duplicates") == as_sent(richer.search("red", group="duplicates"))
     assert remote.search("red", min_match="possible") == as_sent(richer.search("red", min_match="possible"))
     assert any(result.part is not None for result in remote.search("magenta"))
+    found = remote.search("kafe", k=2)
+    assert found == as_sent(richer.search("kafe", k=2)) and found[0].matched[0].box == Box(3, 4, 50, 6)
+    assert remote.search("kafe", by="text") == as_sent(richer.search("kafe", by="text")) != []
+    assert remote.search("red 2015").notices == richer.search("red 2015").notices != ()
 
 
 def test_likenesses_are_those_of_the_library(remote: RemoteLibrary, richer: Library) -> None:
@@ -90,7 +100,7 @@ def test_likenesses_are_those_of_the_library(remote: RemoteLibrary, richer: Libr
 def test_pictures_facets_and_versions_are_those_of_the_library(remote: RemoteLibrary, richer: Library) -> None:
     digits = richer.search("orange", k=1)[0].content_hash
     expected = richer.browse.picture(digits)
-    assert expected.metadata.camera and expected.metadata.taken_at and expected.metadata.latitude
+    assert expected.lines and expected.metadata.camera and expected.metadata.taken_at and expected.metadata.latitude
     assert remote.browse.picture(digits) == replace(expected, thumbnail=Path(f"/v1/thumbnails/{digits}"))
     assert remote.browse.facets() == richer.browse.facets() and remote.browse.facets().cameras
     assert remote.browse.facets("ext:png") == richer.browse.facets("ext:png") != richer.browse.facets()
@@ -128,7 +138,7 @@ def test_pictures_of_this_machine_are_sent_along(remote: RemoteLibrary, indexed:
 
 
 def test_what_the_server_shows_is_delivered(remote: RemoteLibrary, richer: Library, photos: Path) -> None:
-    digits = content_hash((photos / "told.jpg").read_bytes())
+    digits = content_hash((photos / "tagged.jpg").read_bytes())
     preview, view = remote.browse.preview(digits), remote.browse.large_view(digits)
     assert preview.is_preview and not view.is_preview
     for jpeg in (preview.jpeg, view.jpeg):
@@ -138,10 +148,10 @@ def test_what_the_server_shows_is_delivered(remote: RemoteLibrary, richer: Libra
         assert found.overlay().size == (300, 200) and not found.from_preview
     boxed = remote.explain(result, like=f"~#{digits[:12]}", box=Box.parse("0%,0%,50%,50%"))
     assert boxed.jpeg != b""
-    (photos / "told.jpg").unlink()
+    (photos / "tagged.jpg").unlink()
     assert remote.browse.large_view(digits).is_preview
     assert remote.explain(result, "orange").from_preview
-    with pytest.raises(QueryError, match="words and pictures of its library"):
+    with pytest.raises(QueryError, match="texts and pictures of its library"):
         remote.explain(result, f"~{photos / 'red.png'}")
     with pytest.raises(QueryError, match="filters"):
         remote.explain(result, "ext:png")
@@ -172,9 +182,9 @@ def test_tokens_open_what_they_are_for(serve: Callable[..., Served], tokens: dic
             libraries["read"].explain(indexed.search("red", k=1)[0], "red")
         with pytest.raises(ConfigError, match="scope read"):
             libraries["metrics"].search("red")
-        with pytest.raises(ConfigError, match=r"wants a token; .* --server-token-file"):
+        with pytest.raises(ConfigError, match=r"requires a token; .* --server-token-file"):
             libraries["none"].revision()
-        with pytest.raises(ConfigError, match="does not know the token"):
+        with pytest.raises(ConfigError, match="does not accept the token"):
             libraries["wrong"].revision()
         for library in libraries.values():
             library.close()
@@ -219,12 +229,12 @@ def other(status: int, body: bytes) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (200, b"<html>", "cannot be understood"),
-        (200, b"[]", "cannot be understood"),
-        (200, b'{"revision": "many"}', "cannot be understood"),
-        (302, b"", "does not answer as clipsearch serve does"),
-        (404, b"", "does not answer as clipsearch serve does"),
-        (500, b"<html>", "does not answer as clipsearch serve does"),
+        (200, b"<html>", "cannot parse the server's response"),
+        (200, b"[]", "cannot parse the server's response"),
+        (200, b'{"revision": "many"}', "cannot parse the server's response"),
+        (302, b"", "does not respond like clipsearch serve"),
+        (404, b"", "does not respond like clipsearch serve"),
+        (500, b"<html>", "does not respond like clipsearch serve"),
     ],
 )
 def test_another_server_is_told_from_ours(status: int, body: bytes, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Who is served, how much, how long; and what is said to those who are not."""
+"""Authentication, rate, size and time limits, and error responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.server.middleware import RateLimiter
 from clipsearch.server.settings import Limits
-from clipsearch.server.tokens import remove_token
 from tests.conftest import ColourEncoder
 from tests.server.conftest import ORIGIN, Served
 
@@ -80,16 +79,6 @@ def test_nothing_is_taken_from_who_has_no_token(serve: Callable[..., Served], to
         raise AssertionError("the body is read")
 
     assert _status_of(serve(), "/v1/similar", take) == 401 and tokens
-
-
-def test_a_token_that_is_taken_away_opens_nothing(
-    serve: Callable[..., Served], tokens: dict[str, str], token_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("clipsearch.server.tokens._LOOK_EVERY_S", 0.0)
-    client = serve().client(tokens["read"])
-    assert client.get("/v1/saved").status_code == 200
-    remove_token(token_path, "the read one")
-    assert client.get("/v1/saved").status_code == 401
 
 
 def test_everybody_may_ask_whether_the_server_is_there(serve: Callable[..., Served], tokens: dict[str, str]) -> None:
@@ -199,7 +188,7 @@ def test_what_takes_too_long_is_ended(serve: Callable[..., Served], gated: tuple
     with served.client() as client:
         answer = client.get("/v1/search", params={"query": "red"})
         assert answer.status_code == 504 and "1 seconds" in answer.json()["detail"]
-        assert served.service.searches.inside == 1, "what has begun keeps its place"
+        assert served.service.searches.requests == 1, "what has begun keeps its place"
         encoder.gate.set()
 
 
@@ -244,7 +233,7 @@ def test_when_too_much_is_waiting_the_rest_is_sent_away(
     with served.client() as client, ThreadPoolExecutor(2) as threads:
         waiting = [threads.submit(client.get, "/v1/search?query=red&k=1") for _ in range(2)]
         assert encoder.asked.acquire(timeout=20)
-        while served.service.searches.inside < 2:
+        while served.service.searches.requests < 2:
             pass
         refused = client.get("/v1/search", params={"query": "green"})
         assert refused.status_code == 503 and int(refused.headers["retry-after"]) >= 1
@@ -254,7 +243,7 @@ def test_when_too_much_is_waiting_the_rest_is_sent_away(
         assert client.get("/v1/search", params={"query": "green"}).status_code == 200
 
 
-# --- what is said of it -------------------------------------------------------------------------------
+# --- log and errors -----------------------------------------------------------------------------------
 
 
 def test_a_line_for_each_request_without_what_was_looked_for(

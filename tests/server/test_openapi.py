@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the server held to it by requests that are made up."""
+"""The OpenAPI document, and fuzzed requests against it."""
 
 from __future__ import annotations
 

@@ -25,10 +25,10 @@ from tests.server.conftest import Served
 
 
 def test_the_status_is_that_of_the_library(client: TestClient, indexed: Library) -> None:
-    told, status = client.get("/v1/status").json(), indexed.status()
-    assert (told["files"], told["pictures"], told["failures"]) == (status.files, status.images, status.failures)
-    assert (told["model"], told["dim"], told["revision"]) == (status.model, status.dim, indexed.revision())
-    assert told["folders"] == [{"path": str(status.roots[0].path), "files": 6, "online": True}]
+    answer, status = client.get("/v1/status").json(), indexed.status()
+    assert (answer["files"], answer["pictures"], answer["failures"]) == (status.files, status.images, status.failures)
+    assert (answer["model"], answer["dim"], answer["revision"]) == (status.model, status.dim, indexed.revision())
+    assert answer["folders"] == [{"path": str(status.roots[0].path), "files": 6, "online": True}]
 
 
 def _metrics(client: TestClient) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -55,8 +55,8 @@ def test_metrics_count_what_happens(client: TestClient, indexed: Library) -> Non
     assert metrics["clipsearch_request_seconds_count", ("/v1/search", "200")] == 2
     assert metrics["clipsearch_library_files", ()] == 6
     assert metrics["clipsearch_library_revision", ()] == indexed.revision()
-    assert metrics["clipsearch_lane_requests", ("searches",)] == 0
-    assert metrics["clipsearch_lane_requests", ("pictures",)] == 1, "this very question"
+    assert metrics["clipsearch_pool_requests", ("searches",)] == 0
+    assert metrics["clipsearch_pool_requests", ("pictures",)] == 1, "this very question"
 
 
 def test_batches_are_counted(serve: Callable[..., Served]) -> None:
@@ -137,51 +137,51 @@ def test_a_start_that_takes_its_time_is_not_waited_for(
     probe.close()
 
 
-# --- lanes --------------------------------------------------------------------------------------------
+# --- worker pools ------------------------------------------------------------------------------------------
 
 
-def test_a_lane_is_full_when_it_is_and_empty_again_afterwards() -> None:
+def test_a_pool_is_full_when_it_is_and_empty_again_afterwards() -> None:
     gate = threading.Event()
-    lane = WorkerPool("test", threads=1, waiting=1)
+    pool = WorkerPool("test", threads=1, waiting=1)
 
     async def story() -> None:
-        first = asyncio.create_task(lane.run(gate.wait))
-        second = asyncio.create_task(lane.run(lambda: 2))
+        first = asyncio.create_task(pool.run(gate.wait))
+        second = asyncio.create_task(pool.run(lambda: 2))
         await asyncio.sleep(0)
-        assert lane.inside == 2
+        assert pool.requests == 2
         with pytest.raises(QueueFullError):
-            await lane.run(lambda: 3)
+            await pool.run(lambda: 3)
         gate.set()
         assert await first is True and await second == 2
-        assert await lane.run(lambda: 4) == 4
+        assert await pool.run(lambda: 4) == 4
         await asyncio.sleep(0)
-        assert lane.inside == 0
+        assert pool.requests == 0
 
     asyncio.run(story())
-    lane.close()
+    pool.close()
 
 
 def test_what_nobody_waits_for_is_not_begun() -> None:
     gate, begun = threading.Event(), []
-    lane = WorkerPool("test", threads=1, waiting=2)
+    pool = WorkerPool("test", threads=1, waiting=2)
 
     async def story() -> None:
-        first = asyncio.create_task(lane.run(gate.wait))
-        second = asyncio.create_task(lane.run(lambda: begun.append(1)))
+        first = asyncio.create_task(pool.run(gate.wait))
+        second = asyncio.create_task(pool.run(lambda: begun.append(1)))
         await asyncio.sleep(0)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
-        assert lane.inside == 1
+        assert pool.requests == 1
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        assert lane.inside == 1, "what has begun cannot be broken off"
+        assert pool.requests == 1, "what has begun cannot be broken off"
         gate.set()
-        assert await lane.run(lambda: 3) == 3 and not begun
+        assert await pool.run(lambda: 3) == 3 and not begun
 
     asyncio.run(story())
-    lane.close()
+    pool.close()
 
 
 # --- the log ------------------------------------------------------------------------------------------

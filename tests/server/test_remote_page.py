@@ -20,6 +20,7 @@ from tests.server.processes import serving
 from tests.ui.test_search_page import at, data_of, hand_over, jpeg_bytes, names, params, press, well
 from tests.ui.test_server import running
 from tests.ui_process import start_ui
+from tests.videos import write_video
 from ui import shared, strings
 from ui import strings_search as search_strings
 from ui.server import ServerSettings
@@ -71,6 +72,18 @@ def test_a_picture_and_the_ways_on_from_it(app: AppTest, indexed: Library, photo
     assert names(app) == [result.path.name for result in indexed.similar(f"~#{digits}")]
     at(app, q=f"~#{digits[:12]}", box="0%,0%,50%,50%")
     assert names(app)
+
+
+def test_a_video_is_shown_and_where_it_can_be_played(app: AppTest, indexed: Library, photos: Path) -> None:
+    path = write_video(photos / "lights.mp4", [("red", 3), ("blue", 3)])
+    indexed.index(photos)
+    digits = content_hash(path.read_bytes())
+    at(app, q="blue kind:video")
+    assert names(app) == ["lights.mp4"]
+    at(app, q="blue kind:video", view=digits)
+    shown = data_of(app, "video")
+    assert (shown["source"], shown["poster"], shown["frames"]) == ("", f"/thumbnail/{digits}", [])
+    assert shown["words"]["offline"] == search_strings.OFFLINE_VIDEO
 
 
 def test_a_picture_that_is_handed_over_is_searched_with(app: AppTest, indexed: Library, tmp_path: Path) -> None:
@@ -127,7 +140,7 @@ def test_the_command_shows_a_servers_library(by_mini: Path, tmp_path: Path) -> N
     with serving(by_mini, "--token-file", str(tokens), log=tmp_path / "serve.log") as server:
         url = server.url.rstrip("/")
         refused = CliRunner().invoke(cli, ["ui", "--no-browser", "--server", url])
-        assert refused.exit_code == 1 and "wants a token" in refused.stderr
+        assert refused.exit_code == 1 and "requires a token" in refused.stderr
         page = start_ui(
             tmp_path / "library",
             "--server", url, "--server-token-file", str(given),

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from clipsearch.library import Library
 from clipsearch.media.decoding import content_hash
-from clipsearch.retrieval.results_json import result_to_json
+from clipsearch.retrieval.results import result_to_json
 from clipsearch.server.settings import Limits
 from tests.conftest import ROOT, save_photo
 from tests.server.conftest import Served
@@ -39,6 +39,16 @@ def test_a_search_is_that_of_the_library(client: TestClient, indexed: Library) -
         asked = {"query": query, "k": 4, "offset": 1}
         assert client.get("/v1/search", params=asked).json()["results"] == expected
         assert client.post("/v1/search", json=asked).json()["results"] == expected
+
+
+def test_notices_come_with_the_results(client: TestClient) -> None:
+    offered = client.get("/v1/search", params={"query": "red september 2015"}).json()
+    assert len(offered["results"]) == 6 and "date:2015-09" in offered["notices"][0]
+    assert client.get("/v1/search", params={"query": "?!"}).json() == {
+        "results": [],
+        "notices": ["there are no words in '?!'; describe the pictures, or use a filter"],
+    }
+    assert client.post("/v1/search", json={"query": "red"}).json()["notices"] == []
 
 
 def test_results_are_as_documented(client: TestClient) -> None:
@@ -65,9 +75,9 @@ def test_copies_are_one_result_if_asked(client: TestClient, indexed: Library, ph
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"query": "camra:fuji"}, "camera"),
     ({"query": '"red'}, "quote"),
-    ({"query": "~/etc/passwd"}, "no files are read"),
-    ({"query": "red 0.5:~./photo.jpg"}, "no files are read"),
-    ({"query": '-~"C:\\x.jpg"'}, "no files are read"),
+    ({"query": "~/etc/passwd"}, "paths are not accepted"),
+    ({"query": "red 0.5:~./photo.jpg"}, "paths are not accepted"),
+    ({"query": '-~"C:\\x.jpg"'}, "paths are not accepted"),
     ({"query": "~#abcdef012345"}, "no picture"),
     ({"query": "@nobody"}, "nobody"),
     ({"query": ""}, "query"),
@@ -145,9 +155,9 @@ def test_a_picture_that_is_sent_finds_what_is_like_it(client: TestClient, indexe
     with sent.open("rb") as file:
         answer = client.post("/v1/similar", params={"k": 3}, files={"image": ("x.bin", file)})
     assert _names(answer) == expected
-    held = indexed.path.parent / "photos" / "red.png"
-    answer = client.post("/v1/similar", files={"image": ("red.png", held.read_bytes())})
-    assert _names(answer) == [result.path.name for result in indexed.similar(held)], "itself is left out"
+    stored = indexed.path.parent / "photos" / "red.png"
+    answer = client.post("/v1/similar", files={"image": ("red.png", stored.read_bytes())})
+    assert _names(answer) == [result.path.name for result in indexed.similar(stored)], "itself is left out"
     assert "red.png" not in _names(answer)
 
 
@@ -166,7 +176,7 @@ def test_bombs_and_junk_that_are_sent_are_refused(client: TestClient) -> None:
     for content, said in ((_bomb(), "too large"), (b"junk", "not a picture"), (b"", "empty"), (b"\xff\xd8\xff", "")):
         answer = client.post("/v1/similar", files={"image": ("sent.png", content)})
         assert answer.status_code == 422 and said in answer.json()["detail"]
-        assert "/" not in answer.json()["detail"].replace("at most", ""), "nothing is said of this machine"
+        assert "/" not in answer.json()["detail"].replace("at most", ""), "nothing about this machine"
     assert client.post("/v1/similar", files={"other": ("x", b"x")}).status_code == 422
     assert client.post("/v1/similar", data={"image": "no file"}).status_code == 422
     assert client.post("/v1/similar").status_code == 422
@@ -193,13 +203,13 @@ def _send(client: TestClient, query: str, *contents: bytes, **options: object) -
 
 def test_pictures_that_are_sent_stand_in_a_query(client: TestClient, indexed: Library, tmp_path: Path) -> None:
     sent = save_photo(tmp_path / "sent" / "sent.png", (250, 10, 10), size=(300, 200))
-    held = indexed.path.parent / "photos" / "red.png"
+    stored = indexed.path.parent / "photos" / "red.png"
     for query in ("~1", "blue -~1 ext:png", "2:~1 -0.5:~2", "~2 ~1 ~1"):
-        contents = [sent.read_bytes(), held.read_bytes()] if "~2" in query else [sent.read_bytes()]
-        expected = indexed.search(query.replace("~1", f"~{sent}").replace("~2", f"~{held}"), k=4)
+        contents = [sent.read_bytes(), stored.read_bytes()] if "~2" in query else [sent.read_bytes()]
+        expected = indexed.search(query.replace("~1", f"~{sent}").replace("~2", f"~{stored}"), k=4)
         answer = _send(client, query, *contents, k=4)
         assert _names(answer) == [result.path.name for result in expected], query
-    assert "red.png" not in _names(_send(client, "~1", held.read_bytes())), "itself is left out"
+    assert "red.png" not in _names(_send(client, "~1", stored.read_bytes())), "itself is left out"
 
 
 def test_a_query_names_what_is_sent_and_nothing_else(client: TestClient, photos: Path) -> None:

@@ -61,7 +61,7 @@ def test_fifty_clients_at_once_are_all_answered_and_what_is_under_way_is_finishe
         assert f'route="/v1/search",status="200"}} {CLIENTS * REQUESTS}.0' in metrics
 
         def decoding() -> bool:
-            return 'clipsearch_lane_requests{lane="decodings"} 1.0' in watching.get("/metrics").content.decode()
+            return 'clipsearch_pool_requests{pool="decodings"} 1.0' in watching.get("/metrics").content.decode()
 
         with ThreadPoolExecutor(1) as threads:
             asked = threads.submit(asking.send_picture, "/v1/similar", sent)

@@ -136,7 +136,7 @@ def test_the_commands_make_list_and_take_away(tmp_path: Path) -> None:
     assert _run(tmp_path, "token", "remove", "website").exit_code == 0
     assert "no tokens yet" in _run(tmp_path, "token", "list").stdout
     again = _run(tmp_path, "token", "remove", "website")
-    assert again.exit_code == 1 and "no token has the name website" in again.stderr
+    assert again.exit_code == 1 and "no token is named website" in again.stderr
 
 
 def test_tokens_may_be_elsewhere(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which processors may be used, with control groups laid out as systems and containers do."""
+"""CPU quotas of control groups laid out as by systemd and containers."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from clipsearch.errors import LibraryError, LibraryLockedError
 from clipsearch.system.file_lock import writer_lock
 
 HOLD = "import sys,time; from pathlib import Path; from clipsearch.system.file_lock import writer_lock\n"
-HOLD += "with writer_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+HOLD += "with writer_lock(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
 
 
 @pytest.fixture
 def other_writer(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
+    assert process.stdout.readline() == "locked\n"
     yield process
     process.kill()
     process.wait()
@@ -46,7 +46,7 @@ def test_waiting_for_the_lock(tmp_path: Path, other_writer: subprocess.Popen[str
     assert time.monotonic() - started >= 0.3
 
 
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LibraryError), writer_lock(tmp_path / "file" / "library"):
         pass

@@ -1,4 +1,4 @@
-"""Features that need more than is installed say so in one line, and are found without importing anything."""
+"""Missing extras are named in one line and detected without imports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clipsearch.system.optional_packages import EXTRAS, has_extra, require_extra
 from tests.conftest import ROOT
 
 
-def test_what_is_missing_is_named_with_how_to_get_it() -> None:
+def test_a_missing_extra_is_named_with_its_install_command() -> None:
     assert has_extra("scale", "json", "pathlib") and not has_extra("scale", "json", "no_such_module_anywhere")
     require_extra("scale", "json", "pathlib", what="this test")
     with pytest.raises(ConfigError, match=r"this test needs more.*pip install 'clipsearch\[scale\]'"):
@@ -22,7 +22,7 @@ def test_what_is_missing_is_named_with_how_to_get_it() -> None:
 
 def test_every_extra_is_one_of_the_project_and_its_modules_exist_here() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["optional-dependencies"].keys() - EXTRAS.keys() == {"all", "dev", "lint"}
+    assert project["optional-dependencies"].keys() - EXTRAS.keys() == {"all", "dev", "docs", "lint"}
     for extra in EXTRAS.keys() - {"train"}:  # which `dev` leaves out
         assert has_extra(extra), extra
 

@@ -51,14 +51,14 @@ def test_a_file_address_is_the_path_of_a_file(tmp_path: Path) -> None:
         ("dropbox://photos", "dropbox:// needs a package that is not installed: "),
     ],
 )
-def test_a_scheme_that_cannot_be_read_is_told(library: Library, address: str, reason: str) -> None:
+def test_an_unsupported_scheme_is_one_line(library: Library, address: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         library.index(address)
     with pytest.raises(OSError, match=reason):
         read_file(Path(address), limit=10)
 
 
-def test_a_file_that_is_too_large_is_not_fetched(tmp_path: Path) -> None:
+def test_a_file_over_the_limit_is_not_fetched(tmp_path: Path) -> None:
     (tmp_path / "large.jpg").write_bytes(b"x" * 2**20)
     path = Path(f"local://{tmp_path}/large.jpg")
     assert read_image_bytes(path) == b"x" * 2**20
@@ -103,11 +103,11 @@ CHANGED_NS = 1_714_979_289_250_000_000
         {"created": CHANGED.replace(tzinfo=None)},
     ],
 )
-def test_when_a_file_changed_in_the_words_of_each_store(entry: dict[str, Any]) -> None:
+def test_modification_times_in_the_formats_of_each_store(entry: dict[str, Any]) -> None:
     assert changed_ns(entry) == CHANGED_NS
 
 
-def test_a_store_without_times_tells_contents_apart_by_their_checksums() -> None:
+def test_a_store_without_times_is_compared_by_checksums() -> None:
     one, other = changed_ns({"ETag": "one"}), changed_ns({"ETag": "other", "updated": "lately"})
     assert len({one, other, changed_ns({})}) == 3
     assert 0 < one < 2**63 and 0 < other < 2**63
@@ -118,7 +118,7 @@ def test_a_store_without_times_tells_contents_apart_by_their_checksums() -> None
 
 @pytest.fixture
 def address(photos: Path) -> str:
-    """The photos, as a store that is elsewhere."""
+    """The photos as a remote store."""
     return f"local://{photos}"
 
 
@@ -141,18 +141,17 @@ def test_a_store_is_indexed_searched_and_followed(address: str, photos: Path, li
     (photos / "green.png").rename(photos / "grey" / "moved.png")
     followed = library.index()  # every root
     assert (followed.embedded, followed.moved, followed.removed) == (1, 1, 1)
-    assert [finding.code for finding in library.maintenance.check().findings] == [
-        "unheld"
-    ]  # what was replaced and deleted
+    codes = [finding.code for finding in library.maintenance.check().findings]
+    assert codes == ["unheld"]  # the replaced and deleted images
     assert library.maintenance.forget(root / "grey") == 3
     library.roots.remove(address)
     assert library.roots.all() == []
 
 
-def test_a_store_that_cannot_be_reached_is_left_as_it_was(
+def test_an_unreachable_store_is_left_unchanged(
     address: str, photos: Path, library: Library, notes: Notes, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"^there is nothing at local://.*/gone, or it cannot be reached$"):
+    with pytest.raises(ConfigError, match=r"^local://.*/gone does not exist or cannot be reached$"):
         library.index(f"{address}/gone")
     library.index(address)
     shutil.move(photos, tmp_path / "elsewhere")
@@ -176,5 +175,5 @@ def test_an_export_of_a_store_is_imported(address: str, tmp_path: Path, open_lib
     assert other.index(address).unchanged == 6
 
 
-def test_what_is_scanned_has_an_address_for_its_path() -> None:
+def test_scanned_files_have_addresses_as_paths() -> None:
     assert address_of(ScannedFile(Path("s3://bucket/a"), "b/c.jpg", 1, 2).path) == "s3://bucket/a/b/c.jpg"

@@ -1,4 +1,4 @@
-"""The bundled model in training: the same towers in torch, and what is written back."""
+"""The bundled model in training: its towers in torch, and the written graphs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from clipsearch.cli import cli
 from clipsearch.config import data_dir
 from clipsearch.models.compile.check_set import check_images, check_texts
+from clipsearch.models.compile.quantization import round_to_int8
 from clipsearch.models.loading import compile_spec, load_encoder
 from clipsearch.models.manifest import read_manifest
 from clipsearch.models.onnx.encoder import CompiledEncoder
 from clipsearch.models.specs import is_compiled
 from clipsearch.training.compiled_trainee import CompiledTrainee
-from clipsearch.training.int8_weights import round_to_int8
 from clipsearch.training.settings import Parts
 from tests.conftest import save_photo
 
@@ -41,7 +41,7 @@ def pixels(encoder: CompiledEncoder) -> np.ndarray:
 
 @pytest.mark.long
 @pytest.mark.parametrize("parts", [Parts("heads"), Parts("all")])
-def test_the_towers_in_torch_are_the_shipped_ones(parts: Parts, encoder: CompiledEncoder, pixels: np.ndarray) -> None:
+def test_the_towers_in_torch_equal_the_bundled_ones(parts: Parts, encoder: CompiledEncoder, pixels: np.ndarray) -> None:
     trainee = CompiledTrainee(MINI, parts)
     texts = check_texts()[:8]
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_the_towers_in_torch_are_the_shipped_ones(parts: Parts, encoder: Compile
     assert lowest_cosine(captions, encoder.encode_texts(texts)) >= 0.999
 
 
-def test_what_is_written_is_what_was_trained(encoder: CompiledEncoder, pixels: np.ndarray, tmp_path: Path) -> None:
+def test_the_written_model_is_the_trained_one(encoder: CompiledEncoder, pixels: np.ndarray, tmp_path: Path) -> None:
     trainee = CompiledTrainee(MINI, Parts("last", 1))
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_what_is_written_is_what_was_trained(encoder: CompiledEncoder, pixels: n
     )
 
 
-def test_without_training_the_weights_stay_as_they_are(tmp_path: Path) -> None:
+def test_untrained_weights_are_unchanged(tmp_path: Path) -> None:
     trainee = CompiledTrainee(MINI, Parts("heads"))
     for tower in (trainee.image, trainee.text):
         tower.write(tmp_path / tower.path.name)
@@ -81,7 +81,7 @@ def test_without_training_the_weights_stay_as_they_are(tmp_path: Path) -> None:
             assert torch.allclose(again.weights[name], weight, rtol=1e-6, atol=1e-9), name
 
 
-def test_rounding_what_was_rounded_changes_nothing() -> None:
+def test_rounding_is_idempotent() -> None:
     values = np.random.default_rng(0).normal(size=(6, 5, 3)).astype(np.float32)
     codes, scale = round_to_int8(values, axis=1)
     again, same = round_to_int8(codes.astype(np.float32) * scale[None, :, None], axis=1)
@@ -120,17 +120,17 @@ def test_mini_is_fine_tuned_from_the_command_line(tmp_path: Path) -> None:
         (["--images", "nowhere"], "does not exist"),
         (["--model", "minni"], "did you mean"),
         (["--device", "abacus"], "no device"),
-        (["--pairs", "nothing.tsv"], "cannot be read"),
+        (["--pairs", "nothing.tsv"], "cannot read"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(options: list[str], error: str, tmp_path: Path) -> None:
+def test_errors_are_one_line(options: list[str], error: str, tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     for number in range(6):
         photo = save_photo(tmp_path / "photos" / f"{number}.png", "red")
         photo.with_suffix(".txt").write_text(f"swatch {number}\n", encoding="utf-8")
-    given = {"--model": "mini", "--images": str(tmp_path / "photos"), "--output": str(tmp_path / "out")}
-    given.update({options[0]: options[1]})
-    done = CliRunner().invoke(cli, ["train", *(word for pair in given.items() for word in pair)])
+    arguments = {"--model": "mini", "--images": str(tmp_path / "photos"), "--output": str(tmp_path / "out")}
+    arguments.update({options[0]: options[1]})
+    done = CliRunner().invoke(cli, ["train", *(word for pair in arguments.items() for word in pair)])
     assert done.exit_code == 1
     assert error in done.stderr and len(done.stderr.splitlines()) == 1

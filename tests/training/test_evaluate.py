@@ -1,4 +1,4 @@
-"""``make evaluate``: the labelled sets it makes of the training photos' lists, and the report it writes."""
+"""``make evaluate``: the labeled sets it makes of the training photos' lists, and the report it writes."""
 
 from __future__ import annotations
 
@@ -32,9 +32,14 @@ def data(tmp_path: Path) -> Path:
         save_photo(samples / f"{colour}.png", colour)
         for folder in ("animals__birds", "food__fruit"):
             save_photo(stamps / "images" / f"{folder}__{colour}.png", colour)
+        for name in ("coco", "named"):
+            save_photo(data / name / "images" / f"{colour}.png", colour)
     rows = [f"{split}-{colour}.png\t{split}\tsomething {colour}" for split in ("train", "dev") for colour in COLOURS]
     table(flickr / "captions.tsv", "image\tsplit\tcaption", *rows)
     table(samples / "labels.tsv", "image\tlabel", *(f"{colour}.png\t{colour}" for colour in COLOURS))
+    coco = [f"{colour}.png\tdev\ten\tsomething {colour}" for colour in COLOURS]
+    table(data / "coco" / "captions.tsv", "image\tsplit\tlanguage\tcaption", *coco)
+    table(data / "named" / "labels.tsv", "image\tsplit\tlabel", *(f"{c}.png\tdev\t{c}" for c in COLOURS))
     birds = [f"animals__birds__{colour}.png\tA {colour}." for colour in COLOURS]
     table(stamps / "captions.tsv", "image\tcaption", *birds, *(f"food__fruit__{c}.png\tSome {c}." for c in COLOURS))
     return data
@@ -98,7 +103,7 @@ def test_the_report_has_every_task_and_its_plot(data: Path, tmp_path: Path, monk
     assert done.exit_code == 0, done.output
     text = (tmp_path / "out" / "evaluation-local-dir-x.md").read_text(encoding="utf-8")
     plots = sorted(path.name for path in (tmp_path / "out").glob("*.svg"))
-    assert len(plots) == text.count("\n## ") == 8
+    assert len(plots) == text.count("\n## ") == 10
     assert all(f"]({name})" in text for name in plots)
-    assert "**Ensemble is not clearly different from one prompt** for colours here" in text
+    assert "**Ensemble is not clearly different from one prompt** for hf-hub:tests/colours here" in text
     assert "0 of 3 photos are among the 3 of the training set as well: none." in text, "plain pictures are like none"

@@ -1,4 +1,4 @@
-"""Pictures with captions, from every form of file."""
+"""Image-caption pairs from every supported source."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def sidecars(folder: Path) -> PairSource:
 
 
 @pytest.mark.parametrize("write", [tsv, csv, json_lines, coco, sidecars])
-def test_captions_are_gathered_by_picture(write: Callable[[Path], PairSource], tmp_path: Path) -> None:
+def test_captions_are_grouped_by_image(write: Callable[[Path], PairSource], tmp_path: Path) -> None:
     assert read_pairs(write(tmp_path)) == [
         CaptionedImage(tmp_path / "a.png", ("one dog", "a dog")),
         CaptionedImage(tmp_path / "b.png", ("two dogs",)),
     ]
 
 
-def test_captions_are_read_from_xmp_and_from_pictures(tmp_path: Path) -> None:
+def test_captions_are_read_from_xmp_and_from_images(tmp_path: Path) -> None:
     for name in ("beside", "title"):
         texts = PngImagePlugin.PngInfo()
         texts.add_text("Title", "a fish")
@@ -81,30 +81,30 @@ def test_captions_are_read_from_xmp_and_from_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "error"),
     [
-        ("captions.jsonl", "{", "line 1 is no JSON"),
-        ("captions.jsonl", "[]", "no JSON object"),
+        ("captions.jsonl", "{", "line 1 is not JSON"),
+        ("captions.jsonl", "[]", "not a JSON object"),
         ("captions.jsonl", '{"image": "a.png"}', "needs an image and a caption"),
         ("captions.jsonl", '{"image": "a.png", "caption": " "}', "empty caption"),
-        ("captions.jsonl", "", "holds no picture with a caption"),
+        ("captions.jsonl", "", "has no image with a caption"),
         ("captions.json", "[]", "COCO"),
-        ("captions.json", '{"images": [], "annotations": [{"image_id": 1, "caption": "a"}]}', "does not list"),
-        ("captions.xlsx", "", "no form that is known"),
+        ("captions.json", '{"images": [], "annotations": [{"image_id": 1, "caption": "a"}]}', "an unknown image"),
+        ("captions.xlsx", "", "unknown format"),
         ("captions.tsv", "picture\ttext\n", "no column image"),
         ("captions.jsonl", "\xff", "needs|JSON"),
     ],
 )
-def test_what_is_wrong_is_told(name: str, content: str, error: str, tmp_path: Path) -> None:
+def test_damaged_files_are_one_line(name: str, content: str, error: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=error):
         read_pairs(PairSource(tmp_path, tmp_path / name))
 
 
-def test_missing_places_are_told(tmp_path: Path) -> None:
+def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         read_pairs(PairSource(tmp_path / "none"))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_pairs(PairSource(tmp_path, tmp_path / "none.jsonl"))
-    with pytest.raises(ConfigError, match="no picture with a caption"):
+    with pytest.raises(ConfigError, match="no image with a caption"):
         read_pairs(PairSource(tmp_path))
 
 

@@ -1,4 +1,4 @@
-"""The bundled model's image tower: paddings made constant, convolutions made 8-bit once."""
+"""Quantization of the bundled model's image tower: constant paddings, 8-bit convolutions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Tower(nn.Module):
         return self.conv(pixels.permute(0, 3, 1, 2).float() / 255).mean(dim=(2, 3))
 
 
-def test_constant_paddings_give_the_same(tmp_path: Path) -> None:
+def test_constant_paddings_have_the_same_outputs(tmp_path: Path) -> None:
     source, target = tmp_path / "image.onnx", tmp_path / "fixed.onnx"
     export_image_graph(Tower(), source, 10)
     model = onnx.load(source)
@@ -51,7 +51,7 @@ def test_constant_paddings_give_the_same(tmp_path: Path) -> None:
     assert rows[0] == pytest.approx(rows[1], abs=1e-6)
 
 
-def test_a_model_is_not_rounded_twice() -> None:
-    nothing = TrainingData((), (), 0, 0, (), (), (), (), ())
+def test_a_model_is_not_quantized_twice() -> None:
+    no_data = TrainingData((), {}, (), (), (), (), (), ())
     with pytest.raises(ModelError, match="8-bit image tower already"):
-        quantize_image_tower(data_dir() / "models" / "mini", nothing)
+        quantize_image_tower(data_dir() / "models" / "mini", no_data)

@@ -1,4 +1,4 @@
-"""Fine-tuning on generated pictures and a tiny open_clip model: the loss, the loop, and going on after a kill."""
+"""Fine-tuning of a tiny open_clip model on generated images: loss, loop, and resumption after a kill."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from clipsearch.errors import ConfigError, ModelError
 from clipsearch.models.loading import load_encoder
 from clipsearch.training.contrastive import contrastive_step
 from clipsearch.training.ensemble import SharePoint, choose_share, interpolate
-from clipsearch.training.loop import make_autocast
+from clipsearch.training.loop import learning_rate, make_autocast
 from clipsearch.training.losses import clip_loss
 from clipsearch.training.openclip_trainee import WEIGHTS, OpenClipTrainee
 from clipsearch.training.report import TrainingProgress
 from clipsearch.training.run import finetune
-from clipsearch.training.schedule import learning_rate
 from clipsearch.training.settings import PairSource, Parts, TrainSettings, parse_parts
 from clipsearch.training.validation import HitRates
 from tests.conftest import save_photo
@@ -43,7 +42,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> PairSource:
-    """Three pictures of each colour, and a table with two captions of each."""
+    """Three images of each color, and a table with two captions of each."""
     folder = tmp_path_factory.mktemp("pairs")
     rows = ["image\tcaption"]
     for number in range(3 * len(PALETTE)):
@@ -116,7 +115,7 @@ def test_the_rate_rises_and_falls() -> None:
     assert learning_rate(0, 1, peak=2.0, warmup=0.0) == 2.0
 
 
-def test_a_mixture_of_weights_ends_in_both() -> None:
+def test_interpolated_weights() -> None:
     original = {"w": torch.tensor([1.0, 2.0]), "n": torch.tensor(3)}
     trained = {"w": torch.tensor([2.0, 4.0]), "n": torch.tensor(5)}
     assert torch.equal(interpolate(original, trained, 0.0)["w"], original["w"])
@@ -128,7 +127,7 @@ def rates(mean_reciprocal_rank: float, at_10: float = 1.0) -> HitRates:
     return HitRates(0.0, 0.0, at_10, mean_reciprocal_rank)
 
 
-def test_the_share_is_the_best_that_forgets_little() -> None:
+def test_the_share_is_the_best_with_acceptable_retention() -> None:
     points = [
         SharePoint(share, rates(share), rates(0, at_10))
         for share, at_10 in ((0.0, 0.8), (0.5, 0.795), (0.6, 0.79), (1.0, 0.7))
@@ -165,10 +164,10 @@ def test_training_from_scratch_learns_and_the_result_is_a_model(settings: TrainS
     architecture = settings.output.with_name("architecture")
     architecture.mkdir()
     (architecture / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
-    told: list[TrainingProgress] = []
+    steps: list[TrainingProgress] = []
     scratch = replace(settings, model=str(architecture), init="random", epochs=8, accumulate=2, lr=3e-3)
-    report = finetune(scratch, progress=told.append)
-    losses = [progress.loss for progress in told if progress.validation is not None and progress.loss is not None]
+    report = finetune(scratch, progress=steps.append)
+    losses = [progress.loss for progress in steps if progress.validation is not None and progress.loss is not None]
     assert len(losses) == 8 and losses[-1] < losses[0] - 0.3
     assert report.best_epoch > 0 and report.before is None and report.share == 1.0
     encoder = load_encoder(f"local-dir:{scratch.output}", runtime="open-clip", device="cpu")
@@ -178,7 +177,7 @@ def test_training_from_scratch_learns_and_the_result_is_a_model(settings: TrainS
 
 
 @pytest.mark.long
-def test_a_run_that_was_killed_goes_on_to_the_same_weights(settings: TrainSettings, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_to_the_same_weights(settings: TrainSettings, tmp_path: Path) -> None:
     undisturbed = replace(
         settings, parts=Parts("last", 1), accumulate=2, checkpoint_every=1, output=tmp_path / "undisturbed"
     )
@@ -213,7 +212,7 @@ finetune({killed!r}, progress=die)
     assert not torch.equal(original["visual.proj"], first["visual.proj"]), "something was learned"
 
 
-def test_unreadable_pictures_are_passed_over(settings: TrainSettings, photos: PairSource, tmp_path: Path) -> None:
+def test_unreadable_images_are_skipped(settings: TrainSettings, photos: PairSource, tmp_path: Path) -> None:
     table = (photos.pairs or tmp_path).read_text(encoding="utf-8") + "broken.jpg\tnothing\n"
     (tmp_path / "more.tsv").write_text(table, encoding="utf-8")
     (photos.images / "broken.jpg").write_bytes(b"\xff\xd8\xff")
@@ -236,13 +235,11 @@ def test_unreadable_pictures_are_passed_over(settings: TrainSettings, photos: Pa
         (lambda s: replace(s, init="random", retention_source=s.source), "retain"),
     ],
 )
-def test_settings_that_make_no_sense(
-    settings: TrainSettings, change: Callable[[TrainSettings], object], error: str
-) -> None:
+def test_invalid_settings(settings: TrainSettings, change: Callable[[TrainSettings], object], error: str) -> None:
     with pytest.raises(ConfigError, match=error):
         change(settings)
 
 
-def test_the_bundled_model_has_no_random_start(settings: TrainSettings) -> None:
+def test_the_bundled_model_cannot_start_at_random(settings: TrainSettings) -> None:
     with pytest.raises(ModelError, match="architecture"):
         finetune(replace(settings, model="mini", init="random"))

@@ -14,18 +14,28 @@ from numpy.typing import NDArray
 from clipsearch.catalog.vocabulary import Folding, Word, more_general, parse_vocabulary
 from clipsearch.labeling.tag_scores import TagScorer, load_tag_calibration
 from clipsearch.training.mini import tags
+from clipsearch.training.mini.spoken import spoken_words
 from clipsearch.training.mini.tags import (
     PhotoSet,
     choose_threshold,
     fit_calibration,
     fit_logistic,
-    spoken_words,
     truth_of,
 )
 from tests.conftest import ColourEncoder, save_photo
 
 SHADES = {"red": (215, 40, 40), "green": (40, 150, 50), "blue": (40, 60, 210), "yellow": (225, 220, 40)}
 OTHERS = ("purple", "brown", "pink", "navy", "olive", "teal", "maroon", "silver", "gold")
+OTHER_LISTS = {
+    "flickr8k-languages/captions.tsv": "image split language caption",
+    "coco/captions.tsv": "image language caption",
+    "coco/labels.tsv": "image split labels",
+    "coco/object-names.tsv": "en ko ja zh de fr es",
+    "named/captions.tsv": "image caption",
+    "named/labels.tsv": "image split label",
+    "imagenet-samples-languages/labels.tsv": "image label",
+    "tuxpaint-stamps/captions.tsv": "image caption",
+}
 VOCABULARY = (
     "name\tsynonyms\tgroup\tkind of\n"
     + "".join(f"{name}\t{'scarlet' if name == 'red' else ''}\tcolours\n" for name in SHADES)
@@ -33,12 +43,16 @@ VOCABULARY = (
 )
 
 
+class Colours(ColourEncoder):
+    spec = "colours"  # as the bundled model's: files are called by it
+
+
 @pytest.fixture
 def words(monkeypatch: pytest.MonkeyPatch) -> tuple[Word, ...]:
     """A vocabulary of colours, and a model that knows them."""
     found = parse_vocabulary(VOCABULARY, "of the test")
     monkeypatch.setattr(tags, "load_vocabulary", lambda: found)
-    monkeypatch.setattr(tags, "load_encoder", lambda _: ColourEncoder())
+    monkeypatch.setattr(tags, "load_encoder", lambda _: Colours())
     return found
 
 
@@ -64,6 +78,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labels.append(f"{number}.png\t{colour if number < 14 else 'no word of it'}")
     (root / "flickr8k" / "captions.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (root / "imagenet-samples" / "labels.tsv").write_text("\n".join(labels) + "\n", encoding="utf-8")
+    for path, columns in OTHER_LISTS.items():  # of sets that have no part in it
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(columns.replace(" ", "\t") + "\n", encoding="utf-8")
     return root
 
 

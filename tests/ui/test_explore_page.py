@@ -120,7 +120,7 @@ def test_a_place_that_is_chosen_takes_in_what_is_close(app: AppTest) -> None:
     in_view(app, strings.WORLD)
     options = app.selectbox(key=PLACE).options
     assert len(options) == 2
-    assert options[0] == "35.3° N, 25.1° E (2)"
+    assert options[0] == "Irákleion, Crete, Greece (2)"
     well(app.selectbox(key=PLACE).select_index(0).run())
     assert strings.SHOW_SELECTED.format(count=2) in labels(app)
 

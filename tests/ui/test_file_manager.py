@@ -16,21 +16,21 @@ from ui.file_manager import open_folder
 def test_the_folder_is_one_argument_and_no_shell_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "$(touch x); 'a' \"b\"\n--help"
     folder.mkdir()
-    told = tmp_path / "told"
+    record = tmp_path / "record"
     program = tmp_path / "bin" / "xdg-open"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nprintf "%s|" "$#" "$1" > "{told}.new"\nmv "{told}.new" "{told}"\n')
+    program.write_text(f'#!/bin/sh\nprintf "%s|" "$#" "$1" > "{record}.new"\nmv "{record}.new" "{record}"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     open_folder(folder)
     give_up = time.monotonic() + 30
-    while not told.exists() and time.monotonic() < give_up:
+    while not record.exists() and time.monotonic() < give_up:
         time.sleep(0.02)
-    assert told.read_text() == f"1|{folder}|"
+    assert record.read_text() == f"1|{folder}|"
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is not there"):
+    with pytest.raises(ConfigError, match="it does not exist"):
         open_folder(tmp_path / "gone")
 
 

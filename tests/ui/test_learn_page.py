@@ -111,8 +111,14 @@ def test_a_training_is_followed(app: AppTest, tmp_path: Path) -> None:
     work = tmp_path / "model" / "training"
     work.mkdir(parents=True)
     record = {"epoch": 1, "loss": 2.5, "validation": {"at_10": 0.5}}
-    told = {"epoch": 2, "epochs": 4, "step": 5, "steps": 10, "history": [{**record, "epoch": 0, "loss": None}, record]}
-    (work / "progress.json").write_text(json.dumps(told))
+    progress = {
+        "epoch": 2,
+        "epochs": 4,
+        "step": 5,
+        "steps": 10,
+        "history": [{**record, "epoch": 0, "loss": None}, record],
+    }
+    (work / "progress.json").write_text(json.dumps(progress))
     opened(app, strings.TRAINING)
     app.text_input(key="learn_training_folder").set_value(str(tmp_path / "model")).run()
     assert [heading.value for heading in well(app).subheader] == [strings.LOSS, strings.HIT_RATE]

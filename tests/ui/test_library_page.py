@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from clipsearch.library import Library
 from clipsearch.system.file_lock import writer_lock
-from tests.conftest import ColourEncoder, save_photo
-from tests.indexer.test_migrate import OtherEncoder
+from tests.conftest import ColourEncoder, LoadWith, OtherEncoder, save_photo
+from tests.indexer.test_text_pass import save_receipt
 from ui import indexing, shared
 from ui import strings_library as strings
 from ui.sections.library import duplicates as duplicates_section
@@ -34,13 +34,13 @@ def script() -> None:
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a process shares between its sessions begins anew."""
     monkeypatch.setattr(
-        "ui.indexing.background_work",
+        "ui.indexing.background",
         indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True)),
     )
     monkeypatch.setattr("ui.sections.library.duplicates.duplicates_holder", DuplicatesHolder())
     yield
-    indexing.stop()
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.stop()
+    indexing.background.wait(LIMIT_S)
     shared.configure()
 
 
@@ -61,7 +61,7 @@ def well(app: AppTest) -> AppTest:
 
 
 def when_done(app: AppTest) -> AppTest:
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.wait(LIMIT_S)
     return well(app.run())
 
 
@@ -103,7 +103,19 @@ def test_index_now_tells_what_was_done_and_what_is_new(app: AppTest, photos: Pat
     assert app.success[0].value.startswith("Indexed 1 picture in ")
     assert "6 unchanged" in app.success[0].value
     assert app.metric[0].value == "7"
-    assert "New since you last looked: 1 picture for “\\*reds\\*”" in [button.label for button in app.button]
+    assert "1 new match of the saved search “\\*reds\\*”" in [button.label for button in app.button]
+
+
+def test_the_text_in_pictures_is_read(app: AppTest, photos: Path, indexed: Library) -> None:
+    pytest.importorskip("rapidocr")
+    save_receipt(photos / "bill.png", "IKEA Heraklion")
+    indexed.index(photos)
+    opened(app, strings.FOLDERS)
+    click(app, strings.READ_TEXT)
+    when_done(app)
+    assert app.success[0].value.startswith("Read 7 pictures in ") and "; 1 have text" in app.success[0].value
+    assert "Text was looked for in 7 of 7 pictures; 1 have some." in texts(app)
+    assert app.button(key="library_read_text").disabled
 
 
 def test_progress_with_a_stop_button(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +123,7 @@ def test_progress_with_a_stop_button(app: AppTest, monkeypatch: pytest.MonkeyPat
     running = indexing.WorkState(
         1, "index", running=True, done=1234, total=5000, images_per_second=45.2, remaining_s=83
     )
-    monkeypatch.setattr("ui.sections.library.work.indexing_state", lambda: running)
+    monkeypatch.setattr(indexing.background, "state", lambda: running)
     well(app.run())
     assert app.button[0].label == strings.STOP
     (progress,) = app.get("progress")
@@ -121,8 +133,8 @@ def test_progress_with_a_stop_button(app: AppTest, monkeypatch: pytest.MonkeyPat
 
 def test_progress_says_what_it_counts() -> None:
     state = indexing.WorkState(1, "migrate", running=True, done=2, total=5)
-    assert describe(state) == "Embedding with the new model: 2 of 5 pictures"
-    assert describe(replace(state, of="concept")) == "Fitting the concepts for the new model: 2 of 5"
+    assert describe(state) == "Migrating: 2 of 5 pictures"
+    assert describe(replace(state, of="concept")) == "Refitting concepts: 2 of 5"
 
 
 def test_another_process_that_writes_is_no_alarm(app: AppTest, indexed: Library, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -182,17 +194,17 @@ def test_a_folder_that_moved(app: AppTest, photos: Path, indexed: Library) -> No
     dialog = well(AppTest.from_function(moving, default_timeout=LIMIT_S).run())
     dialog.text_input(key="library_move_to").input(str(photos.parent / "nowhere")).run()
     click(dialog, strings.MOVED_BUTTON)
-    assert "there is no folder" in dialog.error[0].value
+    assert "does not exist" in dialog.error[0].value
     dialog.text_input(key="library_move_to").input(str(photos.parent / "elsewhere")).run()
     click(dialog, strings.MOVED_BUTTON)
     assert [root.path for root in indexed.roots.all()] == [photos.parent / "elsewhere"]
     assert strings.ONLINE in texts(well(app.run()))
 
 
-def test_a_folder_is_forgotten_only_after_a_confirmation(app: AppTest, indexed: Library, photos: Path) -> None:
+def test_a_root_is_removed_only_after_a_confirmation(app: AppTest, indexed: Library, photos: Path) -> None:
     opened(app, strings.FOLDERS)
     click(app, strings.REMOVE)
-    assert "The library forgets 6 files in it. The files themselves are not touched." in texts(app)
+    assert "Removes 6 files from the library, not from disk." in texts(app)
     assert indexed.roots.all()
     click(well(AppTest.from_function(removing, default_timeout=LIMIT_S).run()), strings.REMOVE_BUTTON)
     assert not indexed.roots.all()
@@ -222,16 +234,15 @@ def test_failures_are_shown_as_they_are_and_can_be_narrowed(app: AppTest, photos
     assert app.metric[2].value == "1"
 
 
-def test_the_model_in_use_and_a_change_of_it(app: AppTest, indexed: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_in_use_and_a_change_of_it(app: AppTest, indexed: Library, load_with: LoadWith) -> None:
     opened(app, strings.MODEL)
-    assert "In use: colours" in texts(app)
-    monkeypatch.setattr("clipsearch.models.presets.resolve_preset", lambda name: name)
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", lambda *_, **__: OtherEncoder())
+    assert "Model: hf-hub:tests/colours" in texts(app)
+    load_with(lambda *_, **__: OtherEncoder())
     app.selectbox(key="library_new_model").set_value("mini")
     click(app, strings.CHANGE_MODEL_BUTTON)
     when_done(app)
-    assert "Searches use the new model now; 6 pictures embedded" in app.success[0].value
-    assert indexed.status().model == "other colours"
+    assert "Searches use the new model. Embedded 6 pictures" in app.success[0].value
+    assert indexed.status().model == "hf-hub:tests/other-colours"
     assert strings.SPACE_READY in texts(app)
     assert strings.SPACE_USE in [button.label for button in app.button]
 
@@ -283,7 +294,7 @@ def test_choosing_every_version_is_warned_of_and_cancelling_moves_nothing(
         box.check()
     well(app.run())
     click(app, "Move 5 files to the trash…")
-    assert "Of 2 pictures, every version is chosen" in app.warning[0].value
+    assert "Every file of 2 pictures is selected" in app.warning[0].value
     click(app, strings.CANCEL)
     assert all(path.exists() for path in [*copies, photos / "red.png", photos / "blue.png"])
 
@@ -328,7 +339,7 @@ def test_many_groups_are_paged_and_what_was_chosen_on_a_page_stays_chosen(
     assert not any(box.value for box in app.checkbox)
 
 
-def test_searches_are_saved_looked_at_and_forgotten(app: AppTest, photos: Path, indexed: Library) -> None:
+def test_searches_are_saved_shown_and_removed(app: AppTest, photos: Path, indexed: Library) -> None:
     opened(app, strings.SAVED)
     assert strings.NO_SAVED in texts(app)
     app.text_input(key="library_save_name").input("reds")
@@ -343,7 +354,7 @@ def test_searches_are_saved_looked_at_and_forgotten(app: AppTest, photos: Path, 
     well(app.run())
     assert strings.SAVED_NEW.format(count=1) in texts(app)
     click(app, strings.SAVED_SHOW_NEW)
-    assert "New for “reds”" in texts(app) and "dark <b>.png" in [text.value for text in app.text]
+    assert "New matches of “reds”" in texts(app) and "dark <b>.png" in [text.value for text in app.text]
     assert strings.SAVED_SHOW_NEW not in [button.label for button in app.button]
     click(app, strings.NEW_CLOSE)
     click(app, strings.SAVED_REMOVE)

@@ -16,9 +16,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.full_text import OcrLine
 from clipsearch.library import Library
 from clipsearch.library_parts.protocol import DEFAULT_OPTIONS
 from clipsearch.media.decoding import content_hash
+from clipsearch.media.segments import WHOLE_IMAGE
 from clipsearch.retrieval.results import SearchOptions, SearchResult, Sort
 from clipsearch.text import display_text
 from tests.conftest import ColourEncoder, save_photo
@@ -170,6 +173,15 @@ def test_words_find_pictures_and_are_in_the_address(app: AppTest) -> None:
     assert first["address"] == f"?q=red&view={first['hash']}"
 
 
+@pytest.mark.parametrize(
+    ("line", "notice"),
+    [("red september 2015", "looks like a date"), ("?!", "there are no words"), ("IMG_1.jpg", "name of a file")],
+)
+def test_what_is_to_be_known_of_a_query_is_on_the_page(app: AppTest, line: str, notice: str) -> None:
+    at(app, q=line)
+    assert any(notice in info.value for info in app.info)
+
+
 def test_a_link_restores_line_filters_order_and_page(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_results, "PAGE_SIZE", 2)
     at(app, q="blue", f="camera:leica", sort="path", page="1")
@@ -230,7 +242,7 @@ def test_what_no_widget_shows_stays_and_can_be_removed(app: AppTest) -> None:
 
 def test_wrong_filters_in_an_address_can_be_cleared(app: AppTest) -> None:
     at(app, q="red", f="camra:x")
-    assert "filters of this address are wrong" in app.error[0].value
+    assert "Invalid filters in the address" in app.error[0].value
     press(app, "search_clear_wrong_filters")
     assert names(app)[0] == "red.jpg"
 
@@ -243,6 +255,15 @@ def test_nothing_passes_and_which_filter_to_drop(app: AppTest) -> None:
     press(app, "search_drop_0")
     assert params(app) == {"q": "red", "f": "folder:Crete"}
     assert set(names(app)) == {"yellow.jpg", "white.png"}
+
+
+def test_a_mistyped_tag_suggests_the_nearest(indexed: Library, photos: Path) -> None:
+    indexed.tags.set("dog", photos / "red.png")
+    shared.configure(indexed.path, encoder=ColourEncoder())
+    app = AppTest.from_function(script, default_timeout=LIMIT_S)
+    at(app, q="tag:dgo")
+    assert strings.UNKNOWN_TAG.format(tag="dgo", nearest="dog") in [text.value for text in app.markdown]
+    shared.configure()
 
 
 def test_pages_follow_each_other_without_gaps(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,6 +288,25 @@ def test_a_picture_with_all_that_is_known_of_it(app: AppTest, place: Path) -> No
     assert "FUJIFILM" in said and "★★★★★" in said and "35" in said
     assert data_of(app, "paths")["files"][0]["path"] == str(place / "photos" / "red.jpg")
     assert any(caption.value.startswith("similarity 1.0") for caption in app.caption)
+
+
+def test_text_in_a_picture_is_highlighted_and_can_be_copied(tmp_path: Path) -> None:
+    path = save_photo(tmp_path / "photos" / "bill.png", "white", size=(200, 100))
+    with Library.open(tmp_path / "library", create=True, encoder=ColourEncoder()) as library:
+        library.index(tmp_path / "photos")
+    digest = content_hash(path.read_bytes())
+    store = Catalog(tmp_path / "library")
+    lines = [OcrLine(WHOLE_IMAGE, text, 0.9, "latin", (20, y, 100, 10)) for text, y in (("*IKEA*", 5), ("Total", 50))]
+    store.texts.write({digest: lines}, reader="test")
+    store.close()
+    page = at(over(tmp_path / "library"), q="ikea")
+    assert data_of(page, "grid")["items"][0]["matched"] == "Text: “*IKEA*”"
+    at(page, q="ikea", view=digest)
+    assert data_of(page, "box")["marks"] == [{"x": 10, "y": 5, "width": 50, "height": 10}]
+    assert page.tabs[1].label == "Text" and page.tabs[1].code[0].value == "*IKEA*\nTotal"
+    assert any("IKEA" in each.value for each in page.markdown)
+    at(page, q="white", view=digest)
+    assert data_of(page, "box")["marks"] == []
 
 
 @pytest.mark.parametrize(("key", "line"), [("like", "~#{}"), ("add", "red ~#{}"), ("subtract", "red -~#{}")])
@@ -522,7 +562,7 @@ def test_where_nothing_matches_the_nearest_are_put_in_order(app: AppTest, monkey
     at(app, q="red", sort="path")
     assert len(names(app)) == 6
     assert strings.ORDERED["nearest"].format(count=600) in [caption.value for caption in app.caption]
-    assert [info.value for info in app.info] == [strings.NO_STRONG]
+    assert [info.value for info in app.info] == [strings.NOTHING_CLEAR]
 
 
 def test_a_search_is_saved_with_its_filters(app: AppTest) -> None:
@@ -542,7 +582,7 @@ def test_there_is_nothing_to_save_of_an_empty_search_and_not_what_does_not_last(
 
 @pytest.fixture
 def guarded(place: Path) -> AppTest:
-    """The page as it is served to others."""
+    """The page as other users see it."""
     shared.configure(place / "library", encoder=ColourEncoder(), reads_any_picture=False)  # type: ignore[arg-type]
     return AppTest.from_function(script, default_timeout=LIMIT_S)
 
@@ -553,9 +593,7 @@ def test_others_cannot_have_any_picture_of_the_server_read(
     guarded: AppTest, tmp_path: Path, address: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_photo(tmp_path / "elsewhere.png", "red")
-    monkeypatch.setattr(
-        "clipsearch.retrieval.query_encoder.read_image_bytes", lambda path: pytest.fail(f"{path} was read")
-    )
+    monkeypatch.setattr("clipsearch.retrieval.query_encoder.open_media", lambda path: pytest.fail(f"{path} was read"))
     path = name if name.startswith("~") else str(tmp_path / name)
     at(guarded, **{address: f'~"{path}"'})
     assert [error.value for error in guarded.error] == [
@@ -567,9 +605,7 @@ def test_others_cannot_have_any_picture_of_the_server_read(
 def test_others_can_name_pictures_of_the_library_which_are_not_read(
     guarded: AppTest, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "clipsearch.retrieval.query_encoder.read_image_bytes", lambda path: pytest.fail(f"{path} was read")
-    )
+    monkeypatch.setattr("clipsearch.retrieval.query_encoder.open_media", lambda path: pytest.fail(f"{path} was read"))
     at(guarded, q=f"~{place / 'photos' / 'red.jpg'}")
     by_path = names(guarded)
     assert "red.jpg" not in by_path and len(by_path) == 5

@@ -14,7 +14,7 @@ import pytest
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import LibraryError
 from clipsearch.library import Library
-from tests.conftest import COLOURS, ColourEncoder, save_photo
+from tests.conftest import COLOURS, ColourEncoder, LoadWith, save_photo
 from ui import shared
 
 
@@ -102,7 +102,7 @@ def test_the_demo_and_the_own_library_stand_side_by_side(
 
 
 def test_the_model_is_loaded_once_for_searches_and_for_work_in_the_background(
-    indexed: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+    indexed: Library, photos: Path, load_with: LoadWith
 ) -> None:
     loaded: list[ColourEncoder] = []
 
@@ -110,7 +110,7 @@ def test_the_model_is_loaded_once_for_searches_and_for_work_in_the_background(
         loaded.append(ColourEncoder())
         return loaded[-1]
 
-    monkeypatch.setattr("clipsearch.models.loading.load_encoder", load)
+    load_with(load)
     shared.configure(indexed.path)
     assert shared.library().search("red", k=1)
     save_photo(photos / "new.png", "purple")

@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 from clipsearch.library import Library
 from tests.conftest import ColourEncoder, save_photo
 from ui import indexing, server, shared, strings
-from ui.pages import first_run
 
 LIMIT_S = 60.0
 
@@ -21,7 +20,7 @@ LIMIT_S = 60.0
 def fresh_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a process shares between its sessions begins anew."""
     work = indexing.BackgroundWork(lambda notify: shared.open_library(notify=notify, create=True))
-    monkeypatch.setattr("ui.indexing.background_work", work)
+    monkeypatch.setattr("ui.indexing.background", work)
     yield
     work.stop()
     work.wait(LIMIT_S)
@@ -65,20 +64,20 @@ def test_without_a_library_there_is_a_way_to_begin(empty: AppTest, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("folders", "told"),
+    ("folders", "message"),
     [("", strings.NO_FOLDER), ("  \n ", strings.NO_FOLDER), ("no/such/*folder*", r"no/such/\*folder\*")],
 )
-def test_a_folder_that_is_not_there_is_told(empty: AppTest, tmp_path: Path, folders: str, told: str) -> None:
+def test_a_missing_folder_is_an_error(empty: AppTest, tmp_path: Path, folders: str, message: str) -> None:
     index(run(empty), folders)
     (error,) = empty.error
-    assert told.rstrip(".") in error.value
+    assert message.rstrip(".") in error.value
     assert not (tmp_path / "library").exists()
 
 
 def test_folders_are_indexed_and_then_searched(empty: AppTest, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     index(run(empty), f"{photos}\n\n  {tmp_path / 'more'}  \n")
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.wait(LIMIT_S)
     run(empty)
     assert strings.WELCOME not in [title.value for title in empty.title]
     assert strings.INDEX_BUTTON not in labels(empty)
@@ -88,7 +87,7 @@ def test_folders_are_indexed_and_then_searched(empty: AppTest, photos: Path, tmp
 def test_a_folder_without_pictures_leads_back_to_the_beginning(empty: AppTest, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     index(run(empty), str(tmp_path / "nothing"))
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.wait(LIMIT_S)
     run(empty)
     assert [warning.value for warning in empty.warning] == [strings.NOTHING_FOUND]
     assert strings.INDEX_BUTTON in labels(empty)
@@ -102,18 +101,18 @@ def test_files_that_could_not_be_read_are_told_with_their_reasons(
     for name in ("one.jpg", "two *bold*.png"):
         (folder / name).write_bytes(b"no picture")
     index(run(empty), str(folder))
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.wait(LIMIT_S)
 
-    def told(app: AppTest) -> None:
+    def expect_failures(app: AppTest) -> None:
         assert [warning.value for warning in app.warning] == [strings.NOTHING_READABLE.format(count="2 files")]
         (table,) = app.dataframe
         assert table.value.iloc[:, 0].tolist() == ["one.jpg", "two *bold*.png"]
         assert all(table.value.iloc[:, 1])
         assert strings.INDEX_BUTTON in labels(app)
 
-    told(run(empty))
-    monkeypatch.setattr("ui.indexing.background_work", indexing.BackgroundWork(lambda _: shared.library()))
-    told(run(_app(tmp_path / "library")))  # also whoever comes after the server was started again
+    expect_failures(run(empty))
+    monkeypatch.setattr("ui.indexing.background", indexing.BackgroundWork(lambda _: shared.library()))
+    expect_failures(run(_app(tmp_path / "library")))  # also in a new process
 
 
 def test_files_that_can_be_read_by_now_are_tried_again(empty: AppTest, tmp_path: Path) -> None:
@@ -121,12 +120,12 @@ def test_files_that_can_be_read_by_now_are_tried_again(empty: AppTest, tmp_path:
     picture = tmp_path / "photos" / "red.png"
     picture.write_bytes(b"no picture")
     index(run(empty), str(tmp_path / "photos"))
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.wait(LIMIT_S)
     run(empty)
     save_photo(picture, "red")
     empty.button(key="first_run_retry").click()
     run(empty)
-    indexing.background_work.wait(LIMIT_S)
+    indexing.background.wait(LIMIT_S)
     run(empty)
     assert shared.library().browse.facets().total == 1
     assert strings.WELCOME not in [title.value for title in empty.title]
@@ -134,7 +133,7 @@ def test_files_that_can_be_read_by_now_are_tried_again(empty: AppTest, tmp_path:
 
 def test_progress_is_shown_to_whoever_comes_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = indexing.WorkState(number=1, kind="index", running=True, done=3, total=12, messages=("one *odd* file",))
-    monkeypatch.setattr(first_run, "indexing_state", lambda: state)
+    monkeypatch.setattr(indexing.background, "state", lambda: state)
     app = run(_app(tmp_path / "library"))
     assert [title.value for title in app.title] == [strings.INDEXING]
     assert [caption.value for caption in app.caption] == [r"one \*odd\* file"]

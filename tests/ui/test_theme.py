@@ -15,7 +15,7 @@ THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 WHITE = "#ffffff"
 
 TINTS = (0.1, 0.2)
-"""Shares of the primary colour under the letters of what is chosen, as it is and with the pointer over it."""
+"""Shares of the primary color behind selected text, without and with the pointer on it."""
 
 CAPTION_OPACITY = 0.6
 """With which Streamlit draws captions over the background."""

@@ -59,7 +59,7 @@ def test_a_topology_becomes_rounded_rings() -> None:
         "objects": {"land": {"type": "MultiPolygon", "arcs": [[[0, -2]], [[2]]]}},
     }
     square = [(10.0, 20.0), (20.0, 20.0), (20.0, 30.0), (10.0, 30.0), (10.0, 20.0)]
-    assert land_of(topology) == {"type": "MultiPolygon", "coordinates": [[square]]}, "what is tiny is left out"
+    assert land_of(topology) == {"type": "MultiPolygon", "coordinates": [[square]]}, "tiny islands are omitted"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What every vector index has to do, whichever engine is behind it: FAISS exact and approximate, Milvus Lite."""
+"""The contract of every vector index: FAISS exact and approximate, Milvus Lite."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def engine(
         return index
 
     def approximate(ids: np.ndarray, vectors: np.ndarray) -> VectorIndex:
-        """Of an empty one nothing can be learned: it begins with a vector that then goes."""
+        """An empty index cannot be trained: it starts with a vector that is removed."""
         base = FlatIndex(DIM)
         base.add(*(ids, vectors) if len(ids) else (np.array([10**6]), unit_vectors(1)))
         path = tmp_path_factory.mktemp("vectors") / "tiny.faiss"
@@ -98,7 +98,7 @@ def engine(
         return collection(ids, vectors, lists=max(1, len(ids) // 39)) if len(ids) else collection(ids, vectors)
 
     def overlaid(ids: np.ndarray, vectors: np.ndarray) -> VectorIndex:
-        """Half of them saved, with others that are gone."""
+        """Half of the vectors saved, with others that are removed."""
         half, gone = len(ids) // 2, np.arange(10**6, 10**6 + 20)
         base = collection(np.concatenate([ids[:half], gone]), np.concatenate([vectors[:half], unit_vectors(20, 77)]))
         recent = FlatIndex(DIM)
@@ -111,7 +111,7 @@ def engine(
 
 @pytest.fixture(scope="module")
 def many(engine: Engine) -> tuple[VectorIndex, dict[int, np.ndarray]]:
-    """An index that no test changes, and what is in it: every third id."""
+    """A read-only index and its vectors: every third id."""
     ids, vectors = np.arange(MANY) * 3, unit_vectors(MANY)
     return engine.filled(ids, vectors), dict(zip(ids.tolist(), vectors, strict=True))
 
@@ -147,7 +147,7 @@ def test_a_filtered_search_is_exact_inside_the_filter(
     assert index.search(query, 7, within=strangers).ids.tolist() == expected
 
 
-def test_a_filter_that_passes_what_is_farthest_is_exact(many: tuple[VectorIndex, dict[int, np.ndarray]]) -> None:
+def test_a_filter_that_passes_the_farthest_vectors_is_exact(many: tuple[VectorIndex, dict[int, np.ndarray]]) -> None:
     index, vectors = many
     query = unit_vectors(1, seed=8)[0].astype(np.float32)
     farthest = np.sort(brute_force(query, vectors, MANY)[-2200:])
@@ -155,7 +155,7 @@ def test_a_filter_that_passes_what_is_farthest_is_exact(many: tuple[VectorIndex,
     assert index.search(query, 5, within=farthest).ids.tolist() == expected
 
 
-def test_as_many_as_there_are_come_in_their_order(many: tuple[VectorIndex, dict[int, np.ndarray]]) -> None:
+def test_all_vectors_come_in_order(many: tuple[VectorIndex, dict[int, np.ndarray]]) -> None:
     index, vectors = many
     query = unit_vectors(1, seed=9)[0].astype(np.float32)
     expected = np.array([vectors[row_id] @ query for row_id in brute_force(query, vectors, MANY)], np.float32)
@@ -164,7 +164,7 @@ def test_as_many_as_there_are_come_in_their_order(many: tuple[VectorIndex, dict[
     np.testing.assert_allclose(found.scores, expected, atol=2e-3)
 
 
-def test_a_search_wants_no_more_than_there_is(engine: Engine) -> None:
+def test_a_search_for_more_than_all_vectors(engine: Engine) -> None:
     """Regression: FAISS pads short answers with id -1."""
     vectors = unit_vectors(3)
     query = vectors[0].astype(np.float32)
@@ -178,7 +178,7 @@ def test_a_search_wants_no_more_than_there_is(engine: Engine) -> None:
     assert len(index.search(query, 10, within=np.array([10, 11])).ids) == 0
 
 
-def test_of_equal_ones_the_smaller_ids_come(engine: Engine) -> None:
+def test_of_equal_scores_the_smaller_ids_come_first(engine: Engine) -> None:
     vectors = unit_vectors(200)
     vectors[50:120] = vectors[50]
     index = engine.filled(np.arange(200), vectors)
@@ -225,7 +225,7 @@ STEPS = st.lists(
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(start=st.sets(st.integers(0, 40), max_size=20), steps=STEPS)
-def test_whatever_is_added_and_removed_it_is_what_a_dictionary_is(
+def test_any_sequence_of_changes_equals_a_dictionary(
     engine: Engine, start: set[int], steps: list[tuple[str, set[int]]]
 ) -> None:
     pool = unit_vectors(41, seed=3)

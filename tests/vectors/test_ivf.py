@@ -1,4 +1,4 @@
-"""The axes of an inverted file, how many candidates they need, and what tuning says of them."""
+"""The PCA axes of an inverted file and the number of candidates they need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from clipsearch.models.encoder import l2_normalize
 from clipsearch.vectors.faiss.building import write_approximate
 from clipsearch.vectors.faiss.files import IndexStamp
-from clipsearch.vectors.faiss.ivf import widest_axes
+from clipsearch.vectors.faiss.ivf import pca_axes
 from clipsearch.vectors.faiss.ivf_index import IvfIndex
 from clipsearch.vectors.faiss.saved import open_index
 from clipsearch.vectors.tuning import TARGET_RECALL, TuningSet
@@ -20,7 +20,7 @@ STAMP = IndexStamp(model="tiny@ff", dim=DIM, revision=1, count=0)
 
 
 def flat(count: int, seed: int = 0) -> np.ndarray:
-    """Unit vectors that are wide along 10 axes, turned anyhow, and hardly reach along the others."""
+    """Unit vectors with most of their variance along 10 rotated axes."""
     random, world = np.random.default_rng(seed), np.random.default_rng(99)
     turn = np.linalg.qr(world.normal(size=(DIM, DIM)))[0]
     spread = np.where(np.arange(DIM) < 10, 1.0, 0.02)
@@ -33,17 +33,17 @@ def opened(path: Path) -> IvfIndex:
     return index
 
 
-def test_the_widest_axes_hold_the_share_that_is_wanted() -> None:
+def test_the_axes_have_the_requested_energy() -> None:
     vectors = flat(2000)
-    axes = widest_axes(vectors, 0.95)
+    axes = pca_axes(vectors, 0.95)
     assert axes.shape == (DIM, 16)  # 10, in whole steps
     np.testing.assert_allclose(axes.T @ axes, np.eye(16), atol=1e-5)
     assert np.square(vectors @ axes).sum() / np.square(vectors).sum() > 0.95
-    assert widest_axes(vectors, 1.0).shape == (DIM, DIM)
-    assert widest_axes(vectors[:, :20], 1.0).shape == (20, 20)  # no more than there are
+    assert pca_axes(vectors, 1.0).shape == (DIM, DIM)
+    assert pca_axes(vectors[:, :20], 1.0).shape == (20, 20)  # no more than there are
 
 
-def test_vectors_that_are_flat_are_compared_along_few_axes(tmp_path: Path) -> None:
+def test_vectors_of_low_rank_are_compared_along_few_axes(tmp_path: Path) -> None:
     vectors = flat(3000)
     write_approximate(tmp_path / "flat.faiss", STAMP, [(np.arange(3000), vectors)])
     index = opened(tmp_path / "flat.faiss")
@@ -57,7 +57,7 @@ def test_vectors_that_are_flat_are_compared_along_few_axes(tmp_path: Path) -> No
     assert good / 2000 >= 0.99
 
 
-def test_vectors_that_are_round_are_compared_along_all(tmp_path: Path) -> None:
+def test_isotropic_vectors_are_compared_along_all_axes(tmp_path: Path) -> None:
     vectors = l2_normalize(np.random.default_rng(3).normal(size=(3000, DIM)).astype(np.float32))
     write_approximate(tmp_path / "round.faiss", STAMP, [(np.arange(3000), vectors)])
     index = opened(tmp_path / "round.faiss")
@@ -65,7 +65,7 @@ def test_vectors_that_are_round_are_compared_along_all(tmp_path: Path) -> None:
     assert all(item.recall >= TARGET_RECALL for item in index.training.probing)
 
 
-def test_the_stamp_says_how_many_candidates_are_ranked(tmp_path: Path) -> None:
+def test_the_stamp_has_the_number_of_candidates(tmp_path: Path) -> None:
     write_approximate(tmp_path / "flat.faiss", STAMP, [(np.arange(3000), flat(3000))])
     probing = opened(tmp_path / "flat.faiss").training.probing
     assert [item.k for item in probing] == [10, 100]
@@ -73,8 +73,8 @@ def test_the_stamp_says_how_many_candidates_are_ranked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("recall", "expected"), [(0.5, 2), (1.0, 4)])
-def test_as_few_candidates_as_hold_the_nearest_of_the_worst_kind(recall: float, expected: int) -> None:
-    """Three kinds of one query each; of the third the two nearest come second and fourth."""
+def test_the_smallest_number_of_candidates_for_the_worst_kind_of_queries(recall: float, expected: int) -> None:
+    """Three kinds with one query each; the two nearest of the third query are second and fourth."""
     queries = np.zeros((3, DIM), np.float32)
     truth = np.tile(np.float32([0.9, 0.8]), (3, 1))
     trials = TuningSet(queries, truth, (2,))
@@ -85,7 +85,7 @@ def test_as_few_candidates_as_hold_the_nearest_of_the_worst_kind(recall: float, 
 
 @pytest.mark.long
 def test_an_index_that_no_longer_finds_enough_has_drifted(tmp_path: Path) -> None:
-    """What is added lies along axes that no code holds."""
+    """The added vectors lie along axes without codes."""
     write_approximate(tmp_path / "flat.faiss", STAMP, [(np.arange(3000), flat(3000))])
     index = opened(tmp_path / "flat.faiss")
     assert not index.has_drifted()

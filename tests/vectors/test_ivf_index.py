@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.records import FileRecord, ModelRecord, NewEmbedding, NewImage
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.models.encoder import l2_normalize
 from clipsearch.system.file_lock import writer_lock
+from clipsearch.vectors.engine import current_index
 from clipsearch.vectors.faiss.building import write_approximate
-from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp, read_stamp
+from clipsearch.vectors.faiss.engine import index_path
+from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp, open_file
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.faiss.ivf_index import IvfIndex
 from clipsearch.vectors.faiss.saved import open_index, recent_path, save_recent
-from clipsearch.vectors.sync import current_index, index_path
 from clipsearch.vectors.tuning import TARGET_RECALL
 from tests.conftest import Notes, mostly_long
 
@@ -41,7 +42,7 @@ def clustered(count: int, seed: int = 0) -> np.ndarray:
 
 
 def queries(count: int) -> np.ndarray:
-    """Half near the vectors, as pictures are, half between some of them and nowhere, as texts are."""
+    """Half near the vectors, like images; half between vectors with noise, like texts."""
     near, others = clustered(count // 2, seed=50), clustered(count - count // 2, seed=51)
     away = l2_normalize(others - others.mean(axis=0))
     noise = l2_normalize(np.random.default_rng(52).normal(size=others.shape).astype(np.float32))
@@ -86,11 +87,11 @@ def recall(index: IvfIndex, exact: FlatIndex, k: int) -> float:
 
 
 @pytest.mark.parametrize("k", mostly_long([10, 37, 100]))
-def test_recall_is_what_was_promised(both: tuple[IvfIndex, FlatIndex], k: int) -> None:
+def test_recall_is_at_least_99_percent(both: tuple[IvfIndex, FlatIndex], k: int) -> None:
     assert recall(*both, k) >= 0.99
 
 
-def test_tuning_looks_into_few_lists_and_says_what_that_finds(both: tuple[IvfIndex, FlatIndex]) -> None:
+def test_tuning_probes_few_lists_and_records_the_recall(both: tuple[IvfIndex, FlatIndex]) -> None:
     probing = both[0].training.probing
     assert [item.k for item in probing] == [10, 100]  # and no more of so few vectors
     lists = both[0].merged().lists.nlist
@@ -151,7 +152,7 @@ def test_a_batch_is_answered_like_its_queries(both: tuple[IvfIndex, FlatIndex]) 
         assert [found.ids.tolist() for found in answers] == [both[0].search(query, k).ids.tolist() for query in wanted]
 
 
-def test_what_is_recent_is_kept_beside_the_file(
+def test_changes_are_saved_beside_the_index(
     saved: tuple[Path, FlatIndex], both: tuple[IvfIndex, FlatIndex], tmp_path: Path
 ) -> None:
     path = tmp_path / "tiny.faiss"
@@ -165,8 +166,8 @@ def test_what_is_recent_is_kept_beside_the_file(
         assert again.search(query, 10).ids.tolist() == both[0].search(query, 10).ids.tolist()
 
 
-def test_what_is_recent_to_another_file_is_passed_over(saved: tuple[Path, FlatIndex], tmp_path: Path) -> None:
-    """A crash between a new index and the deletion of what was recent to the old one leaves these two."""
+def test_changes_of_another_index_are_ignored(saved: tuple[Path, FlatIndex], tmp_path: Path) -> None:
+    """A crash between writing a new index and deleting the old changes leaves both."""
     path = tmp_path / "tiny.faiss"
     path.write_bytes(saved[0].read_bytes())
     index = opened(path)
@@ -177,7 +178,7 @@ def test_what_is_recent_to_another_file_is_passed_over(saved: tuple[Path, FlatIn
     assert (len(again), stamp.revision) == (1000, 7)
 
 
-def test_lists_that_take_in_changes_are_not_trained_again(both: tuple[IvfIndex, FlatIndex], tmp_path: Path) -> None:
+def test_merging_changes_does_not_retrain(both: tuple[IvfIndex, FlatIndex], tmp_path: Path) -> None:
     index, exact = both
     change(*both)
     write_approximate(
@@ -215,8 +216,6 @@ def test_an_index_of_few_vectors_can_be_approximate_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("section", ["vectors", "ids", "axes", "lists"])
 def test_a_damaged_section_is_found(saved: tuple[Path, FlatIndex], tmp_path: Path, section: str) -> None:
-    from clipsearch.vectors.faiss.files import open_file
-
     start, length = open_file(saved[0]).sections[section]
     damaged = bytearray(saved[0].read_bytes())
     damaged[start + length // 2] ^= 1
@@ -232,7 +231,7 @@ THRESHOLD = 40
 
 
 class FilledCatalog:
-    """A catalog whose pictures come and go."""
+    """A catalog whose images are added and removed."""
 
     def __init__(self, directory: Path) -> None:
         self.store = Catalog(directory, create=True)
@@ -288,7 +287,7 @@ class FilledCatalog:
         assert len(index) == len(there)
 
     def check(self, index: FlatIndex | IvfIndex) -> None:
-        """It holds what the catalog holds, and finds it."""
+        """The index equals the catalog, and searches find its vectors."""
         _, live = self.store.live_embedding_ids(self.model.id)
         assert index.ids().tolist() == live.tolist()
         assert len(index) == len(live)
@@ -306,14 +305,14 @@ def catalog(tmp_path: Path) -> Iterator[FilledCatalog]:
     catalog.store.close()
 
 
-def test_a_writer_builds_what_suits_the_number_of_vectors(catalog: FilledCatalog) -> None:
+def test_a_writer_chooses_the_kind_of_index_by_the_number_of_vectors(catalog: FilledCatalog) -> None:
     catalog.add(list(range(THRESHOLD - 1)))
     assert isinstance(catalog.index(locked=True), FlatIndex)
     assert catalog.notes == []
     catalog.add([1000])
     index = catalog.index(locked=True)
     assert isinstance(index, IvfIndex)
-    assert len(catalog.notes) == 1 and "searches go on" in catalog.notes[0]
+    assert len(catalog.notes) == 1 and "searches continue" in catalog.notes[0]
     catalog.check(index)
     catalog.remove(list(range(15)))
     assert isinstance(catalog.index(locked=True), IvfIndex)  # not far below
@@ -334,22 +333,22 @@ def test_a_search_never_trains(catalog: FilledCatalog) -> None:
 
 
 @pytest.mark.parametrize("locked", [False, True])
-def test_an_index_that_is_behind_is_kept_and_made_up_for(catalog: FilledCatalog, locked: bool) -> None:
+def test_a_stale_index_gets_the_difference(catalog: FilledCatalog, locked: bool) -> None:
     catalog.add(list(range(2 * THRESHOLD)))
     catalog.index(locked=True)
-    built = read_stamp(catalog.path)
+    built = open_file(catalog.path).stamp
     catalog.add(list(range(500, 530)))
     catalog.remove(list(range(10)))
     index = catalog.index(locked=locked)
     catalog.check(index)
-    assert read_stamp(catalog.path) == built
-    assert read_stamp(recent_path(catalog.path)).revision == catalog.store.revision()
+    assert open_file(catalog.path).stamp == built
+    assert open_file(recent_path(catalog.path)).stamp.revision == catalog.store.revision()
     index, stamp = open_index(catalog.path, verify=True)
     assert stamp.revision == catalog.store.revision()
     catalog.check(index)
 
 
-def test_a_search_beside_a_writer_is_right_without_saving(catalog: FilledCatalog) -> None:
+def test_a_search_beside_a_writer_is_correct_without_saving(catalog: FilledCatalog) -> None:
     catalog.add(list(range(2 * THRESHOLD)))
     with writer_lock(catalog.store.directory):
         index = catalog.index(locked=False)
@@ -361,25 +360,25 @@ def test_a_search_beside_a_writer_is_right_without_saving(catalog: FilledCatalog
         assert not recent_path(catalog.path).exists()
 
 
-def test_many_changes_are_taken_into_the_file(catalog: FilledCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    import clipsearch.vectors.faiss.ivf_index as approximate
+def test_many_changes_are_merged_into_the_file(catalog: FilledCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    import clipsearch.vectors.faiss.ivf_index as ivf_index
 
-    monkeypatch.setattr(approximate, "_FEWEST_RECENT", 20)
+    monkeypatch.setattr(ivf_index, "_MERGE_MINIMUM", 20)
     catalog.add(list(range(3 * THRESHOLD)))
     catalog.index(locked=True)
     catalog.add(list(range(500, 530)))
-    before = read_stamp(catalog.path)
+    before = open_file(catalog.path).stamp
     catalog.check(catalog.index(locked=False))
-    assert read_stamp(catalog.path) == before  # which takes too long for a search
+    assert open_file(catalog.path).stamp == before  # which takes too long for a search
     catalog.add([800])
     catalog.check(catalog.index(locked=True))
-    stamp = read_stamp(catalog.path)
+    stamp = open_file(catalog.path).stamp
     assert (stamp.count, stamp.details["vectors"]) == (3 * THRESHOLD + 31, 3 * THRESHOLD)
     assert not recent_path(catalog.path).exists()
 
 
 @pytest.mark.parametrize("damaged", [index_path, lambda *arguments: recent_path(index_path(*arguments))])
-def test_a_damaged_file_is_made_again_with_one_line(catalog: FilledCatalog, damaged: Callable[..., Path]) -> None:
+def test_a_damaged_file_is_rebuilt_with_one_notice(catalog: FilledCatalog, damaged: Callable[..., Path]) -> None:
     catalog.add(list(range(2 * THRESHOLD)))
     catalog.index(locked=True)
     catalog.add([600])
@@ -398,7 +397,7 @@ STEPS = st.lists(
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
-def test_whatever_happens_the_index_is_what_the_catalog_is(
+def test_any_sequence_of_changes_keeps_index_and_catalog_equal(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
 ) -> None:
     catalog = FilledCatalog(tmp_path_factory.mktemp("catalog"))

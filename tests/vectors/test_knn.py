@@ -1,4 +1,4 @@
-"""The nearest of many queries, block by block, against sorting everything."""
+"""Blockwise nearest neighbors against a full sort."""
 
 from __future__ import annotations
 

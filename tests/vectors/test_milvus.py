@@ -1,4 +1,4 @@
-"""A library's vectors on Milvus Lite: kept in step with the catalog, whatever happens to either."""
+"""A library's vectors on Milvus Lite stay in sync with the catalog."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import clipsearch.vectors.milvus.index as milvus
-import clipsearch.vectors.milvus.refresh as milvus_renewal
+import clipsearch.vectors.milvus.refresh as milvus_refresh
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.delta_index import DeltaIndex
-from clipsearch.vectors.engine import LOCAL_NAME, MilvusEngine, choose_engine, engine_named, library_engine, new_space
+from clipsearch.vectors.engine import (
+    choose_engine,
+    current_index,
+    engine_named,
+    library_engine,
+)
+from clipsearch.vectors.faiss.engine import FaissEngine
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.faiss.io import Block
 from clipsearch.vectors.index import VectorIndex
 from clipsearch.vectors.milvus.collections import ModelCollections, SavedCollection
-from clipsearch.vectors.milvus.connection import Fields, MilvusConnection, connect
+from clipsearch.vectors.milvus.connection import Fields, MilvusConnection
+from clipsearch.vectors.milvus.engine import LOCAL_NAME, MilvusEngine
 from clipsearch.vectors.milvus.index import MilvusIndex
-from clipsearch.vectors.sync import current_index, delete_saved_index, saved_index
 from clipsearch.vectors.tuning import TARGET_RECALL
 from tests.vectors.test_ivf_index import DIM, STEPS, THRESHOLD, FilledCatalog, queries
 
@@ -42,11 +48,11 @@ class MilvusCatalog(FilledCatalog):
 
     @property
     def connection(self) -> MilvusConnection:
-        return connect(self.engine.address(self.store.directory), local=self.engine.is_local)
+        return self.engine.connect(self.store.directory)
 
     @property
     def collections(self) -> ModelCollections:
-        return ModelCollections(self.connection, self.store.directory, self.engine, self.model)
+        return self.engine.collections(self.store.directory, self.model)
 
     @property
     def saved(self) -> SavedCollection:
@@ -65,7 +71,7 @@ class MilvusCatalog(FilledCatalog):
         return index
 
     def check_stored(self) -> None:
-        """Milvus holds what the catalog holds, and says so."""
+        """The collection and its manifest equal the catalog."""
         _, live = self.store.live_embedding_ids(self.model.id)
         assert self.connection.ids(self.saved.name).tolist() == live.tolist()
         assert self.saved.stamp.whole and self.saved.stamp.revision == self.store.revision()
@@ -83,7 +89,7 @@ def catalog(tmp_path: Path) -> Iterator[MilvusCatalog]:
         catalog.connection.close()
 
 
-def test_a_writer_builds_what_suits_the_number_of_vectors(catalog: MilvusCatalog) -> None:
+def test_a_writer_chooses_the_kind_of_index_by_the_number_of_vectors(catalog: MilvusCatalog) -> None:
     catalog.index(locked=True)
     assert catalog.saved.stamp.lists == 0
     catalog.add(list(range(THRESHOLD - 1)))
@@ -94,7 +100,7 @@ def test_a_writer_builds_what_suits_the_number_of_vectors(catalog: MilvusCatalog
     catalog.add([1000])
     catalog.check(catalog.index(locked=True))
     assert catalog.saved.stamp.lists > 0
-    assert len(catalog.notes) == 1 and "on Milvus; searches go on" in catalog.notes[0]
+    assert len(catalog.notes) == 1 and "on Milvus; searches continue" in catalog.notes[0]
     catalog.check_stored()
     catalog.remove(list(range(15)))
     catalog.check(catalog.index(locked=True))
@@ -104,11 +110,14 @@ def test_a_writer_builds_what_suits_the_number_of_vectors(catalog: MilvusCatalog
     assert catalog.saved.stamp.lists == 0
     catalog.check_stored()
     assert len(catalog.collections.names()) == 1
-    assert saved_index(catalog.store.directory, catalog.model, catalog.store.revision()) is None
+    assert (
+        library_engine(catalog.store.directory).saved(catalog.store.directory, catalog.model, catalog.store.revision())
+        is None
+    )
     assert not list(catalog.store.directory.glob("vectors/*.faiss"))
 
 
-def test_what_is_of_the_revision_is_not_touched(catalog: MilvusCatalog) -> None:
+def test_a_current_collection_is_not_changed(catalog: MilvusCatalog) -> None:
     catalog.add(list(range(20)))
     catalog.index(locked=True)
     before = catalog.saved
@@ -124,8 +133,8 @@ def test_a_search_never_trains(catalog: MilvusCatalog) -> None:
     assert catalog.saved.stamp.lists > 0  # of the same revision
 
 
-def test_how_many_lists_to_look_into_is_measured(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(milvus_renewal, "LISTS_OF_FILE", 40)
+def test_the_number_of_lists_to_probe_is_tuned(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milvus_refresh, "LISTS_OF_FILE", 40)
     catalog.add(list(range(450)))
     index = catalog.index(locked=True)
     stamp = catalog.saved.stamp
@@ -140,7 +149,7 @@ def test_how_many_lists_to_look_into_is_measured(catalog: MilvusCatalog, monkeyp
 
 
 @pytest.mark.parametrize("locked", [False, True])
-def test_a_collection_that_is_behind_gets_the_difference(
+def test_a_stale_collection_gets_the_difference(
     catalog: MilvusCatalog, locked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog.add(list(range(30)))
@@ -161,7 +170,7 @@ def test_a_collection_that_is_behind_gets_the_difference(
     catalog.check_stored()
 
 
-def test_a_search_beside_a_writer_is_right_without_writing(catalog: MilvusCatalog) -> None:
+def test_a_search_beside_a_writer_is_correct_without_writing(catalog: MilvusCatalog) -> None:
     catalog.add(list(range(30)))
     with writer_lock(catalog.store.directory):
         index = catalog.index(locked=False)
@@ -182,10 +191,10 @@ def test_a_search_beside_a_writer_is_right_without_writing(catalog: MilvusCatalo
 
 @pytest.mark.long
 @pytest.mark.parametrize("broken", ["delete", "upsert", "flush"])
-def test_a_change_that_was_broken_off_is_made_good(
+def test_an_interrupted_change_is_repaired(
     catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    monkeypatch.setattr(milvus_renewal, "_SEALED_FROM", 0)
+    monkeypatch.setattr(milvus_refresh, "_FLUSH_FROM", 0)
     catalog.add(list(range(30)))
     catalog.index(locked=True)
     catalog.add(list(range(100, 110)))
@@ -199,16 +208,14 @@ def test_a_change_that_was_broken_off_is_made_good(
         with pytest.raises(KeyboardInterrupt):
             catalog.index(locked=True)
     assert not catalog.saved.stamp.whole
-    catalog.remove([100, 101])  # Milvus may hold these by now, which no file of ids says
+    catalog.remove([100, 101])  # Milvus may already have these, unlike the manifest
     with writer_lock(catalog.store.directory):
         catalog.check(catalog.index(locked=False))
     catalog.check(catalog.index(locked=True))
     catalog.check_stored()
 
 
-def test_a_collection_that_was_never_complete_is_not_used(
-    catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_incomplete_collection_is_not_used(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.add(list(range(30)))
     with monkeypatch.context() as patch:
 
@@ -225,7 +232,7 @@ def test_a_collection_that_was_never_complete_is_not_used(
     assert len(catalog.collections.names()) == 1
 
 
-def test_without_the_file_of_its_ids_it_is_known_all_the_same(catalog: MilvusCatalog) -> None:
+def test_a_collection_without_its_manifest_is_listed(catalog: MilvusCatalog) -> None:
     catalog.add(list(range(30)))
     catalog.index(locked=True)
     for path in catalog.store.directory.glob("vectors/*.npy"):
@@ -236,20 +243,20 @@ def test_without_the_file_of_its_ids_it_is_known_all_the_same(catalog: MilvusCat
     catalog.check_stored()
 
 
-def test_another_models_collection_is_left_alone(catalog: MilvusCatalog) -> None:
+def test_another_models_collection_is_not_changed(catalog: MilvusCatalog) -> None:
     catalog.add(list(range(20)))
     catalog.index(locked=True)
     other = catalog.store.models.add(spec="s", fingerprint="e" * 16, dim=DIM, precision="fp32")
     assert len(current_index(catalog.store, other, notify=catalog.notes, locked=True)[0]) == 0
     catalog.check(catalog.index(locked=True))
     assert len(catalog.connection.collections("clipsearch_")) == 2
-    delete_saved_index(catalog.store.directory, other)
+    library_engine(catalog.store.directory).delete(catalog.store.directory, other)
     assert len(catalog.connection.collections("clipsearch_")) == 1
     catalog.check_stored()
 
 
 def test_two_libraries_share_a_server(tmp_path: Path) -> None:
-    """Which is Milvus Lite's own, reached over the network as any other."""
+    """The server is Milvus Lite's, reached over the network."""
     from milvus_lite.adapter.grpc.server import start_server_in_thread
 
     server, database, port = start_server_in_thread(str(tmp_path / "server"))
@@ -257,8 +264,8 @@ def test_two_libraries_share_a_server(tmp_path: Path) -> None:
         catalogs = []
         for number in (1, 2):
             (tmp_path / f"{number}").mkdir()
-            engine = engine_named(f"milvus:http://127.0.0.1:{port}", space=new_space(None))
-            assert engine is not None and not engine.is_local
+            engine = engine_named(f"milvus:http://127.0.0.1:{port}")
+            assert isinstance(engine, MilvusEngine) and not engine.is_local
             catalogs.append(MilvusCatalog(tmp_path / f"{number}", engine))
             catalogs[-1].add(list(range(10 * number)))
             catalogs[-1].check(catalogs[-1].index(locked=True))
@@ -280,7 +287,7 @@ def test_two_libraries_share_a_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_file_that_another_process_has_open_costs_memory_only(catalog: MilvusCatalog) -> None:
+def test_a_file_opened_by_another_process_is_replaced_by_an_index_in_memory(catalog: MilvusCatalog) -> None:
     catalog.add(list(range(20)))
     catalog.index(locked=True)
     address = catalog.engine.address(catalog.store.directory)
@@ -300,7 +307,7 @@ def test_a_file_that_another_process_has_open_costs_memory_only(catalog: MilvusC
     assert isinstance(catalog.index(locked=False), MilvusIndex)
 
 
-def test_a_server_that_is_not_there_is_said_so(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_reported(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     import clipsearch.vectors.milvus.connection as milvus_connection
 
     monkeypatch.setattr(milvus_connection, "_CONNECT_S", 0.3)
@@ -311,7 +318,7 @@ def test_a_server_that_is_not_there_is_said_so(catalog: MilvusCatalog, monkeypat
 
 
 def test_a_search_brings_no_vectors_back(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Milvus Lite did so, and a thousand neighbours of some queries were more than one answer may be."""
+    """Regression: Milvus Lite returned them, and the response became too large."""
     catalog.add(list(range(20)))
     index = catalog.index(locked=True)
     assert isinstance(index, MilvusIndex)
@@ -327,30 +334,28 @@ def test_a_search_brings_no_vectors_back(catalog: MilvusCatalog, monkeypatch: py
     assert {name for hits in given[0] for hit in hits for name in hit["entity"]} <= {"id"}
 
 
-def test_what_takes_too_long_is_one_line(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_is_one_line(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     import clipsearch.vectors.milvus.connection as milvus_connection
 
     catalog.add(list(range(20)))
     index = catalog.index(locked=True)
     assert isinstance(index, MilvusIndex)
-    monkeypatch.setattr(milvus_connection, "_PATIENCE_S", -1.0)  # over before it begins, however fast the machine is
+    monkeypatch.setattr(milvus_connection, "_TIMEOUT_S", -1.0)  # over before it begins, however fast the machine is
     with pytest.raises(LibraryError, match="cannot search: Deadline Exceeded"):
         index.nearest(queries(8), 5)
 
 
-def test_without_pymilvus_it_says_what_to_install(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pymilvus_names_the_extra(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.add([1])
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(ConfigError, match=r"pip install 'clipsearch\[scale\]'"):
         catalog.index(locked=False)
 
 
-def test_more_than_one_request_can_give_is_found_all_the_same(
-    catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(milvus, "MOST_RESULTS", 16)
+def test_more_results_than_one_request_returns(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(milvus, "MAX_RESULTS", 16)
     monkeypatch.setattr(milvus, "_IDS_AT_ONCE", 10)
-    monkeypatch.setattr(milvus, "_FETCHED", 4)
+    monkeypatch.setattr(milvus, "_MAX_FETCHED", 4)
     catalog.add(list(range(60)))
     index = catalog.index(locked=False)
     exact = FlatIndex(DIM)
@@ -366,7 +371,7 @@ def test_more_than_one_request_can_give_is_found_all_the_same(
 @pytest.mark.long
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
-def test_whatever_happens_the_collection_is_what_the_catalog_is(
+def test_any_sequence_of_changes_keeps_collection_and_catalog_equal(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
 ) -> None:
     catalog = MilvusCatalog(tmp_path_factory.mktemp("catalog"))
@@ -380,18 +385,17 @@ def test_whatever_happens_the_collection_is_what_the_catalog_is(
 
 
 def test_the_engine_is_a_setting_of_the_library(tmp_path: Path) -> None:
-    assert library_engine(tmp_path) is None
+    assert library_engine(tmp_path) == FaissEngine()
     choose_engine(tmp_path, ENGINE)
     assert library_engine(tmp_path) == ENGINE
-    assert ENGINE.is_inside(tmp_path)
     assert ENGINE.address(tmp_path) == str(tmp_path / "vectors" / "milvus.db")
-    choose_engine(tmp_path, None)
-    assert library_engine(tmp_path) is None
+    choose_engine(tmp_path, FaissEngine())
+    assert library_engine(tmp_path) == FaissEngine()
     assert list((tmp_path / "vectors").iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"uri": "x"}'])
-def test_a_damaged_setting_says_what_mends_it(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"engine": "milvus", "uri": "x"}', '{"engine": "lance"}'])
+def test_a_damaged_setting_names_the_repair_command(tmp_path: Path, content: str) -> None:
     (tmp_path / "vectors").mkdir()
     (tmp_path / "vectors" / "engine.json").write_text(content)
     with pytest.raises(LibraryError, match="clipsearch index-copy"):
@@ -401,18 +405,19 @@ def test_a_damaged_setting_says_what_mends_it(tmp_path: Path, content: str) -> N
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("lance", "there is no engine 'lance'"),
+        ("lance", "unknown vector engine 'lance'"),
         ("milvus:https://me:secret@host", "CLIPSEARCH_MILVUS_TOKEN"),
         ("milvus:http://", "names no host"),
-        ("milvus:ftp://host", "begins with http://"),
-        ("milvus:/tmp/vectors", r"ends in \.db"),
+        ("milvus:ftp://host", "must begin with http://"),
+        ("milvus:/tmp/vectors", r"must end in \.db"),
     ],
 )
-def test_what_names_no_engine_is_refused(target: str, message: str) -> None:
+def test_an_unknown_engine_is_refused(target: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        engine_named(target, space="a")
+        engine_named(target)
 
 
 def test_the_machines_of_a_shared_library_have_one_space() -> None:
-    assert new_space("postgresql://host/a") == new_space("postgresql://host/a") != new_space("postgresql://host/b")
-    assert new_space(None) != new_space(None)
+    first, again, other = (MilvusEngine.of_target("http://host", name) for name in ("//host/a", "//host/a", "//host/b"))
+    assert first == again != other
+    assert MilvusEngine.of_target("", None) != MilvusEngine.of_target("", None)

@@ -1,4 +1,4 @@
-"""Filters that Milvus answers itself give what the catalog gives."""
+"""Filters evaluated by Milvus select what the catalog selects."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.filters import FilterCompiler
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
-from clipsearch.media.metadata.reading import ImageMetadata
+from clipsearch.media.metadata.values import ImageMetadata, Precision
 from clipsearch.query import And, Condition, DateRange, Filter, Not, Or, parse_query
-from clipsearch.vectors.engine import LOCAL_NAME, MilvusEngine
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.index import SelectingIndex
+from clipsearch.vectors.milvus.engine import LOCAL_NAME, MilvusEngine
 from clipsearch.vectors.milvus.fields import place_of
 from clipsearch.vectors.milvus.index import MilvusIndex, MilvusSelection
 from tests.vectors.test_ivf_index import clustered, queries
@@ -47,6 +47,7 @@ class PhotoCatalog(MilvusCatalog):
         for number in range(COUNT):
             metadata = ImageMetadata(
                 taken_at=DATES[random.integers(len(DATES))],
+                taken_precision=[None, Precision.MONTH, Precision.YEAR][random.integers(3)],
                 rating=[None, -1, 0, 3, 5][random.integers(5)],
                 camera=CAMERAS[random.integers(len(CAMERAS))],
             )
@@ -60,7 +61,7 @@ class PhotoCatalog(MilvusCatalog):
             self.store.commit(batch, self.model.id)
 
     def selected(self, filter_: Filter) -> np.ndarray:
-        """By the catalog, which is the rule."""
+        """The ids selected by the catalog."""
         compiler = FilterCompiler(self.store.roots.all(), is_online=lambda root: True)
         return self.store.embedding_ids_where(self.model.id, compiler.condition(filter_))
 
@@ -101,9 +102,7 @@ FILTERS = st.recursive(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(filter_=FILTERS)
-def test_what_milvus_selects_is_what_the_catalog_selects(
-    photos: tuple[PhotoCatalog, MilvusIndex], filter_: Filter
-) -> None:
+def test_milvus_selects_what_the_catalog_selects(photos: tuple[PhotoCatalog, MilvusIndex], filter_: Filter) -> None:
     catalog, index = photos
     selection = index.select(filter_, catalog.store.roots.places())
     assert isinstance(selection, MilvusSelection)
@@ -115,15 +114,13 @@ def test_what_milvus_selects_is_what_the_catalog_selects(
 
 
 @pytest.mark.parametrize("line", ["folder:trips", "tag:dog", "rating:3 or lens:x", "-path:*.png", "near:1,2,3km"])
-def test_what_the_fields_do_not_have_stays_with_the_catalog(
-    photos: tuple[PhotoCatalog, MilvusIndex], line: str
-) -> None:
+def test_other_filters_are_left_to_the_catalog(photos: tuple[PhotoCatalog, MilvusIndex], line: str) -> None:
     catalog, index = photos
     filter_ = parse_query(line).filter
     assert filter_ is not None and index.select(filter_, catalog.store.roots.places()) is None
 
 
-def test_fields_follow_every_change_and_are_not_asked_before(tmp_path: Path) -> None:
+def test_fields_follow_every_change_and_stale_ones_are_not_used(tmp_path: Path) -> None:
     catalog = PhotoCatalog(tmp_path)
     rated = Condition("rating", ">=", 5)
     catalog.index(locked=True)
@@ -154,7 +151,7 @@ def test_fields_follow_every_change_and_are_not_asked_before(tmp_path: Path) -> 
     catalog.connection.close()
 
 
-def test_faiss_selects_nothing_by_itself() -> None:
+def test_faiss_evaluates_no_filters() -> None:
     assert not isinstance(FlatIndex(4), SelectingIndex)
 
 

@@ -1,4 +1,4 @@
-"""The files of saved vectors, and a scan by several threads; what every index does is in test_index_contract.py."""
+"""Files of saved vectors, and multithreaded scans; test_index_contract.py has the contract of every index."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp, open_file, read_stamp
+from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp, open_file
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 
 DIM = 16
@@ -26,13 +26,17 @@ def filled(count: int) -> tuple[FlatIndex, np.ndarray]:
     return index, vectors
 
 
+def load(path: Path, *, writable: bool = False) -> FlatIndex:
+    return FlatIndex.from_file(open_file(path), writable=writable)
+
+
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_saved_index_answers_the_same(tmp_path: Path, writable: bool) -> None:
     index, vectors = filled(300)
     index.save(tmp_path / "vectors" / "tiny.faiss", STAMP)
-    loaded, stamp = FlatIndex.load(tmp_path / "vectors" / "tiny.faiss", writable=writable)
+    loaded = load(tmp_path / "vectors" / "tiny.faiss", writable=writable)
+    stamp = open_file(tmp_path / "vectors" / "tiny.faiss").stamp
     assert (stamp.model, stamp.revision, stamp.count, len(loaded)) == ("tiny@ff", 7, 300, 300)
-    assert read_stamp(tmp_path / "vectors" / "tiny.faiss") == stamp
     query = vectors[5].astype(np.float32)
     np.testing.assert_array_equal(loaded.search(query, 9).ids, index.search(query, 9).ids)
     np.testing.assert_array_equal(loaded.ids(), index.ids())
@@ -42,16 +46,15 @@ def test_a_saved_index_answers_the_same(tmp_path: Path, writable: bool) -> None:
 def test_a_loaded_index_can_be_changed_and_saved_over_itself(tmp_path: Path) -> None:
     path = tmp_path / "tiny.faiss"
     filled(20)[0].save(path, STAMP)
-    mapped, _ = FlatIndex.load(path)
-    changed, _ = FlatIndex.load(path, writable=True)
+    mapped, changed = load(path), load(path, writable=True)
     changed.remove(np.array([10, 11]))
     changed.save(path, STAMP)
-    assert len(FlatIndex.load(path)[0]) == 18
+    assert len(load(path)) == 18
     assert len(mapped.search(unit_vectors(1)[0].astype(np.float32), 30).ids) == 20  # the old file lives on
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped", "no stamp", "text"])
-def test_a_damaged_file_is_told_from_a_good_one(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_file_is_detected(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "tiny.faiss"
     filled(50)[0].save(path, STAMP)
     good = path.read_bytes()
@@ -65,10 +68,10 @@ def test_a_damaged_file_is_told_from_a_good_one(tmp_path: Path, damage: str) -> 
     }
     path.unlink() if damage == "missing" else path.write_bytes(damaged[damage])
     with pytest.raises(IndexFileError):
-        FlatIndex.load(path)
+        load(path)
 
 
-def test_a_byte_that_rots_in_a_large_file_is_found_when_all_of_it_is_read(tmp_path: Path) -> None:
+def test_a_changed_byte_in_a_large_file_is_found_by_a_full_check(tmp_path: Path) -> None:
     path = tmp_path / "large.faiss"
     index = FlatIndex(512)
     index.add(np.arange(24_000), np.random.default_rng(5).normal(size=(24_000, 512)).astype(np.float16))
@@ -88,11 +91,11 @@ def test_a_copy_is_as_good(tmp_path: Path) -> None:
     filled(50)[0].save(path, STAMP)
     copy.write_bytes(path.read_bytes())
     os.utime(copy, (1, 1))
-    assert FlatIndex.load(copy)[1] == FlatIndex.load(path)[1]
+    assert open_file(copy).stamp == open_file(path).stamp
 
 
 def test_the_same_vectors_give_the_same_bytes(tmp_path: Path) -> None:
-    """However they came in: a cache that was made again can be compared with the one before."""
+    """In any order of insertion, so that a rebuilt cache can be compared."""
     index, vectors = filled(50)
     index.save(tmp_path / "a.faiss", STAMP)
     other = FlatIndex(DIM)
@@ -101,21 +104,21 @@ def test_the_same_vectors_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.faiss").read_bytes() == (tmp_path / "b.faiss").read_bytes()
 
 
-def test_a_file_of_an_older_version_is_told_from_a_good_one(tmp_path: Path) -> None:
+def test_a_file_of_an_older_version_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "tiny.faiss"
     path.write_bytes(b"IxMp" + b"\0" * 200 + b"CLIPSRCHSTAMP\x00\x00\x01")
     with pytest.raises(IndexFileError, match="version"):
-        FlatIndex.load(path)
+        load(path)
 
 
 @pytest.mark.parametrize("size", [0, 1, 40])
-def test_vectors_gathered_in_memory_are_those_of_a_file(tmp_path: Path, size: int) -> None:
+def test_an_index_in_memory_equals_one_in_a_file(tmp_path: Path, size: int) -> None:
     index, _ = filled(size)
-    gathered = FlatIndex.of(index.blocks(), dim=DIM, most=size + 3)
-    assert gathered.ids().tolist() == index.ids().tolist()
-    np.testing.assert_array_equal(gathered.vectors(index.ids()), index.vectors(index.ids()))
+    in_memory = FlatIndex.of(index.blocks(), dim=DIM, max_count=size + 3)
+    assert in_memory.ids().tolist() == index.ids().tolist()
+    np.testing.assert_array_equal(in_memory.vectors(index.ids()), index.vectors(index.ids()))
     query = unit_vectors(1, seed=9)[0].astype(np.float32)
-    assert gathered.search(query, 5).ids.tolist() == index.search(query, 5).ids.tolist()
+    assert in_memory.search(query, 5).ids.tolist() == index.search(query, 5).ids.tolist()
 
 
 @pytest.mark.parametrize("dim", [16, 512])

@@ -1,4 +1,4 @@
-"""Parts of the page that Streamlit has not: a script and a style each, in files beside this one."""
+"""Custom Streamlit components: a script and a style each, in files beside this one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @cache
 def component(name: str, *, isolate_styles: bool = True) -> ComponentRenderer:
-    """A component by the name of its files; every text in its data is shown as text, never as HTML.
+    """A component by name; it shows texts in its data as text, never as HTML.
 
     Args:
-        name: of its ``.js``, and of its ``.css`` if it has one.
-        isolate_styles: whether its style stays inside of it.
+        name: the stem of its ``.js`` file and, if it has one, ``.css`` file.
+        isolate_styles: whether its style applies to the component only.
     """
     import streamlit as st
 

@@ -1,4 +1,4 @@
-// A picture, large, and a box in it that is drawn by mouse, finger or pen, or written as numbers.
+// A picture, and a box in it that is drawn by pointer or entered as numbers.
 
 const SIDES = ["x", "y", "width", "height"]
 const SMALLEST = 1
@@ -39,6 +39,13 @@ const build = (data) => {
     stage.append(image)
   } else {
     stage.append(element("p", "missing", words.no_picture))
+  }
+  for (const mark of data.marks ?? []) {
+    const made = element("div", "mark")
+    for (const side of ["width", "height"]) made.style[side] = `${mark[side]}%`
+    made.style.left = `${mark.x}%`
+    made.style.top = `${mark.y}%`
+    stage.append(made)
   }
   const frame = element("div", "box")
   frame.hidden = true

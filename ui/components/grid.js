@@ -1,4 +1,4 @@
-// Pictures side by side. Names come from files: they become text and attributes, never markup.
+// A grid of pictures. File names are untrusted: they become text and attributes, never markup.
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 }
 
@@ -24,7 +24,7 @@ const picture = (item, words) => {
     frame.append(element("span", "missing", words.no_preview))
     return frame
   }
-  // a box of the picture's own shape, so that the part lies where it is in the picture
+  // a box of the aspect ratio of the picture, in which the segment is positioned
   const shape = element("span", item.wide ? "shape wide" : "shape tall")
   shape.style.aspectRatio = item.aspect
   const image = element("img")
@@ -54,7 +54,13 @@ const cell = (item, words) => {
   const lines = element("span", "lines")
   const name = element("bdi", "name", item.name)
   name.title = item.name
-  lines.append(name, element("span", "date", item.date))
+  lines.append(name)
+  if (item.date || !item.matched) lines.append(element("span", "date", item.date))
+  if (item.matched) {
+    const matched = element("bdi", "matched", item.matched)
+    matched.title = item.matched
+    lines.append(matched)
+  }
   link.append(picture(item, words), badges(item), lines)
   made.append(link)
   return made
@@ -98,9 +104,9 @@ export default function (component) {
     list = fresh
   }
   const cells = [...list.querySelectorAll("a")]
-  const enter = (wanted) => {
+  const enter = (next) => {
     for (const each of cells) each.tabIndex = -1
-    wanted.tabIndex = 0
+    next.tabIndex = 0
   }
   const returned = cells.find((each) => each.dataset.hash === data.focus)
   if (isNew && cells.length) enter(returned ?? cells[0])
@@ -118,30 +124,30 @@ export default function (component) {
   list.onkeydown = (event) => {
     const at = cells.indexOf(event.target.closest("a"))
     if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return
-    const wanted = cells[target(event, cells, at)]
-    if (!wanted) return
+    const next = cells[target(event, cells, at)]
+    if (!next) return
     event.preventDefault()
     event.stopPropagation()
-    enter(wanted)
-    wanted.focus()
+    enter(next)
+    next.focus()
   }
   list.onfocusin = (event) => {
     const link = event.target.closest("a")
     if (link) enter(link)
   }
 
-  // into the grid: down from the search box, or to the side from nowhere
+  // focus the grid: arrow down in the search box, arrow left or right without a focus
   const onKey = (event) => {
     if (!list.isConnected || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
     const at = event.composedPath()[0]
     const fromBox = event.key === "ArrowDown" && at.matches?.(`.st-key-${data.box} input`)
     const fromNowhere = event.key in STEPS && at === document.body
-    const wanted = cells.find((each) => each.tabIndex === 0)
-    if (!wanted || !(fromBox || fromNowhere)) return
+    const next = cells.find((each) => each.tabIndex === 0)
+    if (!next || !(fromBox || fromNowhere)) return
     event.preventDefault()
-    wanted.focus()
+    next.focus()
   }
-  // Streamlit calls this function at every change of the data, and what it returns only at the end
+  // Streamlit calls this function at every change of the data, and the returned function only at the end
   parentElement.listening?.abort()
   parentElement.listening = new AbortController()
   document.addEventListener("keydown", onKey, { signal: parentElement.listening.signal })

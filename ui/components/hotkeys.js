@@ -1,4 +1,4 @@
-// Keys and pasted pictures of the search page, wherever the focus is.
+// Keys and pasted pictures of the search page, with any focus.
 
 const typed = (event) => {
   const at = event.composedPath()[0]
@@ -7,7 +7,7 @@ const typed = (event) => {
 
 const find = (key, what) => document.querySelector(`.st-key-${key} ${what}`)
 
-// the uploader's own field takes them, and with it all that it checks
+// use the field of the uploader, with its checks
 const hand = (files, key) => {
   const field = find(key, "input[type=file]")
   const pictures = [...files].filter((file) => file.type.startsWith("image/") || !file.type)
@@ -49,7 +49,7 @@ export default function (component) {
     hand(event.dataTransfer.files, data.uploader)
   }
 
-  // Streamlit calls this function at every change of the data, and what it returns only at the end
+  // Streamlit calls this function at every change of the data, and the returned function only at the end
   parentElement.listening?.abort()
   parentElement.listening = new AbortController()
   const until = { signal: parentElement.listening.signal }

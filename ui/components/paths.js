@@ -1,4 +1,4 @@
-// Paths of files, each with a button that copies it as it really is.
+// Paths of files, each with a button that copies it.
 
 const copy = async (text, field) => {
   if (navigator.clipboard && window.isSecureContext) {
@@ -36,13 +36,13 @@ const row = (file, words, say) => {
 export default function (component) {
   const { data, parentElement } = component
   const list = document.createElement("ul")
-  const told = document.createElement("p")
-  told.setAttribute("role", "status")
+  const status = document.createElement("p")
+  status.setAttribute("role", "status")
   const say = (text) => {
-    told.textContent = text
+    status.textContent = text
   }
   list.append(...data.files.map((file) => row(file, data.words, say)))
   parentElement.querySelector("ul")?.remove()
   parentElement.querySelector("p")?.remove()
-  parentElement.append(list, told)
+  parentElement.append(list, status)
 }

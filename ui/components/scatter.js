@@ -1,4 +1,4 @@
-// A map of many points that is zoomed, moved and selected from; on a plain canvas, which needs no graphics card.
+// A map of many points with zoom, pan and selection, on a canvas without WebGL.
 
 const FARTHEST = 400
 const MARGIN = 0.04
@@ -270,7 +270,7 @@ export default function (component) {
     event.stopPropagation()
     act(root, name)
   }
-  // Streamlit calls this function at every change of the data, and what it returns only at the end
+  // Streamlit calls this function at every change of the data, and the returned function only at the end
   parentElement.listening?.abort()
   parentElement.listening = new AbortController()
   const { signal } = parentElement.listening

@@ -1,4 +1,4 @@
-// Bars over time; one is clicked, or several are drawn over, to be chosen. With keys: arrows, and Enter.
+// Bars over time, selected by a click, a drag, or arrow keys and Enter.
 
 const LABELS = 8
 
@@ -51,16 +51,16 @@ const connect = (root, pick) => {
     const share = (event.clientX - bounds.left) / bounds.width
     return Math.min(buttons.length - 1, Math.max(0, Math.floor(share * buttons.length)))
   }
-  const enter = (wanted) => {
+  const enter = (next) => {
     for (const button of buttons) button.tabIndex = -1
-    wanted.tabIndex = 0
+    next.tabIndex = 0
   }
   const range = (one, other) => [Math.min(one, other), Math.max(one, other)]
   const choose = (first, last) => {
     const [before, after] = chosen()
-    // what is chosen already and chosen again is let go
-    const wanted = first === before && last === after ? [0, buttons.length - 1] : [first, last]
-    pick(wanted)
+    // selecting the selection again clears it
+    const next = first === before && last === after ? [0, buttons.length - 1] : [first, last]
+    pick(next)
   }
   let start
   bars.onpointerdown = (event) => {
@@ -84,17 +84,17 @@ const connect = (root, pick) => {
   }
   bars.onclick = (event) => {
     const at = buttons.indexOf(event.target.closest("button"))
-    if (event.detail === 0 && at >= 0) choose(at, at) // by a key: a pointer has been dealt with
+    if (event.detail === 0 && at >= 0) choose(at, at) // by a key: pointer events are handled above
   }
   bars.onkeydown = (event) => {
     const at = buttons.indexOf(event.target.closest("button"))
     const steps = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: buttons.length - 1 }
-    const wanted = buttons[steps[event.key]]
-    if (!wanted || event.ctrlKey || event.metaKey || event.altKey) return
+    const next = buttons[steps[event.key]]
+    if (!next || event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
     event.stopPropagation()
-    enter(wanted)
-    wanted.focus()
+    enter(next)
+    next.focus()
   }
   enter(buttons[0])
 }

@@ -1,4 +1,4 @@
-"""The pages; importing this package registers those of the menu in `ui.navigation`."""
+"""The pages; importing this package registers them in `ui.navigation`."""
 
 from ui.pages import explore, learn, library, search
 

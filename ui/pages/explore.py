@@ -1,4 +1,4 @@
-"""The explore page: the library as a map of what its pictures show, as a timeline, and on the world."""
+"""The explore page: map of embeddings, timeline and world map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECTIONS = {
 
 @navigation.page(navigation.EXPLORE, title=strings.EXPLORE_PAGE, icon="hub", position=1)
 def page() -> None:
-    """Draw it."""
+    """Draw the page."""
     st.header(strings.EXPLORE_PAGE, anchor=False)
     if not facets_holder.facets().total:
         st.info(strings_explore.EMPTY, icon=":material/info:")

@@ -1,4 +1,4 @@
-"""What is shown while there is nothing to search: choose folders, or try the demo; and how far indexing is."""
+"""The page of an empty library: choose folders or try the demo, and the progress of indexing."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from pathlib import Path
 
 import streamlit as st
 
+from clipsearch.config import typed_path
 from clipsearch.demo import copy_photographs
 from clipsearch.errors import ClipSearchError, ConfigError
 from clipsearch.text import format_count
-from ui import shared, strings
-from ui.indexing import WorkState, indexing_state, start_indexing, stop
+from ui import indexing, shared, strings
+from ui.indexing import WorkState
 from ui.plain import plain
 from ui.sections.library.failures import failures_table
 
 _WATCHING = "first_run_watching"
-"""Whether this session waits for the first indexing to end."""
+"""Whether this session waits for the first indexing."""
 
 _REFRESH_S = 0.5
 
 
 def is_wanted() -> bool:
-    """Whether this page is shown instead of the others: nothing can be found yet, or this session waits for it."""
+    """Whether this page replaces the others: the library is empty, or this session waits for indexing."""
     return bool(st.session_state.get(_WATCHING)) or not shared.has_pictures()
 
 
 def page() -> None:
     """Draw the page."""
-    state = indexing_state()
+    state = indexing.background.state()
     if state.running:
         st.session_state[_WATCHING] = True
         _watch()
@@ -36,7 +37,7 @@ def page() -> None:
         st.rerun()
     st.title(strings.WELCOME)
     st.write(strings.WELCOME_TEXT)
-    _tell_end(state)
+    _show_summary(state)
     _choose_folders()
     if not shared.in_demo():
         _offer_demo()
@@ -73,14 +74,16 @@ def _offer_demo() -> None:
 
 
 def _start(folders: list[Path], *, retry_failed: bool = False) -> None:
-    start_indexing(folders, retry_failed=retry_failed)  # if there is work already, that is what is shown
+    indexing.background.start_indexing(
+        folders, retry_failed=retry_failed
+    )  # if other work is running, its progress is shown
     st.session_state[_WATCHING] = True
     st.rerun()
 
 
 @st.fragment(run_every=_REFRESH_S)
 def _watch() -> None:
-    state = indexing_state()
+    state = indexing.background.state()
     if not state.running:
         st.rerun()
     st.title(strings.INDEXING)
@@ -96,12 +99,12 @@ def _watch() -> None:
             st.session_state.pop(_WATCHING, None)
             st.rerun()
         if st.button(strings.STOP, key="first_run_stop", disabled=state.stopping):
-            stop()
+            indexing.background.stop()
             st.rerun(scope="fragment")
 
 
-def _tell_end(state: WorkState) -> None:
-    """What became of indexing, where it left nothing to search: what went wrong, and with which files."""
+def _show_summary(state: WorkState) -> None:
+    """Errors and unreadable files of an indexing run after which the library is still empty."""
     if state.error is not None:
         st.error(plain(str(state.error)), icon=":material/error:")
     unreadable = shared.library().maintenance.failures() if shared.library_exists() else []
@@ -116,12 +119,12 @@ def _tell_end(state: WorkState) -> None:
 
 
 def _folders(lines: str) -> list[Path]:
-    """The folders that were named.
+    """Parse one folder per line.
 
     Raises:
-        ConfigError: there is none, or one does not exist.
+        ConfigError: there is no line, or a folder does not exist.
     """
-    folders = [Path(line.strip().strip('"')).expanduser() for line in lines.splitlines() if line.strip()]
+    folders = [typed_path(line.strip().strip('"')) for line in lines.splitlines() if line.strip()]
     if not folders:
         raise ConfigError(strings.NO_FOLDER)
     for folder in folders:
@@ -131,7 +134,7 @@ def _folders(lines: str) -> list[Path]:
 
 
 def _usual_folder() -> str:
-    """Where pictures are on most computers, if it is there."""
+    """The pictures folder of the user, if it exists."""
     import platformdirs
 
     folder = platformdirs.user_pictures_path()

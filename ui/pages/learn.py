@@ -1,4 +1,4 @@
-"""The learn page: concepts, tags, sorting by labels, and how a training goes on."""
+"""The learn page: concepts, tags, classification and training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECTIONS: dict[str, Callable[[], None]] = {
 
 @navigation.page(navigation.LEARN, title=app_strings.LEARN_PAGE, icon="school", position=2)
 def page() -> None:
-    """Draw it; of the sections only the one that is looked at."""
+    """Draw the page; of the sections only the open one."""
     st.title(strings.TITLE)
     show_flash()
     tabs = st.tabs(list(_SECTIONS), key="learn_section", on_change="rerun")

@@ -1,4 +1,4 @@
-"""The library page: what the library holds, and everything that keeps it in order."""
+"""The library page: overview, indexing, roots, duplicates, unreadable files, saved searches and model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SECTIONS: dict[str, Callable[[LibraryStatus], None]] = {
 
 @navigation.page(navigation.LIBRARY, title=app_strings.LIBRARY_PAGE, icon="photo_library", position=3)
 def page() -> None:
-    """Draw it; of the sections only the one that is looked at."""
+    """Draw the page; of the sections only the open one."""
     st.title(strings.TITLE)
     show_flash()
     status = library_status()

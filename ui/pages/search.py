@@ -1,4 +1,4 @@
-"""The search page: a box, filters and a grid of results, or one of them opened."""
+"""The search page: search box, filters and result grid, or the picture view."""
 
 from __future__ import annotations
 
@@ -20,20 +20,28 @@ from ui.picture_view import picture_view
 from ui.plain import plain
 from ui.query_box import drop_uploads, query_box, show_query_error, upload_paths
 from ui.result_grid import pager, result_grid
-from ui.search_results import MOST_ORDERED, ResultPage, facets_holder, filters_to_drop, find_page, line_to_save
+from ui.search_results import (
+    MOST_ORDERED,
+    ResultPage,
+    asked_query,
+    facets_holder,
+    filters_to_drop,
+    find_page,
+    line_to_save,
+)
 from ui.search_state import SearchState, current_state, go
 from ui.sections.library.saved_searches import save_form
-from ui.shared import remote_library
+from ui.shared import library, remote_library
 
 _FOLD_KEY = "search_fold"
 
 _SORT_KEYS = {True: "search_sort", False: "search_sort_filters"}
-"""Of the order of ranked results and of others: browsers know options by their labels, which mean different things."""
+"""Widget keys by whether results are ranked: browsers identify options by labels, which differ in meaning."""
 
 
 @navigation.page(navigation.SEARCH, title=app_strings.SEARCH_PAGE, icon="search", position=0)
 def page() -> None:
-    """Draw it as the address says."""
+    """Draw the page for the address."""
     show_flash()
     if not facets_holder.facets().total:
         _empty_library()
@@ -53,7 +61,7 @@ def page() -> None:
 
 
 def _filters_of(state: SearchState) -> PickedFilters | None:
-    """What the filters are set to; ``None``, and why is shown, if the address has them wrong."""
+    """The filters of the address; ``None`` and an error on the page if they are invalid."""
     try:
         return read_filters(state.filters)
     except QueryError as error:
@@ -74,6 +82,8 @@ def _results(state: SearchState) -> None:
         return
     if result_page.query == Query():
         _examples()
+    for notice in result_page.notices:
+        st.info(plain(notice), icon=":material/info:")
     if not result_page.results:
         _no_results(state)
         return
@@ -83,10 +93,10 @@ def _results(state: SearchState) -> None:
 
 
 def _heading(state: SearchState, result_page: ResultPage) -> None:
-    """How many there are, in what order, and what is to be known of them."""
+    """The heading with the sort order and other options, and notices."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(strings.RESULTS if result_page.query != Query() else strings.NEWEST, width="content", anchor=False)
-        if result_page.query.filter is None:  # with one it would have to be counted every time
+        if result_page.query.filter is None:  # with a filter, every search would count again
             st.caption(strings.AMONG.format(files=format_count(facets_holder.facets().total, "file")))
         _sort(state, is_ranked=bool(result_page.query.terms))
         _fold(state)
@@ -94,8 +104,8 @@ def _heading(state: SearchState, result_page: ResultPage) -> None:
             _save(state)
     if result_page.ordered:
         st.caption(strings.ORDERED[result_page.ordered].format(count=f"{MOST_ORDERED:,}"))
-    if result_page.best_match in ("possible", "none") and state.page == 1:
-        st.info(strings.NO_STRONG, icon=":material/info:")
+    if not result_page.has_match and state.page == 1:
+        st.info(strings.NOTHING_CLEAR, icon=":material/info:")
     if not all(result.online for result in result_page.results):
         st.warning(strings.SOME_OFFLINE, icon=":material/cloud_off:")
 
@@ -111,13 +121,13 @@ def _fold_as_set() -> None:
 
 
 def _save(state: SearchState) -> None:
-    lasts = not upload_paths() and not state.box
+    is_savable = not upload_paths() and not state.box
     if st.button(
         strings.SAVE_THIS,
         key="search_save",
         icon=":material/bookmark_add:",
-        disabled=not lasts,
-        help=None if lasts else strings.SAVE_NOT_THIS,
+        disabled=not is_savable,
+        help=None if is_savable else strings.SAVE_NOT_THIS,
     ):
         _save_dialog(line_to_save(state))
 
@@ -167,13 +177,17 @@ def _no_results(state: SearchState) -> None:
         pager(state, more=False)
         return
     st.info(strings.NOTHING_PASSES, icon=":material/filter_alt_off:")
+    if remote_library() is None:
+        for tag, nearest in library().tags.unknown(str(asked_query(state))).items():
+            if nearest is not None:
+                st.write(strings.UNKNOWN_TAG.format(tag=plain(tag), nearest=plain(nearest)))
     droppable = filters_to_drop(state)
     if droppable:
         st.write(strings.WOULD_PASS)
         with st.container(horizontal=True):
-            for number, (part, left) in enumerate(droppable):
+            for number, (part, rest) in enumerate(droppable):
                 key = f"search_drop_{number}"
-                st.button(plain(str(part)), key=key, icon=":material/close:", on_click=go, args=(left,))
+                st.button(plain(str(part)), key=key, icon=":material/close:", on_click=go, args=(rest,))
     st.button(strings.CLEAR, key="search_clear", on_click=_clear)
 
 

@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for every session and every change of one."""
+"""The script that Streamlit runs for every session and interaction."""
 
 from ui.shell import show
 

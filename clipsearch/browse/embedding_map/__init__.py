@@ -1,8 +1,8 @@
-"""A library as a map: its embeddings on a plane, in clusters; see docs/explore.md.
+"""The embedding map of a library: a 2D projection with clusters; see docs/explore.md.
 
-The map is drawn at once by PCA and then, in a process of its own, by UMAP. It is kept beside the catalog, as the
-vector index is, and brought up to date when the catalog has changed: a picture that came later lies at its neighbours,
-until so many came or went that it is drawn anew.
+The map is projected by PCA at once and by UMAP in a background process. It is saved in the library, like the vector
+index, and updated when the catalog changes: a new picture is placed near its neighbors, until enough pictures were
+added or removed that the map is projected again.
 """
 
 from clipsearch.browse.embedding_map.values import EmbeddingMap

@@ -1,4 +1,4 @@
-"""The file of a drawn map: a cache, written beside its place and renamed, made again whenever it cannot be used."""
+"""Save and load a drawn map, a cache that is drawn again if it cannot be used."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from clipsearch.browse.embedding_map.layout import Layout
 from clipsearch.browse.embedding_map.projection import DrawnMap
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.system import atomic
-from clipsearch.vectors.common import model_key
-from clipsearch.vectors.sync import index_path
+from clipsearch.vectors.common import model_key, model_slug
 
 MAPS_NAME = "maps"
 
 _VERSION = 1
-"""Raised when maps are drawn otherwise: those of before are then drawn anew."""
+"""Raise it when drawing changes, so that older maps are drawn again."""
 
 _ARRAYS = ("ids", "content_hashes", "points", "clusters", "came_later", "directions")
 _NUMBERS = ("left", "method", "drawn_at", "revision")
 
 
 def map_path(library: Path, model: ModelRecord) -> Path:
-    """Where the map of a model's embeddings is kept."""
-    return library / MAPS_NAME / f"{index_path(library, model).stem}.npz"
+    """The file of the map of a model's embeddings."""
+    return library / MAPS_NAME / f"{model_slug(model)}.npz"
 
 
 @contextmanager
 def map_lock(library: Path, *, wait_s: float) -> Iterator[bool]:
-    """The right to draw and save a library's map; ``False`` if another process has it for longer than is waited.
+    """Lock the map of a library; yields ``False`` on timeout.
 
     Raises:
-        OSError: the library cannot be written to.
+        OSError: the library is not writable.
     """
     from filelock import FileLock, Timeout
 
@@ -57,10 +56,10 @@ def map_lock(library: Path, *, wait_s: float) -> Iterator[bool]:
 
 
 def save_map(library: Path, model: ModelRecord, drawn: DrawnMap) -> None:
-    """Write a map; those of other models, which nobody looks at any more, are removed.
+    """Write a map atomically and delete those of other models.
 
     Raises:
-        OSError: it cannot be written; the one of before is then still there.
+        OSError: the map cannot be written; the previous one is kept.
     """
     path = map_path(library, model)
     stamp = {"version": _VERSION, "model": model_key(model), **{name: getattr(drawn, name) for name in _NUMBERS}}
@@ -73,7 +72,7 @@ def save_map(library: Path, model: ModelRecord, drawn: DrawnMap) -> None:
 
 
 def load_map(library: Path, model: ModelRecord) -> DrawnMap | None:
-    """The map that was saved for a model; ``None`` if there is none that can be used."""
+    """The saved map of a model; ``None`` if there is none or it cannot be used."""
     try:
         with map_path(library, model).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             stamp: dict[str, Any] = json.loads(bytes(file["stamp"]))
@@ -82,5 +81,5 @@ def load_map(library: Path, model: ModelRecord) -> DrawnMap | None:
             layout = Layout(**{field.name: file[field.name] for field in fields(Layout)})
             arrays = {name: file[name] for name in _ARRAYS}
             return DrawnMap(**arrays, layout=layout, **{name: stamp[name] for name in _NUMBERS})
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):  # missing, damaged or not ours
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):  # missing, damaged or foreign
         return None

@@ -1,4 +1,4 @@
-"""From embeddings to places on a plane: PCA, UMAP, clusters; worked out on a sample, then asked for any embedding."""
+"""2D layout of embeddings by PCA or UMAP, with clusters: fitted on a sample, applied to any embedding."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from numpy.typing import NDArray
 from clipsearch.browse.embedding_map.values import Method
 
 SAMPLE = 20_000
-"""Pictures that a layout is worked out on; UMAP of so many takes about a minute on one core."""
+"""Maximum sample to fit a layout on; UMAP of it takes about a minute on one core."""
 
-UMAP_FROM = 30
-"""Pictures from which on neighbourhoods say more than the two main directions do."""
+MIN_FOR_UMAP = 30
+"""Minimum number of pictures for UMAP; below it PCA is used."""
 
 _SEED = 20_210_612
 _REDUCED_DIM = 50
 _NEIGHBORS = 15
-"""Of each picture, which UMAP keeps together; umap-learn's default, between local detail and the whole."""
+"""UMAP's `n_neighbors`; the default of umap-learn."""
 
 _REFINING_RATE = 0.1
 _REFINING_EPOCHS = 200
-"""Of a map that is drawn anew from the one of before; usual are a rate of 1 and, for a small library, 500."""
+"""UMAP's learning rate and epochs to refine the previous map; the defaults are 1 and, for small libraries, 500."""
 
-_PLACED_BY = 5
-"""Neighbours in the sample that say where a picture that is not in it lies."""
+_INTERPOLATION_NEIGHBORS = 5
+"""Neighbors in the sample from which the position of another picture is interpolated."""
 
-_MOST_CLUSTERS = 24
+_MAX_CLUSTERS = 24
 _KMEANS_ITERATIONS = 25
 _KMEANS_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Gives a place to any embedding of the model that it was worked out with.
+    """A fitted layout, which positions any embedding of its model.
 
     Attributes:
         mean: of the sample, float32 [dim].
         components: principal components, float32 [reduced, dim].
         centroids: of the clusters, float32 [clusters, reduced].
-        sample: that has places of its own, float32 [m, reduced]; empty with PCA, which needs none.
-        sample_points: the places of these, float32 [m, 2].
-        bounds: the least and the greatest of each axis before it was made 0 to 1, float32 [2, 2].
+        sample: reduced embeddings with positions, float32 [m, reduced]; empty for PCA.
+        sample_points: positions of `sample`, float32 [m, 2].
+        bounds: minimum and maximum of each axis before scaling to 0–1, float32 [2, 2].
     """
 
     mean: NDArray[np.float32]
@@ -56,7 +56,7 @@ class Layout:
     bounds: NDArray[np.float32]
 
     def place(self, embeddings: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-        """Places from 0 to 1, float32 [n, 2], and clusters, int16 [n], of embeddings, floating [n, dim]."""
+        """Positions, 0–1, float32 [n, 2], and clusters, int16 [n], of embeddings, floating [n, dim]."""
         reduced = _reduce(embeddings, self.mean, self.components)
         distances = (self.centroids**2).sum(axis=1) - 2 * reduced @ self.centroids.T
         clusters = distances.argmin(axis=1).astype(np.int16)
@@ -67,69 +67,69 @@ class Layout:
         return scaled.clip(0, 1).astype(np.float32), clusters
 
     def points_of(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Places before each axis was made 0 to 1, float32 [n, 2], of embeddings, floating [n, dim]."""
+        """Positions before scaling, float32 [n, 2], of embeddings, floating [n, dim]."""
         return self._points(_reduce(embeddings, self.mean, self.components))
 
     def _points(self, reduced: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._by_neighbors(reduced) if len(self.sample) else _plane(reduced)
 
     def _by_neighbors(self, reduced: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The places of the nearest of the sample, the nearer the weightier; those of the sample are their own."""
+        """Interpolate positions from the nearest neighbors in the sample, weighted by distance."""
         import faiss
 
         index = faiss.IndexFlatL2(self.sample.shape[1])
         index.add(self.sample)
-        squared, rows = index.search(reduced, min(_PLACED_BY, len(self.sample)))
+        squared, rows = index.search(reduced, min(_INTERPOLATION_NEIGHBORS, len(self.sample)))
         weights = 1 / (squared.clip(0) + 1e-6) ** 2
         weights /= weights.sum(axis=1, keepdims=True)
-        found: NDArray[np.float32] = (self.sample_points[rows] * weights[..., None]).sum(axis=1)
-        return found
+        points: NDArray[np.float32] = (self.sample_points[rows] * weights[..., None]).sum(axis=1)
+        return points
 
 
 def cluster_count(pictures: int) -> int:
-    """How many clusters a library of so many pictures is divided into: twice the fourth root, 24 at most.
+    """Number of clusters: twice the fourth root of the number of pictures, at most 24.
 
     >>> [cluster_count(pictures) for pictures in (1, 10, 100, 1_000, 10_000, 100_000)]
     [1, 4, 6, 11, 20, 24]
     """
-    return max(1, min(_MOST_CLUSTERS, round(2 * math.sqrt(math.sqrt(pictures))), pictures // 2))
+    return max(1, min(_MAX_CLUSTERS, round(2 * math.sqrt(math.sqrt(pictures))), pictures // 2))
 
 
 def sample_of(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ids that a layout is worked out on, ascending: all of them or a random `SAMPLE`, always the same."""
+    """The ids to fit a layout on, ascending: all, or a deterministic random `SAMPLE`."""
     if len(ids) <= SAMPLE:
         return ids
     return np.sort(np.random.default_rng(_SEED).choice(ids, SAMPLE, replace=False))
 
 
 def make_layout(sample: NDArray[np.float32], *, pictures: int, method: Method, before: Layout | None = None) -> Layout:
-    """Work out where things lie.
+    """Fit a layout.
 
     Args:
-        sample: embeddings, float32 [m, dim], one at least.
-        pictures: how many the library has.
+        sample: embeddings, float32 [m, dim], m ≥ 1.
+        pictures: number of pictures in the library.
         method: ``umap`` takes a minute.
-        before: the layout by ``umap`` that this takes the place of; what that shows stays about where it is.
+        before: a previous layout by ``umap`` to refine, so that pictures stay near their positions.
 
     Source: McInnes et al. 2018, "UMAP: Uniform Manifold Approximation and Projection for Dimension Reduction". It
-    starts from the plane of PCA rather than from a spectral embedding, which is no better and not always found.
+    is initialized by PCA; spectral initialization is no better and can fail.
     """
     mean, components = _principal(sample)
     reduced = _reduce(sample, mean, components)
     centroids = _centroids(reduced, cluster_count(pictures))
     points = _plane(reduced)
-    of_sample = np.empty((0, reduced.shape[1]), np.float32)
+    positioned = np.empty((0, reduced.shape[1]), np.float32)
     if method == "umap":
-        of_sample, points = reduced, _umap(reduced) if before is None else _refined(reduced, before.points_of(sample))
+        positioned, points = reduced, _umap(reduced) if before is None else _refined(reduced, before.points_of(sample))
     bounds = np.stack([points.min(axis=0), points.max(axis=0)])
-    return Layout(mean, components, centroids, of_sample, points[: len(of_sample)], bounds)
+    return Layout(mean, components, centroids, positioned, points[: len(positioned)], bounds)
 
 
 def _principal(sample: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean, float32 [dim], and principal components, float32 [reduced, dim], each with a sign that does not change."""
+    """Mean, float32 [dim], and principal components with deterministic signs, float32 [reduced, dim]."""
     mean = sample.mean(axis=0, dtype=np.float64)
-    centred = sample - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred)  # ascending
+    centered = sample - mean
+    _, vectors = np.linalg.eigh(centered.T @ centered)  # ascending
     components = vectors[:, ::-1].T[:_REDUCED_DIM]
     largest = np.abs(components).argmax(axis=1)
     components = components * np.sign(components[np.arange(len(components)), largest])[:, None]
@@ -150,7 +150,7 @@ def _plane(reduced: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _centroids(reduced: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Centres of clusters by k-means, float32 [count, reduced]."""
+    """k-means centroids, float32 [count, reduced]."""
     import faiss
 
     kmeans = faiss.Kmeans(
@@ -167,26 +167,26 @@ def _centroids(reduced: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 
 
 def _umap(reduced: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Places from nothing, float32 [n, 2]; the same for the same sample."""
+    """UMAP initialized by PCA, float32 [n, 2]."""
     plane = _plane(reduced)
     return _run_umap(reduced, 10 * plane / max(float(np.abs(plane).max()), 1e-12))
 
 
 def _refined(reduced: NDArray[np.float32], start: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Places of which most are known, in small steps from there, float32 [n, 2]."""
+    """UMAP refined from previous positions, float32 [n, 2]."""
     return _run_umap(reduced, start, learning_rate=_REFINING_RATE, n_epochs=_REFINING_EPOCHS)
 
 
 def _run_umap(reduced: NDArray[np.float32], start: NDArray[np.float32], **options: Any) -> NDArray[np.float32]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # that a part of it that is not used here needs TensorFlow
+        warnings.simplefilter("ignore", ImportWarning)  # parametric UMAP needs TensorFlow
         import umap
 
     reducer = umap.UMAP(
         n_neighbors=min(_NEIGHBORS, len(reduced) - 1),
         init=start.astype(np.float32),
         random_state=_SEED,
-        n_jobs=1,  # what a seed makes of it anyway
+        n_jobs=1,  # a seed implies it
         **options,
     )
     points: NDArray[np.float32] = np.asarray(reducer.fit_transform(reduced), np.float32)

@@ -1,4 +1,4 @@
-"""Drawing the map of a library from its catalog, and keeping a drawn one up to date."""
+"""Draw the map of a library and update it incrementally."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.browse.embedding_map.layout import UMAP_FROM, Layout, make_layout, sample_of
+from clipsearch.browse.embedding_map.layout import MIN_FOR_UMAP, Layout, make_layout, sample_of
 from clipsearch.browse.embedding_map.values import EmbeddingMap, Method
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.system.optional_packages import has_extra
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
 
 _OUTGROWN = 0.1
-"""Share of pictures that came or went since a map was drawn from which on it is drawn anew."""
+"""Share of pictures added or removed since drawing at which a map is drawn again."""
 
 _MOSTLY_NEW = 0.5
-"""Share of pictures that came since from which on it is drawn from nothing."""
+"""Share of added pictures above which the previous layout is not refined."""
 
 
 @dataclass(frozen=True)
 class DrawnMap:
-    """A map with all that is needed to put further pictures on it.
+    """A map with the layout to position further pictures.
 
     Attributes:
         ids: of the pictures' embeddings, int64 [n], ascending.
         content_hashes: of the pictures, [n].
         points: float32 [n, 2].
         clusters: int16 [n].
-        came_later: which were not there when it was drawn, bool [n].
-        left: how many were there then and are no more.
+        came_later: which pictures were added after drawing, bool [n].
+        left: number of pictures removed after drawing.
         directions: see `EmbeddingMap`.
-        layout: gives further pictures their places.
-        method: by which it was drawn.
-        drawn_at: revision of the catalog when it was drawn.
-        revision: that it is brought up to.
+        layout: positions further pictures.
+        method: projection method.
+        drawn_at: catalog revision when it was drawn.
+        revision: catalog revision of the last update.
     """
 
     ids: NDArray[np.int64]
@@ -55,16 +55,16 @@ class DrawnMap:
 
     @property
     def drawing(self) -> str:
-        """A name for what was drawn, whatever came later."""
+        """Id of the drawing, unchanged by incremental updates."""
         return f"{self.method}{self.drawn_at}"
 
     def is_to_be_redrawn(self) -> bool:
-        """Whether it was drawn by another method than suits so many pictures, or of rather different ones."""
+        """Whether the method or more than `_OUTGROWN` of the pictures have changed since drawing."""
         changed = int(self.came_later.sum()) + self.left
         return self.method != method_for(len(self.ids)) or changed > _OUTGROWN * len(self.ids)
 
     def shown(self, *, complete: bool, problem: str) -> EmbeddingMap:
-        """What a person sees of it."""
+        """The public map."""
         return EmbeddingMap(
             points=self.points,
             content_hashes=self.content_hashes,
@@ -78,8 +78,8 @@ class DrawnMap:
 
 
 def method_for(pictures: int) -> Method:
-    """By which method so many pictures are best laid out, with what is installed."""
-    return "umap" if pictures >= UMAP_FROM and has_extra("map", "umap") else "pca"
+    """The projection method for a number of pictures, by the installed packages."""
+    return "umap" if pictures >= MIN_FOR_UMAP and has_extra("map", "umap") else "pca"
 
 
 def draw_map(
@@ -89,9 +89,9 @@ def draw_map(
 
     Args:
         store: the catalog.
-        model: whose embeddings.
+        model: the model of the embeddings.
         method: `method_for` the pictures by default.
-        before: the map that it takes the place of: its parts stay about where they are, unless most pictures are new.
+        before: the previous map, whose layout is refined unless most pictures are new.
 
     Raises:
         LibraryError: embeddings in the catalog are damaged.
@@ -100,10 +100,10 @@ def draw_map(
     blocks = [vectors for _, vectors in store.embeddings(sample_of(ids), dim=model.dim)]
     sample = np.concatenate(blocks or [np.zeros((1, model.dim), np.float16)]).astype(np.float32)
     method = method if method is not None else method_for(len(ids))
-    kept = before is not None and before.method == method == "umap" and before.came_later.mean() <= _MOSTLY_NEW
-    layout = make_layout(
-        sample, pictures=len(ids), method=method, before=before.layout if before is not None and kept else None
-    )
+    refined = None
+    if before is not None and before.method == method == "umap" and before.came_later.mean() <= _MOSTLY_NEW:
+        refined = before.layout
+    layout = make_layout(sample, pictures=len(ids), method=method, before=refined)
     placed = _place(store, model, layout, ids)
     return DrawnMap(
         ids=placed.ids,
@@ -121,31 +121,42 @@ def draw_map(
 
 
 def incremental_update(store: Catalog, model: ModelRecord, drawn: DrawnMap) -> DrawnMap:
-    """A map without the pictures that have gone since, and with those that have come, put to their neighbours.
+    """Remove deleted pictures from a map, and place new ones near their neighbors.
 
     Raises:
         LibraryError: embeddings in the catalog are damaged.
     """
     revision, ids, hashes = store.positions.embedded_contents(model.id)
-    stay = np.isin(drawn.ids, ids, assume_unique=True)
+    present = np.isin(drawn.ids, ids, assume_unique=True)
     new = _place(store, model, drawn.layout, np.setdiff1d(ids, drawn.ids, assume_unique=True))
-    together = np.concatenate([drawn.ids[stay], new.ids])
-    order = np.argsort(together)
+    merged = np.concatenate([drawn.ids[present], new.ids])
+    order = np.argsort(merged)
     return replace(
         drawn,
-        ids=together[order],
-        content_hashes=hashes[np.searchsorted(ids, together[order])],
-        points=np.concatenate([drawn.points[stay], new.points])[order],
-        clusters=np.concatenate([drawn.clusters[stay], new.clusters])[order],
-        came_later=np.concatenate([drawn.came_later[stay], np.ones(len(new.ids), np.bool_)])[order],
-        left=drawn.left + int((~stay & ~drawn.came_later).sum()),
+        ids=merged[order],
+        content_hashes=hashes[np.searchsorted(ids, merged[order])],
+        points=np.concatenate([drawn.points[present], new.points])[order],
+        clusters=np.concatenate([drawn.clusters[present], new.clusters])[order],
+        came_later=np.concatenate([drawn.came_later[present], np.ones(len(new.ids), np.bool_)])[order],
+        left=drawn.left + int((~present & ~drawn.came_later).sum()),
         revision=revision,
     )
 
 
+def up_to_date(store: Catalog, model: ModelRecord, drawn: DrawnMap | None) -> DrawnMap:
+    """A map at the catalog's revision: as is, incrementally updated, or without one drawn by PCA.
+
+    Raises:
+        LibraryError: embeddings in the catalog are damaged.
+    """
+    if drawn is None:
+        return draw_map(store, model, method="pca")
+    return drawn if drawn.revision == store.revision() else incremental_update(store, model, drawn)
+
+
 @dataclass(frozen=True)
 class _Placed:
-    """Pictures with their places, and the directions of the clusters as they fill them."""
+    """Pictures with positions and clusters, and the directions of the clusters."""
 
     ids: NDArray[np.int64]
     points: NDArray[np.float32]
@@ -156,12 +167,12 @@ class _Placed:
 def _place(store: Catalog, model: ModelRecord, layout: Layout, ids: NDArray[np.int64]) -> _Placed:
     count = len(layout.centroids)
     sums, counts = np.zeros((count, model.dim)), np.zeros(count)
-    found = [np.empty(0, np.int64)]
+    placed = [np.empty(0, np.int64)]
     points = [np.empty((0, 2), np.float32)]
     clusters = [np.empty(0, np.int16)]
     for block, vectors in store.embeddings(ids, dim=model.dim):
         block_points, block_clusters = layout.place(vectors)
-        found.append(block)
+        placed.append(block)
         points.append(block_points)
         clusters.append(block_clusters)
         members = block_clusters[:, None] == np.arange(count)
@@ -169,4 +180,4 @@ def _place(store: Catalog, model: ModelRecord, layout: Layout, ids: NDArray[np.i
         counts += members.sum(axis=0)
     mean = sums.sum(axis=0) / max(counts.sum(), 1)
     directions = np.where(counts[:, None] > 0, sums / counts.clip(1)[:, None] - mean, 0).astype(np.float32)
-    return _Placed(np.concatenate(found), np.concatenate(points), np.concatenate(clusters), directions)
+    return _Placed(np.concatenate(placed), np.concatenate(points), np.concatenate(clusters), directions)

@@ -1,4 +1,4 @@
-"""The pictures in a part of a library's map: what the filter ``region:`` means."""
+"""Pictures in a region of the map, for the filter ``region:``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.browse.embedding_map.files import load_map
-from clipsearch.browse.embedding_map.projection import draw_map, incremental_update
-from clipsearch.errors import QueryError
+from clipsearch.browse.embedding_map.projection import up_to_date
+from clipsearch.errors import EmptyLibraryError, QueryError
 from clipsearch.query import Region
 
 if TYPE_CHECKING:
@@ -17,31 +17,23 @@ if TYPE_CHECKING:
 
 
 def contents_in(store: Catalog, region: Region) -> list[str]:
-    """The hashes of the pictures in a part of the map, as it was saved or, if it was not, as PCA draws it.
-
-    Args:
-        store: the catalog.
-        region: of the map.
+    """The content hashes of the pictures in a region of the saved map, or of a map by PCA if none is saved.
 
     Raises:
-        QueryError: the map was drawn anew since the region was chosen, or there are no pictures.
+        QueryError: the map was drawn again since the region was chosen, or the library has no images.
     """
     model = store.models.active()
     if model is None:
-        raise QueryError("the library has no images yet; add some with: clipsearch index FOLDER")
-    drawn = load_map(store.directory, model)
-    if drawn is None:
-        drawn = draw_map(store, model, method="pca")
-    elif drawn.revision != store.revision():
-        drawn = incremental_update(store, model, drawn)
+        raise EmptyLibraryError
+    drawn = up_to_date(store, model, load_map(store.directory, model))
     if region.drawing not in ("", drawn.drawing):
-        raise QueryError(f"region: the map has been drawn anew since ({drawn.drawing}); choose the region on it again")
+        raise QueryError(f"region: the map was drawn again since ({drawn.drawing}); select the region again")
     inside = drawn.content_hashes[is_inside(drawn.points, region)]
     return [digest.decode() for digest in inside.tolist()]
 
 
 def is_inside(points: NDArray[np.float32], region: Region) -> NDArray[np.bool_]:
-    """Which points, float32 [n, 2], lie in a region, bool [n].
+    """Which points, float32 [n, 2], are in a region, bool [n].
 
     Source: the even-odd rule, Shimrat 1962, "Algorithm 112: Position of point relative to polygon", CACM 5(8).
     """

@@ -1,4 +1,4 @@
-"""The map of a library as it is shown."""
+"""The public map of a library."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ Method: TypeAlias = Literal["pca", "umap"]
 
 @dataclass(frozen=True)
 class EmbeddingMap:
-    """A picture's place among all others: what looks or means alike lies together.
+    """A 2D projection of a library's embeddings: similar pictures are near each other.
 
     Attributes:
-        points: places across and up, float32 [n, 2], each from 0 to 1.
-        content_hashes: whose places these are, bytes of 32 hex digits, [n].
-        clusters: which cluster each is in, int16 [n], from 0.
-        directions: where in the embedding space a cluster lies seen from the library's mean, float32 [clusters, dim].
-        method: how places were found: ``pca`` (at once, by the two directions in which the pictures differ most) or
-            ``umap`` (by neighbours).
-        drawing: a name for the drawing, of its method and when it was made; pictures that come later do not change it.
-        complete: no better map is being drawn.
-        problem: why the better map could not be drawn; empty if that did not happen.
+        points: x and y, float32 [n, 2], 0 to 1.
+        content_hashes: of the pictures, bytes of 32 hex digits, [n].
+        clusters: int16 [n], from 0.
+        directions: cluster means relative to the library's mean, float32 [clusters, dim].
+        method: ``pca`` (at once) or ``umap``.
+        drawing: id of the drawing; pictures added later do not change it.
+        complete: whether no better map is being drawn.
+        problem: why no better map could be drawn; empty if there is no problem.
     """
 
     points: NDArray[np.float32]
@@ -37,12 +36,12 @@ class EmbeddingMap:
     problem: str = ""
 
     def __len__(self) -> int:
-        """How many pictures are on it."""
+        """Number of pictures."""
         return len(self.points)
 
-    def centres(self) -> NDArray[np.float32]:
-        """The middle of each cluster on the map, by the median, float32 [clusters, 2]; NaN where it is empty."""
-        found = np.full((len(self.directions), 2), np.nan, np.float32)
+    def centers(self) -> NDArray[np.float32]:
+        """Median position of each cluster, float32 [clusters, 2]; NaN for an empty one."""
+        centers = np.full((len(self.directions), 2), np.nan, np.float32)
         for cluster in np.unique(self.clusters):
-            found[cluster] = np.median(self.points[self.clusters == cluster], axis=0)
-        return found
+            centers[cluster] = np.median(self.points[self.clusters == cluster], axis=0)
+        return centers

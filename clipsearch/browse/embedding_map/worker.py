@@ -1,7 +1,7 @@
-"""The program of the process that draws a library's map, so that no search waits for it.
+"""The background process that draws a library's map.
 
-It is started by `clipsearch.browse.embedding_map.map_cache`, takes one core at low priority, and ends when its parent
-does, however that ends: then its standard input ends.
+`clipsearch.browse.embedding_map.map_cache` starts it with one core at low priority. It ends with its parent, when its
+standard input is closed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from clipsearch.config import LibraryPlace, library_place
 
 _NICENESS = 10
 _WAIT_S = 3600.0
-"""For another process that draws the map of the same library."""
+"""How long to wait for another process that draws the map of the same library."""
 
 
 def redraw(place: LibraryPlace) -> None:
-    """Draw a library's map and save it, unless another process has meanwhile.
+    """Draw and save a library's map, unless another process has done so meanwhile.
 
     Raises:
         LibraryError: the catalog cannot be read.

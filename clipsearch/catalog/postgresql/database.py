@@ -1,4 +1,4 @@
-"""A catalog in a PostgreSQL database: what PostgreSQL does in its own way."""
+"""A catalog in a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, func, sele
 
 from clipsearch.catalog.database import WRITE, CatalogDamage, DanglingRow, Database
 from clipsearch.catalog.postgresql.errors import explain, is_damage
+from clipsearch.catalog.postgresql.full_text import PostgresqlFullText, create_full_text
 from clipsearch.catalog.postgresql.locks import LOCK_TRANSACTION, OF_VECTORS, library_lock
 from clipsearch.catalog.tables import Base, CatalogState
 from clipsearch.config import DatabaseUrl, cache_dir
@@ -27,10 +28,10 @@ _CONNECT_TIMEOUT_S = 10
 _LOCK_TIMEOUT_S = 30
 
 _SETTINGS = (
-    # moments are kept with their zone and come back in the session's: the store takes them for UTC
+    # timestamps are returned in the session's time zone; the catalog expects UTC
     "SET timezone = 'UTC'",
     f"SET lock_timeout = '{_LOCK_TIMEOUT_S}s'",
-    # so that the locks of a machine that went away are free after a minute and a half
+    # release the locks of an unreachable machine after 90 seconds
     "SET tcp_keepalives_idle = 60",
     "SET tcp_keepalives_interval = 10",
     "SET tcp_keepalives_count = 3",
@@ -38,16 +39,16 @@ _SETTINGS = (
 
 
 class PostgresqlDatabase(Database):
-    """A schema of a PostgreSQL database, for any number of machines; what is computed from it each of them caches."""
+    """A schema of a PostgreSQL database, shared by any number of machines with local caches of derived data."""
 
     shared = True
     _failures = (exc.DBAPIError, exc.TimeoutError)
 
     def __init__(self, url: DatabaseUrl) -> None:
-        """Bind an address; nothing is connected yet.
+        """Create the engine without connecting.
 
         Raises:
-            ConfigError: the driver is not installed, or cannot read the address.
+            ConfigError: the driver is not installed, or the URL is invalid.
         """
         self._url = url
         self._directory = Path()
@@ -55,11 +56,11 @@ class PostgresqlDatabase(Database):
 
     @property
     def directory(self) -> Path:
-        """A cache of this machine: a folder for each address and catalog."""
+        """A cache on this machine, specific to the URL and the catalog."""
         return self._directory
 
     def prepare(self, *, create: bool) -> None:
-        """Create or upgrade the tables, and make the cache's folder."""
+        """See `Database.prepare`; also creates the cache directory."""
         super().prepare(create=create)
         with self.reading() as connection:
             library_id = connection.execute(select(CatalogState.library_id)).scalar_one()
@@ -78,11 +79,11 @@ class PostgresqlDatabase(Database):
     def _explain(self, error: Exception) -> str:
         return explain(error, self.name)
 
-    # --- one writer -----------------------------------------------------------------------------
+    # --- locks ----------------------------------------------------------------------------------
 
     @contextmanager
     def writer_lock(self, *, wait_s: float) -> Iterator[None]:
-        """A lock of the server's for everybody, and this machine's on its cache."""
+        """An exclusive advisory lock, and the lock of this machine's cache."""
         with (
             self.translated(),
             library_lock(self._engine, self.name, shared=False, wait_s=wait_s),
@@ -92,26 +93,26 @@ class PostgresqlDatabase(Database):
 
     @contextmanager
     def indexer_lock(self, *, wait_s: float) -> Iterator[None]:
-        """The same lock of the server's, shared with others that index."""
+        """The same advisory lock, shared with other indexers."""
         with self.translated(), library_lock(self._engine, self.name, shared=True, wait_s=wait_s):
             yield
 
     @contextmanager
     def cache_lock(self) -> Iterator[None]:
-        """This machine's lock on its cache."""
+        """The lock of this machine's cache."""
         with writer_lock(self.directory):
             yield
 
     @contextmanager
     def vectors_lock(self, *, wait_s: float) -> Iterator[None]:
-        """A lock of the server's, beside those of whoever writes to the catalog."""
+        """A separate advisory lock."""
         with self.translated(), library_lock(self._engine, self.name, shared=False, wait_s=wait_s, number=OF_VECTORS):
             yield
 
     # --- upkeep ---------------------------------------------------------------------------------
 
     def find_damage(self) -> CatalogDamage:
-        """Have every table read, and ask for indexes that are not usable; references the server keeps by itself."""
+        """Read all tables and list invalid indexes; the server enforces foreign keys."""
         pages: list[str] = []
         for table in Base.metadata.sorted_tables:
             try:
@@ -130,19 +131,29 @@ class PostgresqlDatabase(Database):
         return CatalogDamage(pages, indexes, [])
 
     def rebuild_indexes(self) -> None:
-        """Make every index again from its table."""
+        """Rebuild all indexes."""
         with self.writing() as connection:
             for table in Base.metadata.sorted_tables:
                 connection.exec_driver_sql(f"REINDEX TABLE {table.name}")
 
     def delete_rows(self, connection: Connection, rows: Iterable[DanglingRow]) -> None:
-        """Nothing: the server lets no row name another that is not there."""
+        """Do nothing: the server enforces foreign keys."""
 
     def pack(self) -> None:
-        """Let the room of deleted rows be used again, and count the rows anew for the planner."""
+        """Vacuum and analyze all tables."""
         with self.translated(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for table in Base.metadata.sorted_tables:
                 connection.exec_driver_sql(f"VACUUM (ANALYZE) {table.name}")
+
+    # --- full text ------------------------------------------------------------------------------
+
+    def create_full_text(self, connection: Connection) -> None:
+        """A trigram index, if the server has the extension; without it each search reads all rows."""
+        create_full_text(connection)
+
+    def full_text(self) -> PostgresqlFullText:
+        """LIKE, by that index."""
+        return PostgresqlFullText(self.rows)
 
 
 def _engine(url: DatabaseUrl) -> Engine:
@@ -153,10 +164,10 @@ def _engine(url: DatabaseUrl) -> Engine:
             url.text,
             connect_args={"application_name": who[:63], "connect_timeout": _CONNECT_TIMEOUT_S},
             hide_parameters=True,
-            pool_pre_ping=True,  # a server that was started again is no error for whoever searches next
+            pool_pre_ping=True,  # survive a restart of the server
         )
     except (exc.ArgumentError, ValueError) as error:
-        raise ConfigError(f"the library's address {url} cannot be read") from error
+        raise ConfigError(f"invalid library URL {url}") from error
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -165,7 +176,7 @@ def _engine(url: DatabaseUrl) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # one after the other, as in SQLite: ids are then seen in the order in which they were given
+        # serialized, as in SQLite, so that ids become visible in ascending order
         if connection.get_execution_options().get(WRITE, False):
             connection.exec_driver_sql(LOCK_TRANSACTION)
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL and its driver say went wrong, in our words."""
+"""Translation of PostgreSQL errors to messages for users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MESSAGES = {
     "25006": _NOT_WRITABLE,
     "42501": _NOT_WRITABLE,
     "53100": "the disk of {name} is full; what was committed is safe: make room and run it again",
-    "53300": "{name} takes no more connections ({reason}); raise max_connections, or try again later",
+    "53300": "{name} accepts no more connections ({reason}); raise max_connections, or try again later",
     "55P03": "{name} stays locked by another program; wait for it to end and try again",
     "57P01": _UNREACHABLE,
     "57P02": _UNREACHABLE,
@@ -20,18 +20,18 @@ _MESSAGES = {
     "XX001": _DAMAGED,
     "XX002": _DAMAGED,
 }
-"""By the server's code. Source: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+"""Messages by SQLSTATE. Source: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
 def explain(error: Exception, name: str) -> str:
-    """One line that says what to do.
+    """A one-line message with what to do.
 
     Args:
-        error: SQLAlchemy's.
-        name: of the database, as people may see it.
+        error: SQLAlchemy's exception.
+        name: name of the database for display.
     """
     if isinstance(error, exc.TimeoutError):
-        return f"{name} is asked for too much at once; try again"
+        return f"{name} has too many requests at once; try again"
     code = _code(error)
     is_lost = code is None and isinstance(error, exc.OperationalError | exc.InterfaceError)
     message = _UNREACHABLE if is_lost else _MESSAGES.get(code or "", "{name}: {reason}")
@@ -39,7 +39,7 @@ def explain(error: Exception, name: str) -> str:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLAlchemy's error says that the database itself is damaged."""
+    """Whether SQLAlchemy's exception reports damage of the database."""
     return isinstance(error, Exception) and _MESSAGES.get(_code(error) or "") == _DAMAGED
 
 

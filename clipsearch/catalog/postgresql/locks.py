@@ -1,4 +1,4 @@
-"""Who may write to a catalog in PostgreSQL: locks of the server's, which end with the connection that holds them.
+"""Locks of a catalog in PostgreSQL: advisory locks, which end with their connection.
 
 Source: https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -16,12 +16,12 @@ from clipsearch.errors import LibraryLockedError
 OF_LIBRARY = 1_668_048_240
 _OF_TRANSACTION = 1_668_048_241
 OF_VECTORS = 1_668_048_242
-"""First numbers of the locks: "clip" in ASCII, and the next. The second is of the schema that the tables are in."""
+"""First keys of the advisory locks ("clip" in ASCII, and the next numbers); the second key is a hash of the schema."""
 
 _POLL_S = 0.2
 
 LOCK_TRANSACTION = f"SELECT pg_advisory_xact_lock({_OF_TRANSACTION}, hashtext(current_schema()))"
-"""Begins a transaction that writes: the next one waits for its end."""
+"""First statement of a write transaction, which serializes these."""
 
 _HOLDER = text(
     "SELECT a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid "
@@ -34,17 +34,17 @@ _HOLDER = text(
 
 @contextmanager
 def library_lock(engine: Engine, name: str, *, shared: bool, wait_s: float, number: int = OF_LIBRARY) -> Iterator[None]:
-    """Hold the right to write to a catalog, on a connection of its own.
+    """Hold an advisory lock of a catalog on a separate connection.
 
     Args:
-        engine: the catalog's.
-        name: what people call it.
-        shared: beside others that ask for no more than that; otherwise alone.
-        wait_s: how long to wait for others, in seconds.
-        number: `OF_LIBRARY`, or `OF_VECTORS` for what an engine that all machines share holds of it.
+        engine: the catalog's engine.
+        name: the catalog's name for display.
+        shared: shared rather than exclusive.
+        wait_s: seconds to wait for other holders.
+        number: `OF_LIBRARY` or `OF_VECTORS`.
 
     Raises:
-        LibraryLockedError: others hold it still.
+        LibraryLockedError: another process holds the lock.
     """
     kind = "_shared" if shared else ""
     numbers = f"({number}, hashtext(current_schema()))"
@@ -63,12 +63,12 @@ def library_lock(engine: Engine, name: str, *, shared: bool, wait_s: float, numb
 def _unlock(connection: Connection, statement: str) -> None:
     try:
         connection.exec_driver_sql(statement)
-    except exc.DBAPIError:  # the connection was lost, and the lock with it
+    except exc.DBAPIError:  # the lock ended with the lost connection
         connection.invalidate()
 
 
 def _holder(connection: Connection, number: int) -> str | None:
-    """Who holds the lock, in words; ``None`` where it cannot be told."""
+    """Description of the holder of the lock; ``None`` if unknown."""
     row = connection.execute(_HOLDER, {"number": number}).one_or_none()
     if row is None or not row[0]:
         return None

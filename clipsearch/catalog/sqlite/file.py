@@ -1,4 +1,4 @@
-"""The file of a catalog as SQLite has it: how it is opened, and its errors in our words."""
+"""The SQLite file of a catalog: opening it, and messages for its errors."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import sqlite3
 from pathlib import Path
 
 CATALOG_NAME = "catalog.sqlite3"
-"""The file in a library's directory."""
+"""File name in a library's directory."""
 
 BUSY_TIMEOUT_S = 30.0
-"""How long a statement waits for another process before it gives up."""
+"""Seconds a statement waits for another process."""
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether a catalog, or the directory that its log would go to, cannot be written to."""
+    """Whether a catalog or its directory, which has the write-ahead log, is not writable."""
     return path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """A connection that begins no transaction by itself, and that any one thread at a time may use.
+    """A connection without implicit transactions, usable by one thread at a time.
 
     Raises:
         sqlite3.Error: it cannot be opened.
@@ -29,7 +29,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def explain(reason: str, path: Path) -> str:
-    """What SQLite says of a catalog, in one line that says what to do."""
+    """A one-line message for SQLite's error, with what to do."""
     if "full" in reason:
         return f"the disk that holds {path.parent} is full; what was committed is safe: make room and run it again"
     if is_damage(reason):
@@ -42,14 +42,14 @@ def explain(reason: str, path: Path) -> str:
 
 
 def is_damage(reason: str) -> bool:
-    """Whether what SQLite says means that the file itself is damaged."""
+    """Whether SQLite's error reports damage of the file."""
     return "not a database" in reason or "malformed" in reason
 
 
 def _read_only_flags(path: Path) -> str:
-    """A read-only directory cannot hold the shared memory that WAL readers need; nothing changes there anyway.
+    """``immutable`` avoids the shared-memory file of WAL readers, which a read-only directory cannot have.
 
-    With commits left in the write-ahead log, they have to be read all the same, which needs that memory.
+    A non-empty write-ahead log must be read, which needs that file.
     """
     log = path.with_name(f"{path.name}-wal")
     return "?mode=ro" if log.exists() and log.stat().st_size else "?immutable=1"

@@ -1,4 +1,4 @@
-"""What SQLite finds wrong with the file of a catalog."""
+"""Integrity check of a SQLite catalog."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from clipsearch.catalog.tables import Base
 from clipsearch.errors import LibraryError
 
 _MOST_PROBLEMS = 100
-"""Lines of an integrity check that are asked for."""
+"""Maximum number of problems reported by the integrity check."""
 
 _HARMLESS_PROBLEM = re.compile("index|is never used")
-"""Problems that making the indexes and the file anew does away with; no name of a table has these words in it."""
+"""Problems that rebuilding the indexes and the file repairs; no table name matches."""
 
 
 def find_damage(database: Database, engine: Engine) -> CatalogDamage:
-    """Have SQLite check its file; damage is an answer, not an error.
+    """Run SQLite's integrity check.
 
     Raises:
-        LibraryError: the file cannot be read, whatever is in it.
+        LibraryError: the file cannot be read for other reasons than damage.
     """
     pages: list[str] = []
     indexes: list[str] = []
@@ -42,7 +42,7 @@ def find_damage(database: Database, engine: Engine) -> CatalogDamage:
         reason = str(error.__cause__.orig) if isinstance(error.__cause__, exc.DBAPIError) else str(error)
         if not is_damage(reason):
             raise
-        # a check that breaks off names nothing
+        # an aborted check names no tables
         unreadable = [f"{reason} (table {name})" for name in _unreadable_tables(engine)]
         if unreadable or pages:
             return CatalogDamage([*pages, *unreadable], indexes, [])
@@ -51,16 +51,16 @@ def find_damage(database: Database, engine: Engine) -> CatalogDamage:
 
 
 def _unreadable_tables(engine: Engine) -> list[str]:
-    """Which tables cannot be read from beginning to end without their indexes."""
-    found = []
+    """Tables that cannot be read completely without indexes."""
+    names = []
     for table in Base.metadata.sorted_tables:
         try:
             with engine.connect() as connection:
                 for _ in connection.exec_driver_sql(f"SELECT * FROM {table.name} NOT INDEXED"):
                     pass
         except exc.DatabaseError:
-            found.append(table.name)
-    return found
+            names.append(table.name)
+    return names
 
 
 def _problems(connection: Connection) -> list[str]:
@@ -70,7 +70,7 @@ def _problems(connection: Connection) -> list[str]:
 
 
 def _owner(connection: Connection, problem: str, trees: dict[int, str]) -> str:
-    """Which table or index a damaged page is of, in words; empty where that cannot be told."""
+    """Description of the table or index of a damaged page; empty if unknown."""
     if tree := re.match(r"Tree (\d+)", problem):  # SQLite 3.42 and newer
         return trees.get(int(tree[1]), "")
     page = re.match(r"(?:On tree page|On page|Page) (\d+)", problem)
@@ -78,7 +78,7 @@ def _owner(connection: Connection, problem: str, trees: dict[int, str]) -> str:
         return ""
     try:  # not every SQLite is built with this table
         statement = text("SELECT name FROM dbstat WHERE pageno = :page")
-        found = connection.execute(statement, {"page": int(page[1])}).scalar()
+        name = connection.execute(statement, {"page": int(page[1])}).scalar()
     except exc.DatabaseError:
         return ""
-    return next((tree for tree in trees.values() if tree.endswith(f" {found}")), "")
+    return next((tree for tree in trees.values() if tree.endswith(f" {name}")), "")

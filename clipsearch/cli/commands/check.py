@@ -1,4 +1,4 @@
-"""``clipsearch check``: verify the library, and mend it."""
+"""``clipsearch check``: check the library, and repair it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clipsearch.cli.errors import EXIT_ERROR
-from clipsearch.cli.options import common_options, open_library
+from clipsearch.cli.options import common_options, json_option, open_library
 from clipsearch.cli.output import write_json
 from clipsearch.text import display_text, format_count
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Mend what can be mended, then check again.")
-@click.option("--full", is_flag=True, help="Look into every embedding and preview, not into a thousand of each.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@click.option("--repair", is_flag=True, help="Repair the damage that can be repaired, then check again.")
+@click.option("--full", is_flag=True, help="Check every embedding and preview instead of a thousand of each.")
+@json_option("Print a JSON object.")
 @common_options
 @click.pass_context
 def check(context: click.Context, *, repair: bool, full: bool, as_json: bool) -> None:
-    """Verify catalog, vector cache and previews against each other.
+    """Check the library for damage, and repair it.
 
-    The exit status is 0 if nothing is wrong or all of it was mended, and 1 if something is left. Lines marked
-    "note" tell what is worth knowing and nothing that is wrong. Pictures themselves are not read, except to make
-    missing previews again.
+    Compares the catalog, the vector index and the previews. The exit status is 0 if there is no damage or all of it
+    was repaired, and 1 if damage remains. A line marked "note" is information, not damage. The pictures themselves
+    are read only to make missing previews.
 
     \b
     Examples:
@@ -46,16 +46,16 @@ def check(context: click.Context, *, repair: bool, full: bool, as_json: bool) ->
 
 
 def format_check(report: CheckReport, *, repaired: bool) -> str:
-    """What a checkup found, several lines for people."""
-    looked_at = [
+    """The report as text, several lines."""
+    checked = [
         f"{format_count(report.files, 'file')} ({format_count(report.images, 'distinct picture')})",
         format_count(report.embeddings, "embedding"),
         format_count(report.previews, "preview"),
     ]
     if report.stopped:
-        looked_at = ["the catalog's own file; the rest cannot be before that is mended"]
-    lines = [f"checked    {', '.join(looked_at)}"]
-    lines += [f"mended     {_describe(finding)}" for finding in report.mended]
+        checked = ["the catalog file only; the rest needs an undamaged catalog"]
+    lines = [f"checked    {', '.join(checked)}"]
+    lines += [f"repaired   {_describe(finding)}" for finding in report.repaired]
     for finding in sorted(report.findings, key=lambda finding: not finding.is_damage):
         lines.append(f"{'damage' if finding.is_damage else 'note':<10} {_describe(finding)}")
         lines.append(f"           → {display_text(finding.remedy)}")
@@ -73,7 +73,7 @@ def check_to_json(report: CheckReport) -> dict[str, Any]:
         "sample": report.sample,
         "stopped": report.stopped,
         "findings": [_finding_to_json(finding) for finding in report.findings],
-        "mended": [_finding_to_json(finding) for finding in report.mended],
+        "mended": [_finding_to_json(finding) for finding in report.repaired],
     }
 
 
@@ -90,7 +90,7 @@ def _describe(finding: Finding) -> str:
 
 def _result(report: CheckReport, *, repaired: bool) -> str:
     if report.is_sound:
-        return "nothing is wrong"
+        return "no damage"
     if not repaired and any(finding.is_damage and finding.repairable for finding in report.findings):
-        return "damaged; mend it with: clipsearch check --repair"
-    return "damaged; what to do is said above"
+        return "damaged; repair it with: clipsearch check --repair"
+    return "damaged; see the remedies above"

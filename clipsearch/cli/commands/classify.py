@@ -1,4 +1,4 @@
-"""``clipsearch classify``: tell pictures apart by the names of classes."""
+"""``clipsearch classify``: zero-shot classification by label names."""
 
 from __future__ import annotations
 
@@ -10,62 +10,68 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.arguments import QueryCommand, query_line
-from clipsearch.cli.options import Settings, common_options, encoder_options, open_library
+from clipsearch.cli.options import Settings, common_options, encoder_options, json_option, open_library
 from clipsearch.cli.progress import notify_on_stderr
+from clipsearch.config import typed_path
 
 if TYPE_CHECKING:
     from clipsearch.labeling.classification import Classification
 
 FOLDERS = "folders"
-"""The value of ``--truth`` that takes the folders' names for the classes."""
+"""The value of ``--truth`` for which the name of a picture's folder is its true label."""
 
 _FILE = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What the options say.
+class _Task:
+    """What to classify by, from the options.
 
     Attributes:
-        labels: that are named; ``None`` to take them from the truth.
-        templates: that the labels are put into.
-        listed: class by path, from a table.
-        by_folder: whether the folders' names are the classes.
+        labels: label names; ``None`` to take them from the truth.
+        templates: prompt templates for the labels.
+        true_labels: true label by path, from a table.
+        by_folder: whether the name of a picture's folder is its true label.
     """
 
     labels: tuple[str, ...] | None
     templates: tuple[str, ...]
-    listed: Mapping[str, str] | None
+    true_labels: Mapping[str, str] | None
     by_folder: bool
 
 
 @click.command(cls=QueryCommand)
 @click.argument("words", metavar="FOLDER|QUERY...", nargs=-1, required=True)
-@click.option("--labels", metavar="LIST", help='What to choose from, for example "plane,car,dog,bird".')
-@click.option("--labels-file", type=_FILE, metavar="FILE", help="The same, from a file with one label in each line.")
+@click.option("--labels", metavar="LIST", help='The label names, for example "plane,car,dog,bird".')
+@click.option("--labels-file", type=_FILE, metavar="FILE", help="Read the label names from a file, one per line.")
 @click.option(
     "--templates",
     metavar="SET|FILE",
-    help="Put the labels into several prompts: photo, sketch, satellite, document, or a file with one in each line.",
+    help="Use a prompt ensemble: photo, sketch, satellite, document, or a file with one template per line.",
 )
 @click.option(
     "--template",
     "extra_templates",
     multiple=True,
     metavar="TEXT",
-    help='A prompt of your own, such as "a drawing of a {}".',
+    help='Add a prompt template, such as "a drawing of a {}".',
 )
 @click.option("-k", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Labels per picture.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Of a QUERY: classify the N best, not 1,000.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With a QUERY: classify the N best results; 1,000 by default.",
+)
 @click.option(
     "--truth",
     metavar=f"{FOLDERS}|FILE",
-    help="Measure: what is true is the name of each picture's folder, or in a table with the columns image and label.",
+    help="Measure the accuracy: true labels are the folder names, or in a table with the columns image and label.",
 )
-@click.option("--model", "spec", metavar="SPEC", help="For a FOLDER: the model; the library's by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-@click.option("--jsonl", "as_jsonl", is_flag=True, help="Print a JSON object for each picture, one a line.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print a table of all probabilities.")
+@click.option("--model", "spec", metavar="SPEC", help="With a FOLDER: the model; the library's by default.")
+@json_option("Print a JSON object.")
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="Print one JSON object per picture and line.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print all probabilities as CSV.")
 @encoder_options
 @common_options
 @click.pass_context
@@ -87,12 +93,11 @@ def classify(
     runtime: str,
     device: str,
 ) -> None:
-    """Tell pictures apart by the names of classes, without examples.
+    """Classify pictures by label names (zero-shot).
 
-    This is zero-shot classification. Of a FOLDER all pictures are read, and no library is needed; of a QUERY it is the
-    pictures that it finds in the library, which are embedded already. The probabilities say which of the labels fits
-    best if one of them fits: add a label such as "something else" where none may. Labels may be left out where --truth
-    gives them. docs/labels.md has more.
+    With a FOLDER, reads and embeds all its pictures and needs no library. With a QUERY, classifies the pictures that
+    the query finds in the library. The probabilities of a picture sum to 1 over the labels; if none may fit, add a
+    label such as "something else". With --truth, --labels is optional. See docs/labels.md.
 
     \b
     Examples:
@@ -101,8 +106,8 @@ def classify(
       clipsearch classify tests/photos --truth folders --json
     """
     if sum((as_json, as_jsonl, as_csv)) > 1:
-        raise click.UsageError("--json, --jsonl and --csv do not go together", context)
-    asked = _asked(
+        raise click.UsageError("--json, --jsonl and --csv cannot be combined", context)
+    task = _task(
         context,
         labels=labels,
         labels_file=labels_file,
@@ -110,18 +115,18 @@ def classify(
         extra_templates=extra_templates,
         truth=truth,
     )
-    folder = Path(words[0]).expanduser() if len(words) == 1 else None
+    folder = typed_path(words[0]) if len(words) == 1 else None
     if folder is not None and folder.exists():
-        classification = _of_folder(context, folder, asked, spec=spec, runtime=runtime, device=device)
+        classification = _of_folder(context, folder, task, spec=spec, runtime=runtime, device=device)
     else:
         if spec is not None:
-            raise click.UsageError("--model is for a FOLDER; a library has its own", context)
-        classification = _of_query(context, query_line(words), asked, limit=limit, runtime=runtime, device=device)
+            raise click.UsageError("--model requires a FOLDER; a QUERY uses the model of the library", context)
+        classification = _of_query(context, query_line(words), task, limit=limit, runtime=runtime, device=device)
     from clipsearch.cli import classification_text
 
     classification_text.write(
         classification,
-        truth=_truth(classification.paths, asked),
+        truth=_truth(classification.paths, task),
         k=k,
         as_json=as_json,
         as_jsonl=as_jsonl,
@@ -129,7 +134,7 @@ def classify(
     )
 
 
-def _asked(
+def _task(
     context: click.Context,
     *,
     labels: str | None,
@@ -137,8 +142,8 @@ def _asked(
     templates: str | None,
     extra_templates: tuple[str, ...],
     truth: str | None,
-) -> _Asked:
-    """What the options say, checked before any time is spent."""
+) -> _Task:
+    """The task, validated before time is spent on pictures."""
     from clipsearch.labeling.zero_shot import (
         DEFAULT_TEMPLATES,
         check_labels,
@@ -148,35 +153,35 @@ def _asked(
     )
 
     if labels is not None and labels_file is not None:
-        raise click.UsageError("--labels and --labels-file do not go together", context)
+        raise click.UsageError("--labels and --labels-file cannot be combined", context)
     if labels is None and labels_file is None and truth is None:
-        raise click.UsageError('name the labels to choose from: --labels "plane,car,dog,bird"', context)
+        raise click.UsageError('--labels is missing, for example: --labels "plane,car,dog,bird"', context)
     named = check_labels(labels.split(",")) if labels is not None else None
-    named = read_labels(labels_file.expanduser()) if labels_file is not None else named
+    named = read_labels(typed_path(labels_file)) if labels_file is not None else named
     prompts = load_templates(templates) if templates is not None else ()
     prompts += check_templates(extra_templates, "--template") if extra_templates else ()
-    listed = _listed(Path(truth).expanduser()) if truth is not None and truth != FOLDERS else None
-    if named is None and listed is not None:
-        named = check_labels(list(listed.values()))
-    return _Asked(named, prompts or DEFAULT_TEMPLATES, listed, truth == FOLDERS)
+    true_labels = _read_truth(typed_path(truth)) if truth is not None and truth != FOLDERS else None
+    if named is None and true_labels is not None:
+        named = check_labels(list(true_labels.values()))
+    return _Task(named, prompts or DEFAULT_TEMPLATES, true_labels, truth == FOLDERS)
 
 
-def _listed(file: Path) -> dict[str, str]:
+def _read_truth(file: Path) -> dict[str, str]:
     from clipsearch.evaluation import read_captions
 
     return {row.image: row.text for row in read_captions(file)}
 
 
-def _truth(paths: Sequence[Path], asked: _Asked) -> dict[Path, str]:
+def _truth(paths: Sequence[Path], task: _Task) -> dict[Path, str]:
     from clipsearch.labeling.classification import folder_truth, listed_truth
 
-    if asked.by_folder:
+    if task.by_folder:
         return folder_truth(paths)
-    return listed_truth(paths, asked.listed) if asked.listed is not None else {}
+    return listed_truth(paths, task.true_labels) if task.true_labels is not None else {}
 
 
 def _of_folder(
-    context: click.Context, folder: Path, asked: _Asked, *, spec: str | None, runtime: str, device: str
+    context: click.Context, folder: Path, task: _Task, *, spec: str | None, runtime: str, device: str
 ) -> Classification:
     from clipsearch.labeling.classification import classify as classify_pictures
     from clipsearch.labeling.zero_shot import check_labels
@@ -184,26 +189,26 @@ def _of_folder(
     from indexer.embed_folder import embed_files, pictures_in
 
     files = pictures_in(folder, notify=notify_on_stderr)
-    labels = asked.labels or check_labels(sorted({file.path.parent.name for file in files}))
+    labels = task.labels or check_labels(sorted({file.path.parent.name for file in files}))
     chosen = spec or _library_model(context) or _default_model()
     encoder = load_encoder(chosen, runtime=runtime, device=device, notify=notify_on_stderr)
     paths, embeddings = embed_files(encoder, files, notify=notify_on_stderr)
-    return classify_pictures(encoder, paths, embeddings, labels=labels, templates=asked.templates)
+    return classify_pictures(encoder, paths, embeddings, labels=labels, templates=task.templates)
 
 
 def _of_query(
-    context: click.Context, line: str, asked: _Asked, *, limit: int | None, runtime: str, device: str
+    context: click.Context, line: str, task: _Task, *, limit: int | None, runtime: str, device: str
 ) -> Classification:
     from clipsearch.library import MAX_CLASSIFIED
 
-    if asked.labels is None:
-        raise click.UsageError("a QUERY needs --labels or --labels-file", context)
+    if task.labels is None:
+        raise click.UsageError("a QUERY requires --labels or --labels-file", context)
     with open_library(runtime=runtime, device=device) as library:
-        return library.classify(line, asked.labels, templates=asked.templates, limit=limit or MAX_CLASSIFIED)
+        return library.classify(line, task.labels, templates=task.templates, limit=limit or MAX_CLASSIFIED)
 
 
 def _library_model(context: click.Context) -> str | None:
-    """The model of the library at hand, if there is one."""
+    """The model of the library, if there is a library."""
     from clipsearch.catalog.lazy_catalog import LazyCatalog
     from clipsearch.catalog.sqlite.file import CATALOG_NAME
     from clipsearch.config import library_place

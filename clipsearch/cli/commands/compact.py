@@ -1,4 +1,4 @@
-"""``clipsearch compact``: drop what no file holds any more."""
+"""``clipsearch compact``: delete the data of removed pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import common_options, open_library
+from clipsearch.cli.options import common_options, json_option, open_library
 from clipsearch.cli.output import write_json
 from clipsearch.text import format_bytes, format_count
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
+@json_option()
 @common_options
 def compact(*, as_json: bool) -> None:
-    """Drop what belongs to deleted pictures.
+    """Free the disk space of removed pictures.
 
-    That makes the library smaller. The embeddings, metadata and previews of pictures that no file holds any more
-    are kept until then, so that a restored file costs no time. Pictures on an unplugged drive count as held.
-    While it runs, the disk needs room for a second copy of the catalog. It can be broken off at any time.
+    When a picture is deleted from disk or removed from the library, its embeddings, metadata and previews stay until
+    this command deletes them, so that a restored file need not be embedded again. Pictures on offline roots are kept.
+    The disk needs space for a second copy of the catalog meanwhile. It is safe to interrupt.
 
     \b
     Examples:
@@ -39,11 +39,11 @@ def compact(*, as_json: bool) -> None:
 
 
 def format_compaction(report: CompactionReport) -> str:
-    """What a compaction did, two lines for people."""
-    dropped = [
+    """The report as text, two lines."""
+    deleted = [
         format_count(report.images, "picture"),
         format_count(report.embeddings, "embedding"),
         format_count(report.previews, "preview"),
     ]
-    sizes = f"{format_bytes(report.bytes_before)}, now {format_bytes(report.bytes_after)}"
-    return f"dropped    {', '.join(dropped)}\non disk    {sizes}"
+    sizes = f"{format_bytes(report.bytes_before)} before, {format_bytes(report.bytes_after)} now"
+    return f"deleted    {', '.join(deleted)}\non disk    {sizes}"

@@ -1,9 +1,8 @@
-"""``clipsearch concept``: what the library is taught by a few pictures."""
+"""``clipsearch concept``: concepts that are defined by example pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,43 +14,40 @@ from clipsearch.cli.concept_text import (
     details_to_json,
     suggestion_to_json,
 )
-from clipsearch.cli.options import common_options, encoder_options, open_library
+from clipsearch.cli.options import common_options, encoder_options, json_option, open_library
 from clipsearch.cli.output import NOTHING_FOUND, write_json, write_paths
 from clipsearch.text import display_path, display_text
 
-if TYPE_CHECKING:
-    from clipsearch.labeling.concepts.values import ConceptDetails
-
-_MANY = ("--positive", "--negative")
+_MULTIPLE = ("--positive", "--negative")
 
 
 class PicturesCommand(click.Command):
-    """A command whose ``--positive`` and ``--negative`` take as many pictures as follow them."""
+    """A command whose ``--positive`` and ``--negative`` take several pictures each."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each further picture, as click has it."""
-        written: list[str] = []
-        many: str | None = None
-        for place, arg in enumerate(args):
+        """Repeat the option before each further picture, as click expects it."""
+        expanded: list[str] = []
+        multiple: str | None = None
+        for index, arg in enumerate(args):
             if arg == "--":
-                return super().parse_args(ctx, written + args[place:])
-            follows_option = bool(written) and written[-1] in _MANY
+                return super().parse_args(ctx, expanded + args[index:])
+            follows_option = bool(expanded) and expanded[-1] in _MULTIPLE
             if arg.startswith("-") and not follows_option:
-                many = arg if arg in _MANY else None
-            elif many is not None and not follows_option:
-                written.append(many)
-            written.append(arg)
-        return super().parse_args(ctx, written)
+                multiple = arg if arg in _MULTIPLE else None
+            elif multiple is not None and not follows_option:
+                expanded.append(multiple)
+            expanded.append(arg)
+        return super().parse_args(ctx, expanded)
 
 
 @click.group()
 @common_options
 def concept() -> None:
-    """Teach the library a person, a pet or a thing by a few pictures, and search for it as @NAME.
+    """Define concepts (a person, a pet, a thing) by example pictures.
 
-    A concept is fitted to pictures that show it, to others that do not (drawn from the library unless they are
-    named), and to its --text while there are few pictures. PICTURE is a file, in the library or not, or ~# and the
-    first digits (at least 6) of a content hash.
+    Search for a concept as @NAME. It is fitted to positive examples, to negative examples (with none, to pictures
+    drawn from the library) and, while there are few examples, to its --text. PICTURE is a file, in the library or not,
+    or ~# and at least 6 digits of a content hash.
 
     \b
     Examples:
@@ -64,13 +60,26 @@ def concept() -> None:
 
 @concept.command(cls=PicturesCommand)
 @click.argument("name")
-@click.option("--positive", "positives", metavar="PICTURE...", multiple=True, help="Pictures that show it.")
-@click.option("--negative", "negatives", metavar="PICTURE...", multiple=True, help="Pictures that do not.")
-@click.option("--query", metavar="QUERY", help="Take what this query finds for pictures that show it, too.")
 @click.option(
-    "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many of what the query finds."
+    "--positive", "positives", metavar="PICTURE...", multiple=True, help="Positive examples: pictures that show it."
 )
-@click.option("--text", metavar="TEXT", help="What it is in words, such as 'a brown dog'.")
+@click.option(
+    "--negative",
+    "negatives",
+    metavar="PICTURE...",
+    multiple=True,
+    help="Negative examples: pictures that do not show it.",
+)
+@click.option("--query", metavar="QUERY", help="Also use the results of this query as positive examples.")
+@click.option(
+    "-k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="The number of results of --query to use.",
+)
+@click.option("--text", metavar="TEXT", help="A description, such as 'a brown dog'.")
 @encoder_options
 @common_options
 def add(
@@ -84,11 +93,10 @@ def add(
     runtime: str,
     device: str,
 ) -> None:
-    """Teach the library the concept NAME.
+    """Add the concept NAME, or more examples of it.
 
-    --positive and --negative take all pictures that follow them. Pictures that do not show it are drawn from the
-    library besides, but none that is near to one that does. With --text a single picture is enough; without, name
-    four or more.
+    --positive and --negative each take several pictures. Further negative examples are drawn from the library, none of
+    them close to a positive one. With --text one positive example is enough; without it, use at least four.
 
     \b
     Examples:
@@ -99,23 +107,30 @@ def add(
     with open_library(runtime=runtime, device=device) as library:
         references = [f"~#{result.content_hash}" for result in library.search(query, k=k)] if query is not None else []
         if query is not None and not references:
-            click.echo(f"nothing found for {display_text(query)}", err=True)
-        _say(library.concepts.add(name, [*positives, *references], negatives=negatives, text=text))
+            click.echo(f"no results for {display_text(query)}", err=True)
+        click.echo(concept_line(library.concepts.add(name, [*positives, *references], negatives=negatives, text=text)))
 
 
 @concept.command()
 @click.argument("name", shell_complete=suggest_concepts)
-@click.option("-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="How many at most.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list: path, probability, content_hash, thumbnail.")
+@click.option(
+    "-k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="The maximum number of pictures.",
+)
+@json_option("Print a JSON list of objects: path, probability, content_hash, thumbnail.")
 @click.option("-0", "--null", is_flag=True, help="End each path with a NUL byte, for xargs -0.")
 @encoder_options
 @common_options
 @click.pass_context
 def suggest(context: click.Context, *, name: str, k: int, as_json: bool, null: bool, runtime: str, device: str) -> None:
-    """Show the pictures that are most worth confirming or rejecting next.
+    """Suggest pictures to confirm or reject next.
 
-    Those are in doubt, and unlike each other. Their paths are printed, one per line. The exit status is 3 when there
-    is none.
+    These are pictures that the concept is least certain about and that differ from each other. Prints their paths, one
+    per line. The exit status is 3 if there are none.
 
     \b
     Examples:
@@ -123,7 +138,7 @@ def suggest(context: click.Context, *, name: str, k: int, as_json: bool, null: b
       clipsearch concept suggest rex -k 5 --json
     """
     if as_json and null:
-        raise click.UsageError("--json does not go with -0", context)
+        raise click.UsageError("--json cannot be combined with -0", context)
     with open_library(runtime=runtime, device=device) as library:
         suggestions = library.concepts.suggest(name, k=k)
     if as_json:
@@ -131,7 +146,7 @@ def suggest(context: click.Context, *, name: str, k: int, as_json: bool, null: b
     else:
         write_paths([item.path for item in suggestions], end=b"\0" if null else b"\n")
     if not suggestions:
-        click.echo("nothing to suggest: the library has no other picture", err=True)
+        click.echo("no suggestions: the library has no other pictures", err=True)
         context.exit(NOTHING_FOUND)
 
 
@@ -141,16 +156,16 @@ def suggest(context: click.Context, *, name: str, k: int, as_json: bool, null: b
 @encoder_options
 @common_options
 def confirm(*, name: str, pictures: tuple[str, ...], runtime: str, device: str) -> None:
-    """Say that pictures show the concept NAME; it is fitted again.
+    """Add pictures to the positive examples of NAME, and refit it.
 
-    A picture that was rejected before is confirmed from now on.
+    A picture that was rejected before becomes a positive example.
 
     \b
     Examples:
       clipsearch concept confirm rex park.jpg '~#a1b2c3d4'
     """
     with open_library(runtime=runtime, device=device) as library:
-        _say(library.concepts.confirm(name, *pictures))
+        click.echo(concept_line(library.concepts.confirm(name, *pictures)))
 
 
 @concept.command()
@@ -159,43 +174,42 @@ def confirm(*, name: str, pictures: tuple[str, ...], runtime: str, device: str) 
 @encoder_options
 @common_options
 def reject(*, name: str, pictures: tuple[str, ...], runtime: str, device: str) -> None:
-    """Say that pictures do not show the concept NAME; it is fitted again.
+    """Add pictures to the negative examples of NAME, and refit it.
 
     \b
     Examples:
       clipsearch concept reject rex neighbours-dog.jpg
     """
     with open_library(runtime=runtime, device=device) as library:
-        _say(library.concepts.reject(name, *pictures))
+        click.echo(concept_line(library.concepts.reject(name, *pictures)))
 
 
 @concept.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list: name, text, positives, negatives, added_at.")
+@json_option("Print a JSON list of objects: name, text, positives, negatives, added_at.")
 @common_options
 def list_(*, as_json: bool) -> None:
-    """List the concepts that the library knows.
+    """List the concepts of the library.
 
     \b
     Examples:
       clipsearch concept list
     """
     with open_library() as library:
-        known = library.concepts.all()
+        concepts = library.concepts.all()
     if as_json:
-        write_json([concept_to_json(item) for item in known])
-    elif not known:
-        click.echo("no concept is known yet; add one with: clipsearch concept add NAME --positive PICTURE...")
+        write_json([concept_to_json(item) for item in concepts])
+    elif not concepts:
+        click.echo("no concepts yet; add one with: clipsearch concept add NAME --positive PICTURE...")
     else:
-        for item in known:
-            click.echo(concept_line(item))
+        click.echo("\n".join(map(concept_line, concepts)))
 
 
 @concept.command()
 @click.argument("name", shell_complete=suggest_concepts)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object, with the examples and what was fitted.")
+@json_option("Print a JSON object with the examples and the fit.")
 @common_options
 def show(*, name: str, as_json: bool) -> None:
-    """Show the examples of the concept NAME, and what was fitted to them.
+    """Show the examples and the fit of the concept NAME.
 
     \b
     Examples:
@@ -203,19 +217,18 @@ def show(*, name: str, as_json: bool) -> None:
       clipsearch concept show rex --json
     """
     with open_library() as library:
-        shown = library.concepts.get(name)
+        details = library.concepts.get(name)
     if as_json:
-        write_json(details_to_json(shown))
-        return
-    for line in details_lines(shown):
-        click.echo(line)
+        write_json(details_to_json(details))
+    else:
+        click.echo("\n".join(details_lines(details)))
 
 
 @concept.command()
 @click.argument("name", shell_complete=suggest_concepts)
 @common_options
 def remove(*, name: str) -> None:
-    """Forget the concept NAME; its pictures stay.
+    """Remove the concept NAME; its pictures stay.
 
     \b
     Examples:
@@ -223,7 +236,7 @@ def remove(*, name: str) -> None:
     """
     with open_library() as library:
         removed = library.concepts.remove(name)
-    click.echo(f"forgot @{display_text(removed.name)}")
+    click.echo(f"removed @{display_text(removed.name)}")
 
 
 @concept.command()
@@ -232,9 +245,9 @@ def remove(*, name: str) -> None:
 @encoder_options
 @common_options
 def export(*, name: str, file: Path, runtime: str, device: str) -> None:
-    """Write the concept NAME to a new JSON file.
+    """Export the concept NAME to a new JSON file.
 
-    It has the content hashes of its examples and the direction that was fitted, and no picture.
+    The file has the content hashes of the examples and the fitted vector, but no pictures.
 
     \b
     Examples:
@@ -243,7 +256,3 @@ def export(*, name: str, file: Path, runtime: str, device: str) -> None:
     with open_library(runtime=runtime, device=device) as library:
         library.concepts.export(name, file)
     click.echo(f"wrote {display_path(file)}")
-
-
-def _say(shown: ConceptDetails) -> None:
-    click.echo(concept_line(shown))

@@ -1,4 +1,4 @@
-"""``clipsearch demo``: the main job in one command, with no network and no pictures of one's own."""
+"""``clipsearch demo``: indexing and searching bundled photographs, without a network."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from clipsearch.cli.output import write_results
 from clipsearch.cli.progress import progress_reporter
 from clipsearch.cli.report import format_report
 from clipsearch.cli.result_format import ResultsFormat
+from clipsearch.config import typed_path
 from clipsearch.demo import copy_photographs, find_photographs
 from clipsearch.errors import ConfigError
 from clipsearch.text import display_path, format_count, format_seconds
@@ -32,14 +33,14 @@ QUERIES = (
     "a rocket launch",
     "a motorcycle",
     "a flower",
-    "a brick wall",
+    "a temple",
     "an astronaut",
     "the moon",
 )
-"""What the demo looks for."""
+"""The searches of the demo."""
 
 SIMILAR_TO = "motorcycle_left.png"
-"""The picture whose like the demo looks for: one of a stereo pair."""
+"""The example picture of the demo: one of a stereo pair."""
 
 _K = 3
 
@@ -53,10 +54,10 @@ _K = 3
 )
 @debug_option
 def demo(keep: Path | None) -> None:
-    """Index a few bundled photographs and search them, to see it work.
+    """Index bundled photographs and search them.
 
-    The photographs are those that come with scikit-image and scikit-learn; the model is the bundled one, mini.
-    Nothing is downloaded, and your own library is not touched.
+    The photographs come with scikit-image and scikit-learn, and the model is the bundled mini. Nothing is downloaded,
+    and your own library is not changed.
 
     \b
     Examples:
@@ -65,7 +66,7 @@ def demo(keep: Path | None) -> None:
     """
     from clipsearch.library import Library
 
-    find_photographs()  # before a folder is made for them
+    find_photographs()  # fails before a folder is made
     started = time.perf_counter()
     with _workplace(keep) as folder:
         photos, library_dir = folder / "photos", folder / "library"
@@ -84,18 +85,18 @@ def demo(keep: Path | None) -> None:
         f"{format_count(copied, 'photograph')} indexed and {len(QUERIES) + 1} searches done in "
         f"{format_seconds(seconds)}, with the bundled model and no network."
     )
-    click.echo("Go on with:" if keep else "Now your own pictures:")
+    click.echo("Next, search them yourself:" if keep else "Next, index your own pictures:")
     click.echo(f"  {_next_command(keep)}")
 
 
 @contextlib.contextmanager
 def _workplace(keep: Path | None) -> Iterator[Path]:
-    """The folder to work in: the one to keep, or a temporary one."""
+    """The folder of ``--keep``, or a temporary one."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="clipsearch-demo-", ignore_cleanup_errors=True) as name:
             yield Path(name)
         return
-    folder = keep.expanduser().absolute()
+    folder = typed_path(keep).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())
@@ -125,6 +126,6 @@ def _say_command(command: str) -> None:
 def _next_command(keep: Path | None) -> str:
     if keep is None:
         return "clipsearch index ~/Pictures"
-    library = display_path(keep.expanduser() / "library")
+    library = display_path(typed_path(keep) / "library")
     quoted = shlex.quote(library) if os.name == "posix" else f'"{library}"'
     return f'clipsearch --library {quoted} search "a temple by a lake"'

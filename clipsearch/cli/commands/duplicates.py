@@ -1,4 +1,4 @@
-"""``clipsearch duplicates``: pictures that the library holds more than once."""
+"""``clipsearch duplicates``: duplicate pictures in the library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from clipsearch.cli.options import common_options, open_library
+from clipsearch.cli.options import Choice, common_options, json_option, null_option, open_library
 from clipsearch.cli.output import write_json, write_paths
 from clipsearch.text import display_path, display_text, format_bytes, format_count
 
@@ -23,27 +23,24 @@ _KINDS = ("identical", "same", "near")
 @click.option(
     "--kind",
     "kinds",
-    type=click.Choice(_KINDS),
+    type=Choice(_KINDS),
     multiple=True,
-    help="Only groups of this kind; may be given more than once. All kinds by default.",
+    help="Show only groups of this kind; repeatable. All kinds by default.",
 )
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="Print a JSON list of objects: group, kind, reason, best, others.",
-)
-@click.option(
-    "--paths", "as_paths", is_flag=True, help="Print the paths of all but the best of each group, one per line."
-)
-@click.option("-0", "--null", is_flag=True, help="Like --paths, each ended by a NUL byte, for xargs -0.")
+@click.option("--no-stacks", is_flag=True, help="Compare RAW and JPEG, Live Photos and edits file by file.")
+@json_option("Print a JSON list of objects: group, kind, reason, best, others.")
+@click.option("--paths", "as_paths", is_flag=True, help="Print only the paths of all files but the best of each group.")
+@null_option
 @common_options
-def duplicates(*, folder: Path | None, kinds: tuple[str, ...], as_json: bool, as_paths: bool, null: bool) -> None:
-    """Find pictures that the library holds more than once; nothing is ever deleted.
+def duplicates(
+    *, folder: Path | None, kinds: tuple[str, ...], no_stacks: bool, as_json: bool, as_paths: bool, null: bool
+) -> None:
+    """Find duplicate and near-duplicate pictures.
 
-    With FOLDER, only among the files in it. A group is "identical" (the same bytes), "same" (the same picture,
-    re-encoded or resized) or "near" (cropped, turned, mirrored or edited). The file marked * is the one suggested
-    to be kept: most pixels, then least compressed, then taken first, then the shortest path.
+    With FOLDER, only among the files in it. Nothing is deleted. A group is "identical" (the same bytes), "same" (the
+    same picture, re-encoded or resized) or "near" (cropped, rotated, mirrored or edited). The file marked * is the one
+    to keep: the most pixels, then RAW, camera metadata, the earliest date, not rotated or mirrored, no lossless copy of
+    a lossy file, the least compression. RAW and JPEG of one exposure, and a Live Photo, count as one file.
 
     \b
     Examples:
@@ -52,10 +49,10 @@ def duplicates(*, folder: Path | None, kinds: tuple[str, ...], as_json: bool, as
       clipsearch duplicates --kind identical -0 | xargs -0 ls -l
     """
     if as_json and (as_paths or null):
-        raise click.UsageError("--json does not go with --paths or -0")
+        raise click.UsageError("--json cannot be combined with --paths or -0")
     with open_library() as library:
         chosen_kinds = cast("tuple[DuplicateKind, ...]", kinds or _KINDS)
-        groups = library.duplicates.find(kinds=chosen_kinds, within=folder)
+        groups = library.duplicates.find(kinds=chosen_kinds, within=folder, stacks=not no_stacks)
     if as_json:
         write_json([group_to_json(number, group) for number, group in enumerate(groups, start=1)])
     elif as_paths or null:
@@ -65,12 +62,12 @@ def duplicates(*, folder: Path | None, kinds: tuple[str, ...], as_json: bool, as
 
 
 def format_groups(groups: Sequence[DuplicateGroup]) -> str:
-    """The groups with the best file of each marked, and what they add up to, for people."""
+    """The groups as text, the best file of each marked, with the total size of the others."""
     if not groups:
-        return "no picture is there more than once"
+        return "no duplicates"
     lines = [line for number, group in enumerate(groups, start=1) for line in _group_lines(number, group)]
     others = [file for group in groups for file in group.others]
-    total = f"{format_count(len(groups), 'group')}; the files not marked * take {_total(others)}. Nothing was deleted"
+    total = f"{format_count(len(groups), 'group')}; {_total(others)} in files not marked *; nothing was deleted"
     return "\n".join([*lines, total])
 
 
@@ -93,6 +90,7 @@ def _file_to_json(file: DuplicateFile) -> dict[str, Any]:
         "height": file.height,
         "format": file.format,
         "content_hash": file.content_hash,
+        "stack": [str(path) for path in file.stack],
     }
 
 
@@ -102,8 +100,12 @@ def _group_lines(number: int, group: DuplicateGroup) -> list[str]:
     lines = [f"{number:,}  {group.kind}  * {display_text(group.reason)}"]
     for file, (pixels, size) in zip(group.files, rows, strict=True):
         mark = "*" if file is group.best else " "
-        lines.append(f"  {mark} {pixels:>{pixels_width}}  {size:>{size_width}}  {display_path(file.path)}")
+        lines.append(f"  {mark} {pixels:>{pixels_width}}  {size:>{size_width}}  {display_path(file.path)}{_with(file)}")
     return [*lines, ""]
+
+
+def _with(file: DuplicateFile) -> str:
+    return f"  (with {', '.join(display_text(path.name) for path in file.stack)})" if file.stack else ""
 
 
 def _total(files: Sequence[DuplicateFile]) -> str:

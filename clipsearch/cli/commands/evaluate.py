@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.evaluation_options import EvaluationSettings, evaluation_options, run_evaluation
+from clipsearch.system.optional_packages import require_extra
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -18,26 +19,32 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 
-CAPTIONS_HELP = "A table with the columns image, caption (or label) and maybe split: tab-separated, or .csv."
-LABELS_HELP = "A table with the columns image, label (or caption) and maybe split: tab-separated, or .csv."
-TEMPLATE_HELP = 'Wrap each caption, for example "a photo of a {}".'
+CAPTIONS_HELP = "A table with the columns image, caption (or label) and optionally split: tab-separated or .csv."
+LABELS_HELP = "A table with the columns image, label (or caption) and optionally split: tab-separated or .csv."
+CLIPS_HELP = (
+    "A table with the columns video, start, end (seconds), caption and optionally split: tab-separated or .csv."
+)
+TEMPLATE_HELP = 'Put each caption into a template, for example "a photo of a {}".'
 
 
 @click.group(invoke_without_command=True)
-@evaluation_options(table="--captions", says=CAPTIONS_HELP)
+@evaluation_options(table="--captions", table_help=CAPTIONS_HELP)
 @click.option("--template", metavar="TEXT", help=TEMPLATE_HELP)
 @click.option(
-    "--heatmap", type=_PATH, metavar="FILE", help="Draw the cosines of some pictures and captions too, .png or .svg."
+    "--heatmap",
+    type=_PATH,
+    metavar="FILE",
+    help="Also plot the cosines of a few pictures and captions, as .png or .svg.",
 )
 @click.pass_context
 def evaluate(
     context: click.Context, settings: EvaluationSettings | None, template: str | None, heatmap: Path | None
 ) -> None:
-    """Measure a model, or compare two: retrieval, labels, few-shot, robustness.
+    """Evaluate a model, or compare two.
 
-    Without a subcommand, retrieval: every caption is searched among all the pictures that the file names, and every
-    picture among all captions. Reported are hit rates at 1, 5 and 10, which CLIP papers call R@k, recall, the mean
-    reciprocal rank, nDCG and mAP, each with a 95 % interval. No library is read or written.
+    Without a subcommand, measures retrieval: every caption is a query for the pictures of the table, and every picture
+    one for the captions. Reports hit rates at 1, 5 and 10 (R@k in CLIP papers), recall, mean reciprocal rank, nDCG and
+    mAP, each with a 95 % confidence interval. No library is read or written. See docs/evaluation.md.
 
     \b
     Examples:
@@ -52,7 +59,7 @@ def evaluate(
     from clipsearch.evaluation.plots import check_plot_path, plot_similarities
 
     table, images, split = settings.table, settings.images, settings.split
-    read_captions(table, split=split, template=template)  # a wrong file is told before a model is fetched
+    read_captions(table, split=split, template=template)  # report a bad file before a model is downloaded
     matrices: list[tuple[str, NDArray[float32]]] = []
     texts: list[str] = []
 
@@ -75,20 +82,20 @@ def evaluate(
 
 
 @evaluate.command("labels")
-@evaluation_options(table="--labels", says=LABELS_HELP)
-@click.option("--prompt", default="a photo of {a}", show_default=True, metavar="TEXT", help="The one prompt.")
+@evaluation_options(table="--labels", table_help=LABELS_HELP)
+@click.option("--prompt", default="a photo of {a}", show_default=True, metavar="TEXT", help="The single prompt.")
 @click.option(
     "--templates",
     default="photo",
     show_default=True,
     metavar="SET",
-    help="The ensemble: a bundled set, or a file of templates.",
+    help="The prompt ensemble: a bundled set, or a file of templates.",
 )
 def labels(settings: EvaluationSettings, prompt: str, templates: str) -> None:
     """Measure zero-shot accuracy and prompts.
 
-    Top-1 and top-5 accuracy with bare labels, one prompt and an ensemble, which of them is better, accuracy class by
-    class, and image-to-image mAP: how well a picture finds others of its label.
+    Top-1 and top-5 accuracy with bare labels, one prompt and a prompt ensemble, tests between the three, accuracy per
+    class, and image-to-image mAP, which measures how well a picture finds others of its label.
 
     \b
     Example:
@@ -116,21 +123,26 @@ def labels(settings: EvaluationSettings, prompt: str, templates: str) -> None:
 
 
 @evaluate.command("few-shot")
-@evaluation_options(table="--labels", says=LABELS_HELP)
+@evaluation_options(table="--labels", table_help=LABELS_HELP)
 @click.option(
-    "--templates", metavar="SET", help="Put labels into a bundled set or a file of templates; by default, one prompt."
+    "--templates",
+    metavar="SET",
+    help="The prompt ensemble: a bundled set, or a file of templates; by default one prompt.",
 )
+@click.option("--shots", default="1,2,4,8,16", show_default=True, metavar="N,N…", help="Labeled pictures per class.")
 @click.option(
-    "--shots", default="1,2,4,8,16", show_default=True, metavar="N,N…", help="Labelled pictures of each class."
-)
-@click.option(
-    "--draws", type=click.IntRange(min=2), default=10, show_default=True, metavar="N", help="How often they are drawn."
+    "--draws",
+    type=click.IntRange(min=2),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Random draws per number of shots.",
 )
 def few_shot(settings: EvaluationSettings, templates: str | None, shots: str, draws: int) -> None:
     """Measure few-shot curves and a linear probe.
 
-    Zero-shot, a linear probe and both blended, with 1, 2, 4, 8 and 16 labelled pictures of each class; and a linear
-    probe of all labels, tested on pictures it did not see.
+    Zero-shot, a linear probe and both combined, with 1, 2, 4, 8 and 16 labeled pictures per class; and a linear probe
+    on all labels, tested on held-out pictures.
 
     \b
     Example:
@@ -160,15 +172,21 @@ def few_shot(settings: EvaluationSettings, templates: str | None, shots: str, dr
 
 
 @evaluate.command("robustness")
-@evaluation_options(table="--captions", says=CAPTIONS_HELP)
+@evaluation_options(table="--captions", table_help=CAPTIONS_HELP)
 @click.option("--template", metavar="TEXT", help=TEMPLATE_HELP)
 @click.option(
-    "--severity", type=click.IntRange(1, 5), default=3, show_default=True, help="How strong the corruptions are."
+    "--severity",
+    type=click.IntRange(1, 5),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="The strength of the corruptions.",
 )
 def robustness(settings: EvaluationSettings, template: str | None, severity: int) -> None:
-    """Measure what corrupted pictures cost.
+    """Measure robustness to corrupted pictures.
 
-    Retrieval with clean pictures, again with blur, noise, JPEG, small size, grey and rotation, and the gap to clean.
+    Retrieval on clean pictures and on blurred, noisy, JPEG-compressed, downscaled, gray and rotated ones, and the
+    difference.
 
     \b
     Example:
@@ -194,18 +212,17 @@ def robustness(settings: EvaluationSettings, template: str | None, severity: int
 
 
 @evaluate.command("overlap")
-@evaluation_options(table="--captions", says=CAPTIONS_HELP)
+@evaluation_options(table="--captions", table_help=CAPTIONS_HELP)
 @click.option("--template", metavar="TEXT", help=TEMPLATE_HELP)
 @click.option("--training", type=_PATH, metavar="DIR", help="The folder of the training pictures.")
-@click.option("--training-split", metavar="NAME", help="Instead of --training: the split of FILE that was trained on.")
+@click.option("--training-split", metavar="NAME", help="Instead of --training: the split of FILE used in training.")
 def overlap(
     settings: EvaluationSettings, template: str | None, training: Path | None, training_split: str | None
 ) -> None:
-    """Measure what overlap with training adds.
+    """Measure the effect of overlap with the training set.
 
-    Retrieval with and without the pictures that were seen in training: those that the training set has as well, as
-    copies or re-saved, cropped, turned or edited. They are found as `clipsearch duplicates` finds them; when two models
-    are compared, those that the first one's embeddings lead to count for both.
+    Retrieval with and without the pictures that are in the training set, too: exact or near-duplicates, as
+    `clipsearch duplicates` finds them. In a comparison, the overlap found with the first model is used for both.
 
     \b
     Example:
@@ -236,17 +253,42 @@ def overlap(
     run_evaluation(settings, measure)
 
 
+@evaluate.command("video")
+@evaluation_options(table="--captions", table_help=CLIPS_HELP)
+def video(settings: EvaluationSettings) -> None:
+    """Measure retrieval of captioned clips of videos.
+
+    Text-to-video and video-to-text hit rates, median and mean rank, by mean pooling of the frame embeddings and by
+    every temporal head of the model, which clipsearch train --video adds.
+
+    \b
+    Example:
+      clipsearch evaluate video --model local-dir:mine --captions clips.tsv --images videos
+    """
+    from clipsearch.evaluation.clips import read_clips
+    from clipsearch.evaluation.video import evaluate_video
+
+    read_clips(settings.table, split=settings.split)
+    require_extra("video", what="clipsearch evaluate video")
+    run_evaluation(
+        settings,
+        lambda encoder, progress: evaluate_video(
+            encoder, settings.table, settings.images, split=settings.split, progress=progress
+        ),
+    )
+
+
 def _shot_counts(line: str) -> list[int]:
     counts = [part.strip() for part in line.split(",")]
     if not all(part.isdecimal() and int(part) > 0 for part in counts):
-        message = f"'--shots': numbers from 1 with commas between them, not {line}"
+        message = f"invalid value for '--shots': {line} is not a list of positive numbers such as 1,2,4"
         raise click.UsageError(message, click.get_current_context())
     return [int(part) for part in counts]
 
 
 def _refuse_options_before(context: click.Context) -> None:
-    """Options of a subcommand belong after it; before it they would be lost."""
+    """Refuse options before the subcommand, which would have no effect."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.expose_value and source is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{parameter.opts[0]} belongs after {context.invoked_subcommand}", context)
+            raise click.UsageError(f"put {parameter.opts[0]} after {context.invoked_subcommand}", context)

@@ -1,4 +1,4 @@
-"""``clipsearch export``: paths, metadata, embeddings, tags and concepts in open formats."""
+"""``clipsearch export``: the library in open formats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import common_options, open_library
+from clipsearch.cli.options import Choice, common_options, json_option, open_library
 from clipsearch.cli.output import write_json
 from clipsearch.text import display_text, format_count
 
@@ -16,21 +16,20 @@ from clipsearch.text import display_text, format_count
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--format",
-    "form",
-    type=click.Choice(["npz", "parquet"]),
+    "file_format",
+    type=Choice(["npz", "parquet"]),
     default="npz",
     show_default=True,
-    help="images.jsonl with embeddings.npz, or images.parquet.",
+    help="Write images.jsonl and embeddings.npz, or images.parquet.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
+@json_option()
 @common_options
-def export(*, directory: Path, form: str, as_json: bool) -> None:
-    """Write paths, metadata, embeddings, tags and concepts to a new directory.
+def export(*, directory: Path, file_format: str, as_json: bool) -> None:
+    """Export paths, metadata, embeddings, tags and concepts.
 
-    DIR then holds every picture of the library that a file holds, with its files, its metadata, its tags and the
-    embedding of the library's model (float16), a concepts.json with what @NAME stands for, and a manifest.json with
-    the indexed folders. It can be read with NumPy, pandas, DuckDB and the like, and taken into a library again with:
-    clipsearch import
+    DIR, a new directory, gets every picture of the library with its files, metadata, tags and embedding (float16) by
+    the library's model, the concepts in concepts.json, and the roots in manifest.json. NumPy, pandas and DuckDB can
+    read it; clipsearch import adds it to a library.
 
     \b
     Examples:
@@ -38,7 +37,7 @@ def export(*, directory: Path, form: str, as_json: bool) -> None:
       clipsearch export photos-2026 --format parquet
     """
     with open_library() as library:
-        report = library.maintenance.export(directory, format=form)
+        report = library.maintenance.export(directory, format=file_format)
     if as_json:
         write_json(asdict(report))
         return

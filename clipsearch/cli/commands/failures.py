@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import common_options, open_library
+from clipsearch.cli.options import common_options, json_option, null_option, open_library
 from clipsearch.cli.output import write_json, write_paths
 from clipsearch.text import display_path, display_text
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects: path, reason, time.")
-@click.option("--paths", "as_paths", is_flag=True, help="Print the paths only, one per line.")
-@click.option("-0", "--null", is_flag=True, help="Like --paths, each ended by a NUL byte, for xargs -0.")
+@json_option("Print a JSON list of objects: path, reason, time.")
+@click.option("--paths", "as_paths", is_flag=True, help="Print only the paths, one per line.")
+@null_option
 @common_options
 def failures(*, as_json: bool, as_paths: bool, null: bool) -> None:
-    """List the files that could not be read, with reason and time.
+    """List the files that could not be read.
 
-    Such a file is not read again until it changes. To try all of them again, for instance after an update:
-    clipsearch index --retry-failed
+    Each with the time and the reason. A file is read again when it changes. To retry all of them, for example after an
+    update: clipsearch index --retry-failed
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def failures(*, as_json: bool, as_paths: bool, null: bool) -> None:
       clipsearch failures -0 | xargs -0 ls -l
     """
     if as_json and (as_paths or null):
-        raise click.UsageError("--json does not go with --paths or -0")
+        raise click.UsageError("--json cannot be combined with --paths or -0")
     with open_library() as library:
         unreadable = library.maintenance.failures()
     if as_json:
@@ -44,14 +44,14 @@ def failures(*, as_json: bool, as_paths: bool, null: bool) -> None:
 
 
 def format_failures(unreadable: Sequence[FileFailure]) -> str:
-    """One line for each file, for people."""
+    """One line per file."""
     if not unreadable:
-        return "every file could be read"
+        return "no failures"
     return "\n".join(_line(failure) for failure in unreadable)
 
 
 def failure_to_json(failure: FileFailure) -> dict[str, str | None]:
-    """One element of the list that ``--json`` prints; the time with its zone, ISO 8601."""
+    """One element of the list that ``--json`` prints; the time in ISO 8601 with its zone."""
     when = failure.failed_at.isoformat(timespec="seconds") if failure.failed_at else None
     return {"path": str(failure.path), "reason": failure.reason, "time": when}
 

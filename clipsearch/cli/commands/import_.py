@@ -1,4 +1,4 @@
-"""``clipsearch import``: take an export into the library."""
+"""``clipsearch import``: add an export to the library."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import common_options, open_library
+from clipsearch.cli.options import common_options, json_option, open_library
 from clipsearch.cli.output import write_json
 from clipsearch.text import format_count
 
 
 @click.command("import")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
+@json_option()
 @common_options
 def import_(*, directory: Path, as_json: bool) -> None:
-    """Take an exported directory into the library.
+    """Import an exported directory.
 
-    DIR is what clipsearch export wrote. No picture is read and nothing is embedded. The library is made if there
-    is none; one that has a model must have the export's. What it knows already stays as it is; a concept that it
-    knows gets the examples that it lacks. Where folders are elsewhere on this computer, say so afterwards with:
-    clipsearch roots move
+    DIR was written by clipsearch export. No picture is read or embedded. A new library is made if there is none; an
+    existing one must use the model of the export. Pictures that the library already has stay unchanged, and existing
+    concepts get the missing examples. If roots are in other places on this computer, run: clipsearch roots move
 
     \b
     Examples:
@@ -34,7 +33,7 @@ def import_(*, directory: Path, as_json: bool) -> None:
     if as_json:
         write_json(asdict(report))
         return
-    known = f" ({report.known_files:,} more were known already)" if report.known_files else ""
+    known = f" ({report.known_files:,} more were in the library already)" if report.known_files else ""
     counts = [
         format_count(report.images, "picture"),
         format_count(report.embeddings, "embedding"),

@@ -1,4 +1,4 @@
-"""``clipsearch index-copy``: move the vectors to another engine."""
+"""``clipsearch index-copy``: move the embeddings to another vector engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, open_library
+from clipsearch.cli.options import Settings, common_options, json_option, open_library
 from clipsearch.cli.output import write_json
 from clipsearch.config import DatabaseUrl
 from clipsearch.text import display_text, format_count
@@ -18,18 +18,18 @@ from clipsearch.text import display_text, format_count
     "target",
     required=True,
     metavar="ENGINE",
-    help="faiss (files in the library), milvus (a local file in it) or milvus:URI (a server, or another local file).",
+    help="faiss (files in the library), milvus (a local file in the library) or milvus:URI (a server or another file).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
+@json_option()
 @common_options
 @click.pass_obj
 def index_copy(settings: Settings, *, target: str, as_json: bool) -> None:
-    """Move the vectors to another engine: FAISS, or Milvus.
+    """Move the embeddings to another vector engine: FAISS or Milvus.
 
-    Every library begins with FAISS, which needs no server. Milvus is for libraries that one machine cannot search,
-    and needs: pip install 'clipsearch[scale]'. The vectors are taken from the catalog, and searches use the engine
-    from then on; what the one before held is deleted. Programs that have the library open follow.
-    A server's USER:PASSWORD or API key is taken from CLIPSEARCH_MILVUS_TOKEN.
+    A new library uses FAISS, which needs no server. Milvus is for libraries that one machine cannot search, and
+    requires: pip install 'clipsearch[scale]'. The new index is built from the catalog, and the old one is deleted.
+    Programs that have the library open switch as well. Set CLIPSEARCH_MILVUS_TOKEN to the USER:PASSWORD or API key of a
+    server.
 
     \b
     Examples:
@@ -37,11 +37,11 @@ def index_copy(settings: Settings, *, target: str, as_json: bool) -> None:
       clipsearch index-copy --to milvus
       clipsearch index-copy --to faiss
     """
-    is_database = isinstance(settings.library, DatabaseUrl)  # which may be told where its vectors go before it has any
+    is_database = isinstance(settings.library, DatabaseUrl)  # its engine can be chosen before it has embeddings
     with open_library(create=is_database) as library:
         report = library.maintenance.copy_index(target)
     if as_json:
         write_json(asdict(report))
         return
-    click.echo(f"copied     {format_count(report.vectors, 'vector')} in {report.seconds:.1f} s")
+    click.echo(f"copied     {format_count(report.vectors, 'embedding')} in {report.seconds:.1f} s")
     click.echo(f"engine     {display_text(report.engine)}")

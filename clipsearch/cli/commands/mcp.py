@@ -1,4 +1,4 @@
-"""``clipsearch mcp``: the library for an assistant."""
+"""``clipsearch mcp``: the library for AI assistants."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.startup import limit_blas_threads
 from clipsearch.system.optional_packages import require_extra
 
-"""What it needs besides what is installed in any case."""
-
 
 @click.command()
 @encoder_options
 @common_options
 def mcp(*, runtime: str, device: str) -> None:
-    """Offer the library to an assistant, over the Model Context Protocol.
+    """Serve the library to AI assistants (Model Context Protocol).
 
-    The assistant's program starts this command, and talks with it over stdin and stdout. It can search, look at
-    previews, and ask what is known of a picture; it can change nothing, and have no other file read. docs/serve.md
-    shows how assistants are told of it.
+    The assistant's program starts this command and communicates over stdin and stdout. An assistant can search, view
+    previews and read the metadata of pictures. It cannot change anything or read other files. docs/serve.md shows how
+    to configure assistants.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``clipsearch migrate``: change the model of a library."""
+"""``clipsearch migrate``: switch a library to another model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from clipsearch.cli.arguments import suggest_presets
-from clipsearch.cli.options import common_options, encoder_options, open_library, wait_option
+from clipsearch.cli.options import common_options, encoder_options, json_option, open_library, wait_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import progress_reporter
 from clipsearch.text import format_count, format_seconds
@@ -22,10 +22,10 @@ from clipsearch.text import format_count, format_seconds
     help="The new model; see: clipsearch models.",
 )
 @encoder_options
-@click.option("--drop-old", is_flag=True, help="Drop the embeddings of every other model afterwards.")
-@click.option("--partial", is_flag=True, help="Switch even if some pictures could not be embedded.")
+@click.option("--drop-old", is_flag=True, help="Delete the embeddings of all other models afterwards.")
+@click.option("--partial", is_flag=True, help="Switch even if pictures could not be embedded.")
 @wait_option
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
+@json_option()
 @common_options
 @click.pass_context
 def migrate(
@@ -39,12 +39,12 @@ def migrate(
     wait_s: float,
     as_json: bool,
 ) -> None:
-    """Embed every picture with another model, then make searches use it.
+    """Switch the library to another model.
 
-    Until then searches go on with the old model. An interrupted migration carries on where it stopped. Pictures
-    whose drive is not there are embedded from their previews, at lower fidelity, and again when their folder is
-    next indexed. Concepts and tags are made for the new model as well. The old embeddings are kept, so that going
-    back is quick, unless --drop-old says otherwise.
+    Embeds every picture, concept and tag with the new model; searches use the old one until all are done. An
+    interrupted migration continues where it stopped. Pictures on offline roots are embedded from their previews, at
+    lower fidelity, and again when the root is next indexed. The old embeddings are kept for a quick way back, unless
+    --drop-old is set.
 
     \b
     Examples:
@@ -61,14 +61,14 @@ def migrate(
     else:
         click.echo(f"embedded   {format_count(report.embedded, 'picture')} in {format_seconds(report.seconds)}")
         if report.from_preview:
-            click.echo(f"previews   {report.from_preview:,} (their drives are not there)")
+            click.echo(f"previews   {report.from_preview:,} (on offline roots)")
         if report.concepts:
-            click.echo(f"concepts   {report.concepts:,} fitted for the new model")
-        click.echo(f"searches   use {'the new' if report.switched else 'still the old'} model")
+            click.echo(f"concepts   {report.concepts:,} refitted")
+        click.echo(f"searches   use the {'new' if report.switched else 'old'} model")
     if not report.switched:
         click.echo(
-            f"{format_count(report.missing, 'picture')} could not be embedded: plug their drives in and run it again, "
-            "or switch without them with --partial",
+            f"{format_count(report.missing, 'picture')} could not be embedded: connect their drives and run the "
+            "command again, or switch without them with --partial",
             err=True,
         )
         context.exit(1)

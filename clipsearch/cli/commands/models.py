@@ -1,4 +1,4 @@
-"""``clipsearch models``: the models with a short name, and compiling a model for the CPU."""
+"""``clipsearch models``: the model presets, and compiling a model for CPUs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clipsearch.cli.options import debug_option
+from clipsearch.cli.options import debug_option, json_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import display_text, format_bytes
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from clipsearch.models.manifest import Candidate, ModelManifest
     from clipsearch.models.presets import Preset
 
-_HEADINGS = ("Name", "Model", "Download", "Parameters", "Dim", "Licence", "Languages", "Here")
+_HEADINGS = ("Name", "Model", "Download", "Parameters", "Dim", "License", "Languages", "Installed")
 
-_FEWEST_PICTURES, _MOST_PICTURES = 20, 128
-"""To choose the precision by: among fewer, ten nearest ones say nothing; more take longer and change nothing."""
+_MIN_PICTURES, _MAX_PICTURES = 20, 128
+"""For choosing the precision: with fewer, the ten nearest say little; more take longer without a better choice."""
 
 _PICTURE_SIDE = 512
-"""At which JPEGs are decoded for that, in pixels; more than any usual model's input."""
+"""Decoded size of these pictures in pixels; more than the input of usual models."""
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("Print a JSON list of objects.")
 @debug_option
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
-    """List the models, and compile them for fast use on CPUs.
+    """List the models, or compile one for fast use on CPUs.
 
-    Without a subcommand, lists the models that have a short name: size of the download, number of
-    parameters, dimension of the embeddings, licence, languages, and whether they are on this machine. Any
-    other open_clip model works as well: ARCHITECTURE/WEIGHTS, hf-hub:ORGANISATION/NAME or local-dir:PATH.
+    Without a subcommand, lists the presets with download size, number of parameters, dimension of the embeddings,
+    license, languages, and whether the model is on this machine. Every other open_clip model works, too:
+    ARCHITECTURE/WEIGHTS, hf-hub:ORGANIZATION/NAME or local-dir:PATH.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def models(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand is not None:
         if as_json:
-            raise click.UsageError("--json belongs after the subcommand", context)
+            raise click.UsageError("put --json after the subcommand", context)
         return
     from clipsearch.models.presets import PRESETS
 
@@ -64,26 +64,26 @@ def models(context: click.Context, as_json: bool) -> None:
 
 @models.command("compile")
 @click.argument("spec")
-@click.option("--force", is_flag=True, help="Compile again even if it was done before.")
+@click.option("--force", is_flag=True, help="Compile again even if the model is compiled already.")
 @click.option(
     "--images",
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Choose the precision by pictures of this folder, instead of generated ones; compiles again.",
+    help="Choose the precision with pictures of this folder instead of generated ones; compiles again.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@json_option("Print a JSON object.")
 @debug_option
 def compile_model(spec: str, force: bool, folder: Path | None, as_json: bool) -> None:
-    """Compile a model to ONNX, so that it runs on CPUs without torch.
+    """Compile a model to ONNX, for CPUs without PyTorch.
 
-    SPEC is a name from `clipsearch models`, ARCHITECTURE/WEIGHTS, hf-hub:ORGANISATION/NAME or
-    local-dir:PATH. What was compiled is compared with the original on pictures and texts, and not kept
-    unless every cosine is at least 0.999 and every text gives the same tokens.
+    SPEC is a preset (see: clipsearch models), ARCHITECTURE/WEIGHTS, hf-hub:ORGANIZATION/NAME or local-dir:PATH. The
+    compiled model is compared with the original on pictures and texts, and kept only if every cosine is at least 0.999
+    and the tokens of every text are equal.
 
-    Then forms with 8-bit arithmetic are made of both towers, and the fastest on this machine is kept
-    among those whose embeddings stay close: a mean cosine of at least 0.99, and on average at least nine
-    of the ten nearest pictures of a text the same. The table shows what was tried.
+    Both towers are then quantized to 8 bits in several ways. The fastest on this machine is kept whose embeddings have
+    a mean cosine of at least 0.99 and on average nine of the ten nearest pictures of a text in common. The table lists
+    the candidates.
 
     \b
     Examples:
@@ -105,42 +105,43 @@ def compile_model(spec: str, force: bool, folder: Path | None, as_json: bool) ->
 
 
 def _pictures(folder: Path) -> list[Image.Image]:
-    """Up to `_MOST_PICTURES` pictures from all over a folder; those that cannot be read are passed over.
+    """Up to `_MAX_PICTURES` pictures from all over a folder; unreadable ones are skipped.
 
     Raises:
-        ConfigError: fewer than `_FEWEST_PICTURES` can be read.
+        ConfigError: fewer than `_MIN_PICTURES` can be read.
     """
     from clipsearch.errors import ConfigError, ImageReadError
-    from clipsearch.media.decoding import IMAGE_SUFFIXES, load_image
+    from clipsearch.media.decoding import load_image
+    from clipsearch.media.formats import IMAGE_SUFFIXES
 
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     images: list[Image.Image] = []
-    for path in files[:: max(1, len(files) // _MOST_PICTURES)]:
+    for path in files[:: max(1, len(files) // _MAX_PICTURES)]:
         try:
             images.append(load_image(path, min_side=_PICTURE_SIDE).image)
         except ImageReadError as error:
             notify_on_stderr(f"skipping {display_text(str(error))}")
-        if len(images) == _MOST_PICTURES:
+        if len(images) == _MAX_PICTURES:
             break
-    if len(images) < _FEWEST_PICTURES:
+    if len(images) < _MIN_PICTURES:
         raise ConfigError(
-            f"{folder} has {len(images)} pictures that can be read; at least {_FEWEST_PICTURES} are needed to compare"
+            f"{folder} has {len(images)} readable pictures; at least {_MIN_PICTURES} are needed to choose the precision"
         )
     return images
 
 
 def format_compiled(manifest: ModelManifest, directory: Path, size: int) -> str:
-    """What was compiled, several lines for people."""
+    """The compiled model as text, several lines."""
     parity = ", ".join(f"{tower} {cosine:.6f}" for tower, cosine in sorted(manifest.parity.items()))
     pairs = [
         ("model", display_text(manifest.name)),
         ("weights", manifest.fingerprint),
         ("dimension", str(manifest.dim)),
-        ("parity", f"{parity} (lowest cosine against open_clip)" if parity else "an original, not an export"),
+        ("parity", f"{parity} (lowest cosine to open_clip)" if parity else "the original model, not a copy"),
         ("precision", ", ".join(f"{tower} {kind}" for tower, kind in sorted(manifest.precision.items()))),
     ]
     if manifest.rounding is not None:
-        rounding = f"cosine {manifest.rounding.cosine:.4f}, first ten {manifest.rounding.overlap:.1%} the same"
+        rounding = f"cosine {manifest.rounding.cosine:.4f}, {manifest.rounding.overlap:.1%} of the top 10 in common"
         pairs.append(("rounding", f"{rounding} (on {manifest.compared_on})"))
     pairs += [("size", format_bytes(size)), ("location", display_text(str(directory)))]
     lines = [f"{name:<10} {value}" for name, value in pairs]
@@ -148,7 +149,7 @@ def format_compiled(manifest: ModelManifest, directory: Path, size: int) -> str:
 
 
 def _candidates_table(candidates: Sequence[Candidate]) -> list[str]:
-    """What was tried, a line each; nothing for a model that came compiled."""
+    """One line per candidate; empty for a model that came compiled."""
     if not candidates:
         return []
     rows = [
@@ -164,7 +165,7 @@ def _candidates_table(candidates: Sequence[Candidate]) -> list[str]:
         )
         for candidate in candidates
     ]
-    return ["", *_aligned([("Tower", "Precision", "Speed", "Opening", "Size", "Cosine", "First ten", ""), *rows])]
+    return ["", *_aligned([("Tower", "Precision", "Speed", "Load", "Size", "Cosine", "Top 10", ""), *rows])]
 
 
 def _compiled_to_json(manifest: ModelManifest, directory: Path, size: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``clipsearch remove``: forget files or folders."""
+"""``clipsearch remove``: remove files or folders from the library."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import common_options, open_library
+from clipsearch.cli.options import common_options, json_option, open_library
 from clipsearch.cli.output import write_json
 from clipsearch.text import format_count
 
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object: removed (how many files).")
+@json_option("Print a JSON object: removed (the number of files).")
 @common_options
 def remove(*, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Forget files or folders, which stay on the disk.
+    """Remove files or folders from the library, not from disk.
 
-    They are looked up in the library, so that they may be deleted or on a drive that is unplugged. What is
-    still on the disk comes back, at no cost, when its folder is next indexed. To forget an indexed folder for
-    good: clipsearch roots remove. To have the room back as well: clipsearch compact.
+    The files may be deleted already, or on an offline root. Files that are still on disk return when their root is
+    next indexed, without being embedded again. To remove a root permanently: clipsearch roots remove. To free the disk
+    space as well: clipsearch compact.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``clipsearch save``: keep a search by name."""
+"""``clipsearch save``: save a search under a name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from clipsearch.text import display_text
 @click.command(cls=QueryCommand)
 @click.argument("name", shell_complete=suggest_saved)
 @click.argument("words", metavar="QUERY...", nargs=-1, required=True)
-@click.option("--replace", is_flag=True, help="Take the place of a search saved as NAME before.")
+@click.option("--replace", is_flag=True, help="Replace the saved search NAME.")
 @common_options
 def save(*, name: str, words: tuple[str, ...], replace: bool) -> None:
-    """Save a search under a name, run it again and see what is new since.
+    """Save a search under a name.
 
-    QUERY is as for ``clipsearch search``. It is checked and kept in its canonical form, which is printed; the paths
-    of pictures in it are kept in full. ``clipsearch index`` tells when there are new matches.
+    QUERY is a query as for clipsearch search. It is saved and printed in canonical form, with absolute paths of its
+    pictures. clipsearch index reports new matches of saved searches.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``clipsearch saved``: the searches that are kept by name."""
+"""``clipsearch saved``: saved searches."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from clipsearch.cli.arguments import suggest_saved
-from clipsearch.cli.options import common_options, encoder_options, k_asked_for, open_library, results_options
+from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.output import NOTHING_FOUND, write_json, write_results
-from clipsearch.cli.result_format import ResultsFormat
+from clipsearch.cli.result_format import ResultsFormat, k_asked_for, results_options
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False, shell_complete=suggest_saved)
-@click.option(
-    "--new", "only_new", is_flag=True, help="Only what was not there when NAME was last looked at with --new."
-)
-@click.option("--remove", is_flag=True, help="Forget the search NAME.")
+@click.option("--new", "only_new", is_flag=True, help="Show only matches that are new since the last use of --new.")
+@click.option("--remove", is_flag=True, help="Remove the saved search NAME.")
 @results_options
 @encoder_options
 @common_options
@@ -43,11 +41,11 @@ def saved(
     runtime: str,
     device: str,
 ) -> None:
-    """List the saved searches, run one, or see what is new in it.
+    """List or run saved searches, or show their new matches.
 
-    Without NAME, they are listed; with --json as a list of objects: name, query, saved_at. With NAME, that search is
-    run; all that ``clipsearch search`` takes goes with it. With --new, the new ones among the 20 best (or as many as
-    -k says; of a search with filters only, among all) are shown once. The exit status is 3 when there is nothing.
+    Without NAME, lists the saved searches; with --json as a list of objects: name, query, saved_at. With NAME, runs
+    that search. With --new, shows each new match once: among the 20 best results, or as many as -k sets; with only
+    filters, among all results. The exit status is 3 if there are no results.
 
     \b
     Examples:
@@ -65,11 +63,11 @@ def saved(
             return
         if remove:
             record = library.saved.remove(name)
-            click.echo(f"forgot {display_text(record.name)}: {display_text(record.line)}")
+            click.echo(f"removed {display_text(record.name)}: {display_text(record.line)}")
             return
         record = library.saved.get(name)
         if only_new:
-            k = k_asked_for(options) or NEW_AMONG  # as many as the report after indexing is about
+            k = k_asked_for(options) or NEW_AMONG  # as many as the report after indexing counts
             results = library.saved.new_results(name, replace(options, k=k))
         else:
             results = library.search(record.line, options)
@@ -81,21 +79,21 @@ def saved(
 
 
 def format_new_match(match: NewMatches) -> str:
-    """A line for people, after indexing: how many new pictures a saved search finds, and how to see them."""
+    """One line after indexing: the number of new matches of a saved search, and how to show them."""
     quoted = shlex.quote(match.name) if os.name == "posix" else f'"{match.name}"'
-    pictures = format_count(match.count, "new picture")
-    return f"new        {pictures} for {display_text(match.name)} (see: clipsearch saved {display_text(quoted)} --new)"
+    matches = format_count(match.count, "new match")
+    return f"new        {matches} of {display_text(match.name)} (see: clipsearch saved {display_text(quoted)} --new)"
 
 
 def _check(
     context: click.Context, name: str | None, *, only_new: bool, remove: bool, results_format: ResultsFormat
 ) -> None:
     if name is None and (only_new or remove):
-        raise click.UsageError(f"{'--new' if only_new else '--remove'} needs the NAME of a saved search", context)
+        raise click.UsageError(f"{'--new' if only_new else '--remove'} requires the NAME of a saved search", context)
     if name is None and results_format != ResultsFormat(as_json=results_format.as_json, preview=results_format.preview):
-        raise click.UsageError("the list of saved searches is text or --json; other forms need a NAME", context)
+        raise click.UsageError("without NAME, only --json is available", context)
     if only_new and remove:
-        raise click.UsageError("--new does not go with --remove", context)
+        raise click.UsageError("--new cannot be combined with --remove", context)
 
 
 def _write(
@@ -108,8 +106,8 @@ def _write(
 ) -> None:
     title = f"{record.name}: {record.line}"
     if only_new:
-        nothing = f"nothing new: no picture that {record.name} finds has come since it was last looked at"
-        write_results(results, k=k, results_format=results_format, title=title, nothing=display_text(nothing))
+        notice = display_text(f"no new matches of {record.name}")
+        write_results(results, k=k, results_format=results_format, title=title, no_results=notice)
     else:
         write_results(results, k=k, results_format=results_format, title=title)
 
@@ -123,7 +121,7 @@ def _write_list(records: Sequence[SavedSearchRecord], *, as_json: bool) -> None:
             ]
         )
     elif not records:
-        click.echo("no search is saved yet; save one with: clipsearch save NAME QUERY")
+        click.echo("no saved searches yet; save one with: clipsearch save NAME QUERY")
     else:
         width = max(len(display_text(record.name)) for record in records)
         for record in records:

@@ -1,4 +1,4 @@
-"""``clipsearch serve``: the library for many, over HTTP."""
+"""``clipsearch serve``: the library over HTTP, and its access tokens."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from clipsearch.cli.options import Settings, common_options, encoder_options
+from clipsearch.cli.options import Choice, Settings, common_options, encoder_options, json_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.startup import limit_blas_threads
-from clipsearch.config import library_place
+from clipsearch.config import library_place, typed_path
 from clipsearch.errors import ConfigError
 from clipsearch.server.settings import DEFAULT_ADDRESS, DEFAULT_PORT, Limits, ServeSettings
 from clipsearch.server.tokens import TOKENS_NAME, Scope, Token, add_token, read_tokens, remove_token
@@ -20,7 +20,7 @@ _tokens_option = click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"The file with the tokens; by default {TOKENS_NAME} in the library.",
+    help=f"The file of access tokens; by default {TOKENS_NAME} in the library.",
 )
 
 
@@ -30,7 +30,7 @@ _tokens_option = click.option(
     default=DEFAULT_ADDRESS,
     show_default=True,
     metavar="A",
-    help="The address to bind to. Any but this machine's own needs tokens.",
+    help="The address to listen on. Any but a loopback address requires tokens.",
 )
 @click.option(
     "--port",
@@ -38,7 +38,7 @@ _tokens_option = click.option(
     default=DEFAULT_PORT,
     show_default=True,
     metavar="N",
-    help="The port to serve on; 0 for any that is free.",
+    help="The port to listen on; 0 for any free port.",
 )
 @_tokens_option
 @click.option(
@@ -48,7 +48,7 @@ _tokens_option = click.option(
     default=Limits.upload_mib,
     show_default=True,
     metavar="MIB",
-    help="The largest picture that is taken, in MiB.",
+    help="The maximum size of an uploaded picture, in MiB.",
 )
 @click.option(
     "--rate-limit",
@@ -57,7 +57,7 @@ _tokens_option = click.option(
     default=Limits.requests_per_s,
     show_default=True,
     metavar="N",
-    help="Requests a second of one token in the long run; 0 for no limit.",
+    help="The maximum rate of requests per second and token; 0 for no limit.",
 )
 @click.option(
     "--time-limit",
@@ -66,7 +66,7 @@ _tokens_option = click.option(
     default=Limits.time_limit_s,
     show_default=True,
     metavar="SECONDS",
-    help="How long a request may take.",
+    help="The maximum duration of a request.",
 )
 @encoder_options
 @common_options
@@ -83,11 +83,11 @@ def serve(
     runtime: str,
     device: str,
 ) -> None:
-    """Serve the library to other programs over HTTP, to many at once.
+    """Serve the library over HTTP.
 
-    Searches, pictures and status as JSON under /v1, described in /openapi.json; /healthz, /readyz and /metrics for
-    those who run it. Runs until it is stopped (Ctrl-C or a termination signal), and finishes what it is at. Without
-    tokens only this machine is served; see docs/serve.md. Logs are lines of JSON on stderr.
+    The JSON API under /v1 has searches, pictures and status, and is described in /openapi.json; /healthz, /readyz and
+    /metrics are for operation. Runs until Ctrl-C or a termination signal, and completes the requests in progress.
+    Without tokens, serves only this machine. Logs JSON lines to stderr. See docs/serve.md.
 
     \b
     Examples:
@@ -99,7 +99,7 @@ def serve(
     if context.invoked_subcommand is not None:
         return
     require_extra("server", what="clipsearch serve")
-    limit_blas_threads()  # searches are the parallelism: threads of NumPy's own would take two thirds of the processors
+    limit_blas_threads()  # requests run in parallel already; NumPy's threads would compete with them
     from clipsearch.server.run import serve as run
     from indexer.uploads import GuardedReader
 
@@ -107,7 +107,7 @@ def serve(
     run(
         context.ensure_object(Settings).library,
         ServeSettings(address=address, port=port, limits=limits),
-        token_file=token_file.expanduser() if token_file is not None else None,
+        token_file=typed_path(token_file) if token_file is not None else None,
         runtime=runtime,
         device=device,
         make_reader=lambda encoder: GuardedReader(encoder.transform, time_limit_s=time_limit_s),
@@ -117,9 +117,9 @@ def serve(
 
 @serve.group()
 def token() -> None:
-    """Make, list and take away the tokens that clients of the server need.
+    """Add, list and remove access tokens of the server.
 
-    Once there is one, nobody is served without. What is changed holds within a second, also for servers that run.
+    With at least one token, every request needs one. Changes take effect within a second, in running servers, too.
 
     \b
     Examples:
@@ -134,20 +134,20 @@ def token() -> None:
 @click.option(
     "--scope",
     "scopes",
-    type=click.Choice([scope.value for scope in Scope]),
+    type=Choice([scope.value for scope in Scope]),
     multiple=True,
     default=[Scope.READ.value],
     show_default=True,
-    help="What it opens; may be given several times.",
+    help="What the token allows; repeatable.",
 )
 @_tokens_option
 @common_options
 @click.pass_obj
 def add(settings: Settings, *, name: str, scopes: tuple[str, ...], token_file: Path | None) -> None:
-    """Make a token for NAME, and print it, this once: only its hash is kept.
+    """Add a token for NAME, and print it.
 
-    read opens searches, details, previews and the status; images opens pictures at the size of a screen; originals
-    opens files as they are, with their metadata; metrics is what Prometheus asks for.
+    Only its hash is stored, so it cannot be shown again. Scopes: read for searches, details, previews and status;
+    images for screen-sized pictures; originals for the original files with their metadata; metrics for Prometheus.
 
     \b
     Examples:
@@ -157,16 +157,16 @@ def add(settings: Settings, *, name: str, scopes: tuple[str, ...], token_file: P
     file = _tokens_in(settings, token_file)
     secret = add_token(file, name, [Scope(scope) for scope in scopes])
     click.echo(secret)
-    click.echo(f"its hash is in {display_path(file)}; the token itself is not shown again", err=True)
+    click.echo(f"stored its hash in {display_path(file)}; the token cannot be shown again", err=True)
 
 
 @token.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of objects.")
+@json_option("Print a JSON list of objects: name, scopes, added_at.")
 @_tokens_option
 @common_options
 @click.pass_obj
 def list_(settings: Settings, *, as_json: bool, token_file: Path | None) -> None:
-    """List the tokens: whose they are, what they open, since when.
+    """List the tokens with their scopes and dates.
 
     \b
     Examples:
@@ -176,7 +176,7 @@ def list_(settings: Settings, *, as_json: bool, token_file: Path | None) -> None
     if as_json:
         write_json([_to_json(item) for item in tokens])
     elif not tokens:
-        click.echo("there are no tokens yet; make one with: clipsearch serve token add NAME")
+        click.echo("no tokens yet; add one with: clipsearch serve token add NAME")
     else:
         width = max(len(display_text(item.name)) for item in tokens)
         for item in tokens:
@@ -189,22 +189,22 @@ def list_(settings: Settings, *, as_json: bool, token_file: Path | None) -> None
 @common_options
 @click.pass_obj
 def remove(settings: Settings, *, name: str, token_file: Path | None) -> None:
-    """Take the token of NAME away: it opens nothing any more.
+    """Remove the token of NAME, which revokes its access.
 
     \b
     Examples:
       clipsearch serve token remove website
     """
     remove_token(_tokens_in(settings, token_file), name)
-    click.echo(f"the token of {display_text(name)} opens nothing any more")
+    click.echo(f"removed the token of {display_text(name)}")
 
 
 def _tokens_in(settings: Settings, token_file: Path | None) -> Path:
     if token_file is not None:
-        return token_file.expanduser()
+        return typed_path(token_file)
     place = library_place(settings.library)
     if not isinstance(place, Path):
-        raise ConfigError("name the file with the tokens of a library in a database: --token-file FILE")
+        raise ConfigError("--token-file is required for a library in a database")
     return place / TOKENS_NAME
 
 

@@ -1,4 +1,4 @@
-"""``clipsearch similar``: find pictures that look like given ones."""
+"""``clipsearch similar``: find pictures similar to example pictures."""
 
 from __future__ import annotations
 
@@ -7,33 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import (
-    common_options,
-    encoder_options,
-    explain_option,
-    k_asked_for,
-    open_library,
-    results_options,
-)
+from clipsearch.cli.options import common_options, encoder_options, open_library
 from clipsearch.cli.output import NOTHING_FOUND, write_results
-from clipsearch.cli.result_format import ResultsFormat
+from clipsearch.cli.result_format import ResultsFormat, explain_option, k_asked_for, results_options
+from clipsearch.text import read_clock_time
 
 if TYPE_CHECKING:
     from clipsearch.retrieval.results import SearchOptions
 
 
 @click.command()
-@click.argument("photos", metavar="PHOTO...", type=click.Path(), nargs=-1, required=True)
+@click.argument("pictures", metavar="PICTURE...", type=click.Path(), nargs=-1, required=True)
 @click.option(
     "--box",
     metavar="X,Y,W,H",
-    help="Look for what is like this part of PHOTO only: pixels from its upper left corner, or all in percent.",
+    help="Use only this region of PICTURE: pixels from the top left corner after EXIF rotation, or percent.",
 )
+@click.option("--at", "at", metavar="TIME", help="Use only the frame of the video PICTURE at this time: 1:23 or 83.5.")
 @click.option(
     "--where",
     metavar="FILTERS",
     default="",
-    help="Only among files that pass these filters, as search has them: 'date:2021 folder:Crete'.",
+    help="Search only pictures that pass these filters, such as 'date:2021 folder:Crete'.",
 )
 @results_options
 @explain_option
@@ -43,8 +38,9 @@ if TYPE_CHECKING:
 def similar(
     context: click.Context,
     *,
-    photos: tuple[str, ...],
+    pictures: tuple[str, ...],
     box: str | None,
+    at: str | None,
     where: str,
     options: SearchOptions,
     explain_to: Path | None,
@@ -52,12 +48,11 @@ def similar(
     runtime: str,
     device: str,
 ) -> None:
-    """Find pictures that look like a given one.
+    """Find pictures similar to one or more pictures.
 
-    Or like a part of it, or like several together. PHOTO is any picture file, in the library or not, or ~# and the
-    first digits (at least 6) of the content hash of an earlier result. It and its exact copies are left out of the
-    results. The score is the cosine similarity of the two pictures; of several, to the mean of their embeddings.
-    --box counts the pixels of the picture as it is looked at, upright.
+    PICTURE is a picture or a video, in the library or not, or ~# and at least 6 digits of the content hash of a result.
+    It and its exact copies are not among the results. The score is the cosine similarity to PICTURE, or to
+    the mean of the embeddings of several pictures.
 
     \b
     Examples:
@@ -66,23 +61,31 @@ def similar(
       clipsearch similar '~#a1b2c3d4' beach1.jpg beach2.jpg
       clipsearch similar kitchen.jpg --box 620,400,300,250
       clipsearch similar kitchen.jpg --box 50%,25%,50%,50% --explain ~/why
+      clipsearch similar clip.mp4 --at 1:23
       clipsearch similar holiday.jpg --where 'date:2021.. camera:fuji'
       clipsearch similar holiday.jpg --link-to ~/like-holiday
     """
     from clipsearch.media.box import Box
 
-    part = Box.parse(box) if box is not None else None
+    at_s = read_clock_time(at) if at is not None else None
+    if at is not None and at_s is None:
+        raise click.UsageError(f"{at} is not a time; write it as 1:23 or 83.5")
+    region = Box.parse(box) if box is not None else None
     with open_library(runtime=runtime, device=device) as library:
-        results = library.similar(photos, options, box=part, where=where)
+        results = library.similar(pictures, options, box=region, at_s=at_s, where=where)
         title = " ".join(
-            [f"like {', '.join(Path(photo).name for photo in photos)}", *([f"at {part}"] if part else []), where]
+            [
+                f"like {', '.join(Path(name).name for name in pictures)}",
+                *(f"at {part}" for part in (region, at) if part is not None),
+                where,
+            ]
         ).strip()
         write_results(results, k=k_asked_for(options), results_format=results_format, title=title)
         if explain_to is not None:
             from clipsearch.cli.explanations import write_explanations
 
             write_explanations(
-                results, explain_to, explain=lambda result: library.explain(result, like=photos, box=part)
+                results, explain_to, explain=lambda result: library.explain(result, like=pictures, box=region)
             )
     if not results:
         context.exit(NOTHING_FOUND)

@@ -1,4 +1,4 @@
-"""``clipsearch train``: fine-tune a model on pictures with captions, or train one from scratch."""
+"""``clipsearch train``: fine-tune a model on captioned pictures, or train one from scratch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clipsearch.cli.options import debug_option
+from clipsearch.cli.heads_training import HEADS, check_video_options, run_heads_training
+from clipsearch.cli.options import Choice, debug_option, json_option
 from clipsearch.cli.output import write_json
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.errors import ConfigError
@@ -17,6 +18,7 @@ from clipsearch.system.optional_packages import require_extra
 from clipsearch.text import display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
+    from clipsearch.models.video_heads import HeadType
     from clipsearch.training.report import TrainingProgress, TrainingReport
     from clipsearch.training.settings import PairSource, TrainSettings
     from clipsearch.training.validation import HitRates
@@ -25,85 +27,146 @@ _PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--model", required=True, metavar="SPEC", help="The model to start from; see `clipsearch models`.")
-@click.option("--images", required=True, type=_PATH, metavar="DIR", help="The folder of the pictures.")
+@click.option("--model", required=True, metavar="SPEC", help="The model to start from; see: clipsearch models.")
+@click.option("--images", required=True, type=_PATH, metavar="DIR", help="The folder of the pictures or videos.")
 @click.option(
     "--pairs",
     type=_PATH,
     metavar="FILE",
-    help="Captions: .tsv or .csv (image, caption), .jsonl, or COCO's .json; without it, files beside the pictures.",
+    help="Captions: .tsv or .csv (image, caption), .jsonl, or COCO .json; by default, text files beside the pictures.",
+)
+@click.option(
+    "--video",
+    type=_PATH,
+    metavar="FILE",
+    help="Train temporal heads on clips instead: .tsv or .csv (video, start, end in seconds, caption).",
+)
+@click.option(
+    "--head",
+    "heads",
+    type=Choice(HEADS),
+    multiple=True,
+    help="With --video: train only this head; repeatable.",
 )
 @click.option("--split", metavar="NAME", help="Use only the rows of this split.")
-@click.option("--output", required=True, type=_PATH, metavar="DIR", help="Where the model goes.")
+@click.option("--output", required=True, type=_PATH, metavar="DIR", help="The directory of the new model.")
 @click.option(
-    "--train", "parts", default="heads", show_default=True, metavar="PARTS", help="heads, last:N (layers) or all."
+    "--train", "parts", default="heads", show_default=True, metavar="PARTS", help="Train heads, last:N (layers) or all."
 )
 @click.option(
     "--init",
-    type=click.Choice(["pretrained", "random"]),
+    type=Choice(["pretrained", "random"]),
     default="pretrained",
     show_default=True,
-    help="random trains any open_clip architecture from scratch.",
+    help="Initial weights; random trains any open_clip architecture from scratch.",
 )
-@click.option("--epochs", default=10, show_default=True, metavar="N", help="Passes over the pictures, at most.")
-@click.option("--batch-size", default=64, show_default=True, metavar="N", help="Pictures in memory at once.")
+@click.option("--epochs", default=10, show_default=True, metavar="N", help="The maximum number of epochs.")
+@click.option("--batch-size", default=64, show_default=True, metavar="N", help="Pictures per batch.")
 @click.option(
-    "--accumulate", default=1, show_default=True, metavar="N", help="Batches that are contrasted in one step."
+    "--accumulate",
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Batches per step; the loss contrasts all their pictures.",
 )
-@click.option("--lr", type=float, metavar="RATE", help="Highest learning rate; by default one that suits --train.")
-@click.option("--warmup", default=0.1, show_default=True, metavar="SHARE", help="Share of the steps it rises for.")
-@click.option("--weight-decay", default=0.05, show_default=True, metavar="RATE", help="Of AdamW.")
+@click.option("--lr", type=float, metavar="RATE", help="The peak learning rate; the default depends on --train.")
 @click.option(
-    "--patience", default=3, show_default=True, metavar="N", help="Epochs without gain after which to stop; 0: never."
+    "--warmup",
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="The share of steps in which the learning rate rises.",
 )
-@click.option("--seed", default=0, show_default=True, metavar="N", help="The same seed gives the same model.")
+@click.option("--weight-decay", default=0.05, show_default=True, metavar="RATE", help="The weight decay of AdamW.")
+@click.option(
+    "--patience",
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Stop after N epochs without improvement; 0 for never.",
+)
+@click.option("--seed", default=0, show_default=True, metavar="N", help="The random seed.")
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+    type=Choice(["auto", "fp32", "bf16", "fp16"]),
     default="auto",
     show_default=True,
-    help="Of the arithmetic; auto is mixed precision on CUDA and fp32 elsewhere.",
-)
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu or cuda.")
-@click.option(
-    "--validation", default=0.1, show_default=True, metavar="SHARE", help="Share of the pictures to hold out."
-)
-@click.option("--validation-pairs", type=_PATH, metavar="FILE", help="Held-out captions of their own instead.")
-@click.option("--validation-images", type=_PATH, metavar="DIR", help="Their pictures, if not in --images.")
-@click.option("--retention", type=_PATH, metavar="FILE", help="Captions of what the model is not to forget.")
-@click.option("--retention-images", type=_PATH, metavar="DIR", help="Their pictures, if not in --images.")
-@click.option("--retention-split", metavar="NAME", help="Use only these rows of them.")
-@click.option(
-    "--retention-loss", default=1.0, show_default=True, metavar="POINTS", help="Loss of hit rate @10 there, at most."
+    help="The arithmetic precision; auto is mixed precision on CUDA and fp32 elsewhere.",
 )
 @click.option(
-    "--ensemble", default="auto", show_default=True, metavar="SHARE", help="Of the trained weights in the result, 0-1."
+    "--device", default="auto", show_default=True, metavar="NAME", help="Train on this device: auto, cpu or cuda."
 )
-@click.option("--checkpoint-every", default=200, show_default=True, metavar="STEPS", help="Besides after each epoch.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output, if there is one.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as a JSON object.")
+@click.option(
+    "--validation",
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="The share of pictures held out for validation.",
+)
+@click.option(
+    "--validation-pairs", type=_PATH, metavar="FILE", help="Instead of --validation: captions of a validation set."
+)
+@click.option("--validation-images", type=_PATH, metavar="DIR", help="The folder of its pictures, if not --images.")
+@click.option(
+    "--retention", type=_PATH, metavar="FILE", help="Captions of a retention set, which the model must not forget."
+)
+@click.option("--retention-images", type=_PATH, metavar="DIR", help="The folder of its pictures, if not --images.")
+@click.option("--retention-split", metavar="NAME", help="Use only this split of the retention set.")
+@click.option(
+    "--retention-loss",
+    default=1.0,
+    show_default=True,
+    metavar="POINTS",
+    help="The maximum loss of hit rate @10 on the retention set.",
+)
+@click.option(
+    "--ensemble",
+    default="auto",
+    show_default=True,
+    metavar="SHARE",
+    help="The share of the trained weights in the result, 0 to 1.",
+)
+@click.option(
+    "--checkpoint-every",
+    default=200,
+    show_default=True,
+    metavar="STEPS",
+    help="Write a checkpoint every STEPS steps and after each epoch.",
+)
+@click.option("--resume", is_flag=True, help="Resume the run in --output, if there is one.")
+@json_option("Print the report as a JSON object.")
 @debug_option
-def train(**options: object) -> None:
-    """Fine-tune a model on pictures with captions, or train one from scratch.
+@click.pass_context
+def train(context: click.Context, /, *, video: Path | None, heads: tuple[HeadType, ...], **options: object) -> None:
+    """Fine-tune a model on captioned pictures, or train one from scratch.
 
-    Trains by contrast, as CLIP was: each picture is to be nearer to its own caption than to every other one of the
-    batch. The result is a model directory for every --model option, `clipsearch migrate` and `clipsearch evaluate`.
+    Minimizes the contrastive loss of CLIP. The result is a model directory for the option --model of every command.
 
-    After each epoch the hit rates on held-out pictures are shown, and the best epoch counts. At the end its weights
-    are mixed with the original ones, in the share that is best on the held-out pictures and, with --retention, loses
-    no more than --retention-loss on what the model could do before.
+    Prints the hit rates on held-out pictures after each epoch, and keeps the best epoch. Its weights are averaged with
+    the original ones, in the share that is best on the held-out pictures and, with --retention, loses no more than
+    --retention-loss on the retention set.
 
-    An interrupted run goes on with --resume and comes to the same weights as an undisturbed one. docs/training.md
-    tells more.
+    With --video, the model stays as it is, and the result has temporal heads beside it: an LSTM and a transformer, of
+    which the better one makes whole-video embeddings, and a tight head, which re-ranks. One that is no better than the
+    mean of the frames on held-out videos is not used.
+
+    An interrupted run continues with --resume and ends with the same weights. See docs/training.md.
 
     \b
     Examples:
       clipsearch train --model mini --pairs captions.tsv --images photos --output models/mine
       clipsearch train --model base --images photos --output models/mine --train last:2
+      clipsearch train --model mini --video clips.tsv --images videos --output models/mine
       clipsearch train --model ViT-S-32-alt --init random --images photos --output models/new
     """
     as_json, resume = bool(options.pop("as_json")), bool(options.pop("resume"))
+    check_video_options(context, is_video=video is not None)
+    if video is not None:
+        options["pairs"] = video
     settings = _settings(**options)  # type: ignore[arg-type]
+    if video is not None:
+        run_heads_training(settings, heads, resume=resume, as_json=as_json)
+        return
     require_extra("train", "torch", "open_clip", "onnx", what="clipsearch train")
     from clipsearch.training.run import finetune
 
@@ -130,7 +193,7 @@ def _settings(
     retention: Path | None,
     retention_images: Path | None,
     retention_split: str | None,
-    **others: object,
+    **values: object,
 ) -> TrainSettings:
     from clipsearch.training.settings import PairSource, TrainSettings, parse_parts
 
@@ -145,7 +208,7 @@ def _settings(
         ensemble=_share(ensemble),
         validation_source=source(validation_pairs, validation_images, None),
         retention_source=source(retention, retention_images, retention_split),
-        **others,  # type: ignore[arg-type]
+        **values,  # type: ignore[arg-type]
     )
 
 
@@ -157,14 +220,14 @@ def _share(text: str) -> float | None:
 
 
 def report_lines(report: TrainingReport) -> str:
-    """The report as a person reads it."""
+    """The report as text, several lines."""
     lines = [
         ("model", display_text(report.model)),
         ("trained", f"{report.parts}, on {format_count(report.pictures, 'picture')} with {report.captions:,} captions"),
-        ("epochs", f"{report.epochs}, the best was {report.best_epoch}"),
+        ("epochs", f"{report.epochs}, best {report.best_epoch}"),
     ]
     if report.shares:
-        lines.append(("ensemble", f"{report.share:.0%} of the trained weights, the rest original"))
+        lines.append(("ensemble", f"{report.share:.0%} trained weights, {1 - report.share:.0%} original"))
     for name, count, before, after in (
         ("held out", report.held_out, report.before, report.after),
         ("retention", report.retained, report.retention_before, report.retention_after),
@@ -177,7 +240,7 @@ def report_lines(report: TrainingReport) -> str:
     lines += [("time", format_seconds(report.seconds)), ("written", display_text(str(report.output)))]
     text = "\n".join(f"{name:<12}{value}" for name, value in lines)
     if report.best_epoch == 0:
-        text += "\nno epoch was better on the held-out pictures than the start: the weights are the original's"
+        text += "\nno epoch improved on the original weights, which are the result"
     return text
 
 
@@ -190,18 +253,18 @@ def _plain(report: TrainingReport) -> dict[str, object]:
 
 
 class _Progress:
-    """A line for each epoch on stderr; on a terminal also one that is rewritten at each step."""
+    """One line per epoch on stderr; on a terminal also a line that is updated at each step."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
 
     def __call__(self, progress: TrainingProgress) -> None:
-        where = f"epoch {progress.epoch} of {progress.epochs}"
+        epoch = f"epoch {progress.epoch} of {progress.epochs}"
         loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
         if progress.validation is not None:
-            self._line(f"{where}{loss}: hit rate @1/5/10 {_rates(progress.validation)}")
+            self._line(f"{epoch}{loss}: hit rate @1/5/10 {_rates(progress.validation)}")
         elif self._terminal:
-            click.echo(f"\r\033[K{where}, step {progress.step} of {progress.steps}{loss}", err=True, nl=False)
+            click.echo(f"\r\033[K{epoch}, step {progress.step} of {progress.steps}{loss}", err=True, nl=False)
 
     def close(self) -> None:
         if self._terminal:

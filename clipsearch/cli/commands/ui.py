@@ -1,4 +1,4 @@
-"""``clipsearch ui``: the web page over the library."""
+"""``clipsearch ui``: the library in a web browser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from clipsearch.cli.options import Settings, common_options
+from clipsearch.config import typed_path
 from clipsearch.errors import ConfigError
 
 TOKEN_VARIABLE = "CLIPSEARCH_UI_TOKEN"
@@ -21,33 +22,33 @@ _DEFAULT_ADDRESS = "127.0.0.1"
     "--port",
     type=click.IntRange(1, 65535),
     metavar="N",
-    help="The port to serve on; by default the first free one from 8501.",
+    help="The port to listen on; by default the first free one from 8501.",
 )
 @click.option(
     "--address",
     default=_DEFAULT_ADDRESS,
     show_default=True,
     metavar="A",
-    help="The address to bind to. Any but this machine's own needs an access token.",
+    help="The address to listen on. Any but a loopback address requires an access token.",
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"A file with the access token on its first line; or set {TOKEN_VARIABLE}.",
+    help=f"A file with the access token in its first line; or set {TOKEN_VARIABLE}.",
 )
 @click.option(
     "--server",
     metavar="URL",
-    help="Show the library of a clipsearch serve, on this machine or another, instead of one on this machine.",
+    help="Show the library of a running clipsearch serve instead of a local one.",
 )
 @click.option(
     "--server-token-file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"A file with that server's token on its first line; or set {SERVER_TOKEN_VARIABLE}.",
+    help=f"A file with the token of that server in its first line; or set {SERVER_TOKEN_VARIABLE}.",
 )
-@click.option("--no-browser", is_flag=True, help="Print the address only.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @common_options
 @click.pass_obj
 def ui(
@@ -60,12 +61,11 @@ def ui(
     server_token_file: Path | None,
     no_browser: bool,
 ) -> None:
-    """Search, look at pictures and index folders in a browser.
+    """Open the library in a web browser.
 
-    The page is served on this machine only, and nothing it shows leaves it. Runs until it is stopped (Ctrl-C
-    or a termination signal). Without a library it asks for folders, or shows the demo. With an access token,
-    open the page once with ?token= and the token behind its address; see docs/web.md. With --server, what finds and
-    shows pictures is on another machine.
+    Search, view and organize pictures, and index folders. Only this machine can open the page, unless --address is set.
+    Without a library, choose folders or try the demo. With an access token, open the page once with ?token=TOKEN; see
+    docs/web.md. Runs until Ctrl-C or a termination signal.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def ui(
     from ui.server import ServerSettings, serve
 
     if server is None and server_token_file is not None:
-        raise click.UsageError("--server-token-file goes with --server")
+        raise click.UsageError("--server-token-file requires --server")
     token = _token(token_file, TOKEN_VARIABLE)
     server_settings = ServerSettings(
         settings.library,
@@ -94,20 +94,20 @@ def ui(
 
 
 def _token(file: Path | None, variable: str) -> str | None:
-    """An access token, from the file or the environment; never from the command line, which others see."""
+    """An access token from the file or the environment; other users could read it on the command line."""
     if file is None:
         return os.environ.get(variable) or None
     try:
-        lines = file.expanduser().read_text(encoding="utf-8").splitlines()
+        lines = typed_path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ConfigError(f"cannot read the access token from {file}: {reason}") from error
     token = lines[0].strip() if lines else ""
     if not token:
-        raise ConfigError(f"the first line of {file} is empty; put the access token there")
+        raise ConfigError(f"the first line of {file} is empty; it must contain the access token")
     return token
 
 
 def _announce(url: str, *, asks_for_token: bool) -> None:
-    click.echo(f"{url}?token=… (put your access token there)" if asks_for_token else url)
+    click.echo(f"{url}?token=… (insert your access token)" if asks_for_token else url)
     click.echo("stop with Ctrl-C", err=True)

@@ -1,4 +1,4 @@
-"""``clipsearch watch``: keep the library current."""
+"""``clipsearch watch``: index changes as they happen."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Index what has changed once nothing has for so long.",
+    help="Index changes after this long without another change.",
 )
-@click.option("--polling", is_flag=True, help="Look for changes instead of being told of them, for network drives.")
+@click.option("--polling", is_flag=True, help="Poll for changes, for network drives, which send no events.")
 @encoder_options
 @common_options
 def watch(*, folders: tuple[Path, ...], quiet_s: float, polling: bool, runtime: str, device: str) -> None:
-    """Keep the library current: index what changes in its folders, as it changes.
+    """Index changes in the library's roots as they happen.
 
-    FOLDERs are indexed first where they are new. Runs in the foreground until it is stopped (Ctrl-C or a
-    termination signal), so that systemd or launchd can own it: see docs/watching.md. A line is printed for each
-    run that changed something.
+    A new FOLDER is indexed first. Runs in the foreground until Ctrl-C or a termination signal; docs/watching.md shows
+    how to run it with systemd or launchd. Prints one line per run that changed the library.
 
     \b
     Examples:
@@ -49,37 +48,37 @@ def watch(*, folders: tuple[Path, ...], quiet_s: float, polling: bool, runtime: 
     from clipsearch.errors import ConfigError
     from indexer.watch import WatchOptions, watch_roots
 
-    # what systemd and launchd send is to end it as Ctrl-C does: at once, with all that was committed kept
+    # systemd and launchd send SIGTERM: stop as with Ctrl-C, keeping all committed batches
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         contextlib.suppress(KeyboardInterrupt),
         open_library(runtime=runtime, device=device, create=bool(folders)) as library,
     ):
         if folders:
-            _tell(library.index(*folders))
+            _report(library.index(*folders))
         if not library.roots.all():
-            raise ConfigError("no folder is indexed yet; name one, for example: clipsearch watch ~/Pictures")
-        click.echo(f"watching {format_count(len(library.roots.all()), 'folder')}; stop with Ctrl-C", err=True)
+            raise ConfigError("no roots yet; add one, for example: clipsearch watch ~/Pictures")
+        click.echo(f"watching {format_count(len(library.roots.all()), 'root')}; stop with Ctrl-C", err=True)
         watch_roots(
             library.roots.all,
             lambda folders, wait_s: library.index(*folders, wait_s=wait_s),
             options=WatchOptions(quiet_s=quiet_s, polling=polling),
             stop=threading.Event(),
             notify=notify_on_stderr,
-            indexed=_tell,
+            indexed=_report,
         )
     click.echo("stopped", err=True)
 
 
-def _tell(report: IndexReport) -> None:
-    """One line for each run that changed something."""
-    done = [
+def _report(report: IndexReport) -> None:
+    """Print one line per run that changed the library."""
+    counts = [
         (report.indexed, "indexed"),
         (report.moved, "moved"),
         (report.removed, "removed"),
         (report.missing, "missing"),
     ]
-    summary = ", ".join(f"{count:,} {what}" for count, what in done if count)
+    summary = ", ".join(f"{count:,} {what}" for count, what in counts if count)
     if summary:
         click.echo(f"{datetime.now().strftime('%H:%M:%S')} {summary}")
         sys.stdout.flush()

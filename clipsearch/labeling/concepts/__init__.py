@@ -1,1 +1,1 @@
-"""Named concepts: what a person taught the library by a few pictures, used in queries as ``@name``."""
+"""Named concepts, learned from example pictures and used in queries as ``@name``."""

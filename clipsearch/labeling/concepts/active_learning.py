@@ -1,4 +1,4 @@
-"""Which pictures are worth asking a person about: those the examples leave in doubt, and not the same one twice."""
+"""Active learning: choose uncertain and diverse pictures to confirm or reject."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from clipsearch.retrieval.results import SearchResult
 
 CANDIDATES = 400
-"""Pictures that are looked at: the nearest to the concept. Farther away there is next to no picture that shows it."""
+"""Number of nearest pictures to choose from; farther away almost no picture shows the concept."""
 
 
 def suggest(
     space: ConceptSpace, name: str, *, k: int, search: Callable[[str, int], list[SearchResult]]
 ) -> list[Suggestion]:
-    """The pictures most worth asking about; see `Library.concepts.suggest`.
+    """See `Library.concepts.suggest`.
 
     Args:
         space: the library's concepts.
-        name: of one of them.
-        k: how many, at most.
-        search: gives so many results of a query line.
+        name: of the concept.
+        k: maximum number of pictures.
+        search: returns the best results of a query line, up to a number.
     """
     concept = find(space.store, name)
     fit = fit_of(space, concept)
@@ -40,7 +40,7 @@ def suggest(
         for result in reversed(search(str(ConceptTerm(concept.name)), CANDIDATES + len(known)))
         if result.content_hash not in known
     }
-    vectors = space.store.concepts.vectors_of(sorted(results), space.model.id)
+    vectors = space.store.embeddings_by_hash(sorted(results), space.model)
     if not vectors:
         return []
     hashes = list(vectors)
@@ -53,27 +53,27 @@ def suggest(
 
 
 def most_useful(probabilities: NDArray[np.float64], embeddings: FloatMatrix, *, count: int) -> list[int]:
-    """Choose pictures one by one: in doubt, times unlike those that are chosen already.
+    """Choose pictures greedily by uncertainty times dissimilarity to those already chosen.
 
     Args:
         probabilities: that each shows the concept, float64 [n].
         embeddings: float32 [n, dim], unit rows.
-        count: how many, at most.
+        count: maximum number of pictures.
 
     Returns:
-        Their rows, the most useful first.
+        Rows, the most useful first.
 
-    Source: uncertainty sampling, Lewis and Gale 1994, "A Sequential Algorithm for Training Text Classifiers"; one by
-    one as in maximal marginal relevance, Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based Reranking for
+    Source: uncertainty sampling, Lewis and Gale 1994, "A Sequential Algorithm for Training Text Classifiers"; maximal
+    marginal relevance, Carbonell and Goldstein 1998, "The Use of MMR, Diversity-Based Reranking for
     Reordering Documents and Producing Summaries".
     """
-    doubt = 1.0 - np.abs(2.0 * probabilities - 1.0)
-    nearest = np.zeros(len(doubt))  # cosine with the most similar chosen one
+    uncertainty = 1.0 - np.abs(2.0 * probabilities - 1.0)
+    nearest = np.zeros(len(uncertainty))  # cosine with the most similar chosen picture
     chosen: list[int] = []
-    left = np.ones(len(doubt), bool)
-    while left.any() and len(chosen) < count:
-        worth = np.where(left, doubt * (1.0 - nearest), -1.0)
-        chosen.append(int(worth.argmax()))
-        left[chosen[-1]] = False
+    remaining = np.ones(len(uncertainty), bool)
+    while remaining.any() and len(chosen) < count:
+        usefulness = np.where(remaining, uncertainty * (1.0 - nearest), -1.0)
+        chosen.append(int(usefulness.argmax()))
+        remaining[chosen[-1]] = False
         nearest = np.maximum(nearest, (embeddings @ embeddings[chosen[-1]]).clip(0.0, 1.0))
     return chosen

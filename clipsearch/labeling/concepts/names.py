@@ -1,54 +1,55 @@
-"""What a concept may be called, and which one is meant."""
+"""Validate and look up the names of concepts."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 from clipsearch.catalog.concept_records import ConceptRecord
 from clipsearch.errors import ConfigError
 from clipsearch.query import ConceptTerm
+from clipsearch.text import composed, fold
 
 _MAX_NAME = 100
 
 
 def checked_name(name: str) -> str:
-    """A name as it is kept; a leading ``@``, as in queries, is left out.
+    """Normalize and validate a name; a leading ``@``, as in queries, is removed.
 
     Raises:
-        ConfigError: it cannot be one.
+        ConfigError: the name is invalid.
 
     >>> checked_name(" @my  dog ")
     'my dog'
     """
-    kept = normalised(name)
-    if not kept or len(kept) > _MAX_NAME or kept[0] in "-@" or not kept.isprintable():
+    name = normalized(name)
+    if not name or len(name) > _MAX_NAME or name[0] in "-@" or not name.isprintable():
         raise ConfigError(
-            f"a concept has a name of 1 to {_MAX_NAME} characters, none of them a control character, that does not "
-            "begin with - or @"
+            f"the name of a concept must have 1 to {_MAX_NAME} characters, no control characters, and not begin with "
+            "- or @"
         )
-    return kept
+    return name
 
 
-def normalised(name: str) -> str:
-    """A name as it is kept, whether it can be one or not."""
-    return unicodedata.normalize("NFC", re.sub(" +", " ", name.strip().removeprefix("@").strip()))
+def normalized(name: str) -> str:
+    """Normalize a name without validation: NFC, single spaces."""
+    return composed(re.sub(" +", " ", name.strip().removeprefix("@").strip()))
 
 
 def with_name(name: str, concepts: Sequence[ConceptRecord]) -> ConceptRecord | None:
-    """The concept of that name, upper and lower case being the same; ``None`` if there is none."""
-    wanted = normalised(name).casefold()
-    return next((concept for concept in concepts if concept.name.casefold() == wanted), None)
+    """The concept with a name, compared by `clipsearch.text.fold`; ``None`` if there is none."""
+    exact = normalized(name)
+    same = [concept for concept in concepts if fold(concept.name) == fold(exact)]
+    return next((concept for concept in same if concept.name == exact), next(iter(same), None))
 
 
-def unknown(name: str, concepts: Sequence[ConceptRecord]) -> str:
-    """What to say of a name that no concept has: the nearest that there is."""
-    known = {concept.name.casefold(): concept.name for concept in concepts}
-    close = get_close_matches(normalised(name).casefold(), known, n=1)
+def unknown_name_message(name: str, concepts: Sequence[ConceptRecord]) -> str:
+    """Error message for an unknown name, with the closest known one."""
+    known = {fold(concept.name): concept.name for concept in concepts}
+    close = get_close_matches(fold(normalized(name)), known, n=1)
     if close:
         hint = f"did you mean {ConceptTerm(known[close[0]])}?"
     else:
         hint = f"see: clipsearch concept {'list' if known else 'add --help'}"
-    return f"the library knows no concept {ConceptTerm(normalised(name))}; {hint}"
+    return f"the library has no concept {ConceptTerm(normalized(name))}; {hint}"

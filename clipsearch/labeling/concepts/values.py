@@ -1,4 +1,4 @@
-"""What a library tells of its concepts."""
+"""Concepts, their examples and suggestions, as the API returns them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class ExampleDetails:
     Attributes:
         content_hash: XXH3-128 of the file's bytes, hex.
         positive: whether it shows the concept.
-        path: a file of the library that holds it, or where a picture outside of it was; ``None`` if it is gone.
-        in_library: whether a file of the library holds it.
+        path: a file of the library with this content, or the original path of another picture; ``None`` if unknown.
+        in_library: whether a file of the library has this content.
     """
 
     content_hash: str
@@ -32,11 +32,11 @@ class ConceptDetails:
 
     Attributes:
         name: unique in the library.
-        text: what it is in words, if anybody said so.
+        text: description; ``None`` if there is none.
         added_at: with time zone.
         examples: positives first.
-        model: spec of the model that was fitted last, the one that searches use; ``None`` if that is still to be done.
-        fit: what was fitted; with `model`.
+        model: spec of the active model; ``None`` if the concept is not fitted for it yet.
+        fit: the fit for `model`.
     """
 
     name: str
@@ -48,12 +48,12 @@ class ConceptDetails:
 
     @property
     def positives(self) -> int:
-        """How many examples show it."""
+        """Number of positive examples."""
         return sum(example.positive for example in self.examples)
 
     @property
     def negatives(self) -> int:
-        """How many examples do not."""
+        """Number of negative examples."""
         return len(self.examples) - self.positives
 
 
@@ -62,10 +62,10 @@ class Suggestion:
     """A picture that is worth confirming or rejecting.
 
     Attributes:
-        path: a file that holds it.
-        content_hash: of it; ``~#`` and its first digits name it, too.
-        probability: that it shows the concept, as far as the examples tell, 0–1.
-        thumbnail: its preview; ``None`` if there is none.
+        path: of a file with this content.
+        content_hash: ``~#`` and its first digits also name the picture.
+        probability: that it shows the concept, 0–1.
+        thumbnail: preview; ``None`` if there is none.
     """
 
     path: Path

@@ -1,60 +1,34 @@
-"""The catalog's own file: its pages, its indexes, and rows that name each other."""
+"""Check the catalog's database: pages, indexes and foreign keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from clipsearch.catalog.maintenance import is_replaceable
 from clipsearch.errors import LibraryError
-from clipsearch.maintenance.check.findings import Checkup, Finding
+from clipsearch.maintenance.check.findings import Checkup, Finding, finding
 
 
 def check_catalog(checkup: Checkup) -> Iterator[Finding]:
-    """Have the database look for damage."""
+    """Run the database's integrity checks."""
     damage = checkup.store.upkeep.damage()
+    store = checkup.store.name
     if damage.pages:
-        yield Finding(
-            "catalog-pages",
-            len(damage.pages),
-            "damaged place",
-            "in the catalog's tables",
-            damage.pages[0],
-            f"restore {checkup.store.name} from a backup, or delete it and index again",
-            is_damage=True,
-            repairable=False,
-        )
+        yield finding("catalog-pages", len(damage.pages), damage.pages[0], store=store)
     if damage.indexes:
-        yield Finding(
-            "catalog-indexes",
-            len(damage.indexes),
-            "damaged place",
-            "in the catalog's indexes",
-            damage.indexes[0],
-            "repairing makes the indexes again from their tables; where that fails, restore "
-            f"{checkup.store.name} from a backup, or delete it and index again",
-            is_damage=True,
-            # an index made from a damaged table would lack rows
-            repairable=not damage.pages,
-        )
-    for replaceable in (True, False):
+        indexes = finding("catalog-indexes", len(damage.indexes), damage.indexes[0], store=store)
+        # an index rebuilt from a damaged table would lack rows
+        yield replace(indexes, repairable=not damage.pages)
+    for replaceable, code in ((True, "catalog-dangling"), (False, "catalog-dangling-lost")):
         rows = [row for row in damage.dangling if is_replaceable(row.table, row.parent) == replaceable]
         if rows:
-            yield Finding(
-                "catalog-dangling" if replaceable else "catalog-dangling-lost",
-                len(rows),
-                "row",
-                "of the catalog naming another one that is not there",
-                f"row {rows[0].row_id} of {rows[0].table}, for lack of one of {rows[0].parent}",
-                "repairing deletes them; the next run of clipsearch index makes them again"
-                if replaceable
-                else f"restore {checkup.store.name} from a backup, or delete it and index again",
-                is_damage=True,
-                repairable=replaceable,
-            )
+            example = f"row {rows[0].row_id} of {rows[0].table}, referenced row of {rows[0].parent} missing"
+            yield finding(code, len(rows), example, store=store)
 
 
-def mend_catalog(checkup: Checkup) -> None:
-    """Make the indexes again, and delete dangling rows that indexing replaces."""
+def repair_catalog(checkup: Checkup) -> None:
+    """Rebuild the indexes, and delete dangling rows that indexing replaces."""
     upkeep = checkup.store.upkeep
     damage = upkeep.damage()
     if damage.pages:
@@ -62,8 +36,8 @@ def mend_catalog(checkup: Checkup) -> None:
     if damage.indexes:
         try:
             upkeep.rebuild_indexes()
-            upkeep.pack()  # pages that nothing uses go only so
-        except LibraryError as error:  # an index too damaged to be emptied
+            upkeep.pack()  # only this removes unused pages
+        except LibraryError as error:  # an index too damaged to be rebuilt
             checkup.notify(str(error))
             return
         damage = upkeep.damage()

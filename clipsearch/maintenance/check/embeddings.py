@@ -1,4 +1,4 @@
-"""The embeddings in the catalog: their form, and which contents they are of."""
+"""Check the embeddings in the catalog."""
 
 from __future__ import annotations
 
@@ -8,43 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.catalog.records import ModelRecord
-from clipsearch.maintenance.check.findings import Checkup, Finding
+from clipsearch.maintenance.check.findings import Checkup, Finding, finding
 
 UNIT_TOLERANCE = 2e-3
-"""How far from 1 the length of a stored embedding may be: rounding to float16 moves it by 2⁻¹¹ at most, which
-leaves room for encoders that normalise in half precision."""
+"""Tolerance of the norm of a stored embedding: rounding to float16 changes it by at most 2⁻¹¹; the rest is for encoders
+that normalize in half precision."""
 
 
 def unit_vectors(vectors: NDArray[np.float16]) -> NDArray[np.bool_]:
-    """Which of some embeddings, float16 [n, dim], are finite and of unit length; bool [n]."""
+    """Which embeddings, float16 [n, dim], are finite and of unit length; bool [n]."""
     exact = vectors.astype(np.float32)
-    with np.errstate(invalid="ignore"):  # a norm that is not finite is not near 1 either
+    with np.errstate(invalid="ignore"):  # non-finite norms fail the comparison
         lengths = np.linalg.norm(exact, axis=1)
         return np.asarray(np.abs(lengths - 1.0) <= UNIT_TOLERANCE)
 
 
 def check_embeddings(checkup: Checkup) -> Iterator[Finding]:
-    """Look for embeddings that cannot be one, contents that lack one, and contents that no file holds."""
+    """Look for invalid embeddings, contents without embeddings, and contents without files."""
     for model in checkup.store.upkeep.models():
         ids, of_wrong_length = checkup.store.upkeep.embedding_ids(model)
-        if checkup.sample is not None and checkup.sample < len(ids):
-            ids = np.sort(checkup.random.choice(ids, checkup.sample, replace=False))
-        for code, bad, rest in (
-            ("embedding-length", of_wrong_length, "of the wrong length in bytes"),
-            ("embedding-value", _not_unit(checkup, model, ids), "that cannot be a unit vector"),
+        for code, bad in (
+            ("embedding-length", of_wrong_length),
+            ("embedding-value", _not_unit(checkup, model, checkup.sampled(ids))),
         ):
             if bad:
                 path = checkup.store.upkeep.path_of_embedding(bad[0])
-                yield Finding(
-                    code,
-                    len(bad),
-                    "embedding",
-                    f"of {model.spec} {rest}",
-                    str(path) if path is not None else None,
-                    "repairing deletes them; the next run of clipsearch index embeds those pictures again",
-                    is_damage=True,
-                    repairable=True,
-                )
+                yield finding(code, len(bad), str(path) if path is not None else None, model=model.spec)
     yield from _check_contents(checkup)
 
 
@@ -52,32 +41,14 @@ def _check_contents(checkup: Checkup) -> Iterator[Finding]:
     model = checkup.store.models.active()
     lacking, example = checkup.store.upkeep.without_embedding(model.id) if model is not None else (0, None)
     if lacking:
-        yield Finding(
-            "unembedded",
-            lacking,
-            "picture",
-            "without an embedding",
-            str(example),
-            "the next run of clipsearch index makes it",
-            is_damage=False,
-            repairable=False,
-        )
-    images, embeddings = checkup.store.upkeep.count_unheld()
+        yield finding("unembedded", lacking, str(example))
+    images, embeddings = checkup.store.upkeep.count_unreferenced()
     if images or embeddings:
-        yield Finding(
-            "unheld",
-            max(images, embeddings),
-            "picture",
-            "that no file holds any more",
-            None,
-            "kept so that restored files cost no time; clipsearch compact drops them",
-            is_damage=False,
-            repairable=False,
-        )
+        yield finding("unheld", max(images, embeddings), None)
 
 
-def mend_embeddings(checkup: Checkup) -> None:
-    """Delete the embeddings that cannot be one."""
+def repair_embeddings(checkup: Checkup) -> None:
+    """Delete invalid embeddings."""
     for model in checkup.store.upkeep.models():
         ids, of_wrong_length = checkup.store.upkeep.embedding_ids(model)
         bad = of_wrong_length + _not_unit(checkup, model, ids)
@@ -86,7 +57,7 @@ def mend_embeddings(checkup: Checkup) -> None:
 
 
 def _not_unit(checkup: Checkup, model: ModelRecord, ids: NDArray[np.int64]) -> list[int]:
-    """Which of some embeddings of the right length are no unit vectors."""
+    """Ids of embeddings that are no unit vectors."""
     bad: list[int] = []
     for block, vectors in checkup.store.embeddings(ids, dim=model.dim):
         bad += block[~unit_vectors(vectors)].tolist()

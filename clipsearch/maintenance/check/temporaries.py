@@ -1,4 +1,4 @@
-"""Files that processes were writing when they were killed."""
+"""Temporary files of processes that were killed."""
 
 from __future__ import annotations
 
@@ -6,65 +6,55 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from clipsearch.maintenance.check.findings import Checkup, Finding
+from clipsearch.maintenance.check.findings import Checkup, Finding, finding
 from clipsearch.media.thumbnails import THUMBNAILS_NAME
 from clipsearch.system import atomic
-from clipsearch.vectors.engine import VECTORS_NAME
+from clipsearch.vectors.common import VECTORS_NAME
 
-"""The end of a temporary file's name: the process that writes it, and the thread if several do."""
-
-_SURELY_LEFT_S = 24 * 3600.0
-"""Age at which a temporary file is nobody's any more, whoever has its process's number now."""
+_MAX_AGE_S = 24 * 3600.0
+"""Age at which a temporary file is abandoned even if its process id is in use again."""
 
 
 def check_temporaries(checkup: Checkup) -> Iterator[Finding]:
-    """Look for temporary files of processes that are no more."""
-    found = leftover_files(checkup.store.directory)
-    if found:
-        yield Finding(
-            "temporary",
-            len(found),
-            "temporary file",
-            "of processes that were killed",
-            found[0].name,
-            "repairing deletes them",
-            is_damage=False,
-            repairable=True,
-        )
+    """Look for abandoned temporary files."""
+    files = leftover_files(checkup.store.directory)
+    if files:
+        yield finding("temporary", len(files), files[0].name)
 
 
-def mend_temporaries(checkup: Checkup) -> None:
-    """Delete them."""
+def repair_temporaries(checkup: Checkup) -> None:
+    """Delete abandoned temporary files."""
     for path in leftover_files(checkup.store.directory):
         path.unlink(missing_ok=True)
 
 
 def leftover_files(library: Path) -> list[Path]:
-    """Temporary files in a library that no living process is writing."""
-    places = (library / VECTORS_NAME).glob("*.tmp"), (library / THUMBNAILS_NAME).glob("*/*.tmp")
-    return sorted(path for place in places for path in place if _is_left(path))
+    """Temporary files in a library that no running process is writing."""
+    files = chain((library / VECTORS_NAME).glob("*.tmp"), (library / THUMBNAILS_NAME).glob("*/*.tmp"))
+    return sorted(path for path in files if _is_abandoned(path))
 
 
-def _is_left(path: Path) -> bool:
+def _is_abandoned(path: Path) -> bool:
     owner = atomic.temporary_owner(path)
     if owner is None:
-        return False  # not ours
+        return False  # foreign
     try:
         age_s = time.time() - path.stat().st_mtime
     except OSError:
-        return False  # gone meanwhile
-    return age_s > _SURELY_LEFT_S or not _may_be_alive(owner)
+        return False  # deleted meanwhile
+    return age_s > _MAX_AGE_S or not _may_be_alive(owner)
 
 
 def _may_be_alive(process_id: int) -> bool:
     if sys.platform == "win32":
-        return True  # asking there ends the process
+        return True  # os.kill would end the process
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # somebody else's
+        return True  # of another user
     return True

@@ -1,86 +1,55 @@
-"""The saved vector indexes against the catalog."""
+"""Check the saved vector indexes of any engine against the catalog."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipsearch.catalog.records import ModelRecord
-from clipsearch.maintenance.check.findings import Checkup, Finding
-from clipsearch.maintenance.check.vector_contents import damaged_cache, differing_vectors, stray_caches
-from clipsearch.vectors.engine import VECTORS_NAME, library_engine
-from clipsearch.vectors.faiss.files import IndexFileError
-from clipsearch.vectors.faiss.saved import delete_index, open_index, recent_path
-from clipsearch.vectors.sync import current_index, index_path, is_stamped_for
+from clipsearch.errors import LibraryError
+from clipsearch.maintenance.check.findings import Checkup, Finding, finding
+from clipsearch.vectors.engine import VectorEngine, library_engine
+from clipsearch.vectors.index import VectorIndex
 
 
 def check_vector_caches(checkup: Checkup) -> Iterator[Finding]:
-    """Compare each model's saved vectors with the catalog's; one that is behind or missing is in order."""
+    """Compare each model's saved vectors with the catalog's; outdated or missing ones are fine."""
     engine = library_engine(checkup.store.directory)
-    if engine is not None:
-        from clipsearch.maintenance.check.collections import check_collections
-
-        yield from check_collections(checkup, engine)
+    try:
+        faults = [fault for model in checkup.store.upkeep.models() if (fault := _fault(checkup, engine, model))]
+        strays = engine.strays(checkup.store)
+    except LibraryError as error:
+        yield finding("cache-unreachable", 1, str(error))
         return
-    models = checkup.store.upkeep.models()
-    for model in models:
-        path = index_path(checkup.store.directory, model)
-        fault = _fault(checkup, model, path) if path.exists() else None
-        if fault is not None:
-            remedy = "repairing makes it again from the catalog; so does the next search, if its checksum is wrong"
-            yield damaged_cache(fault, _shown(path), remedy=remedy)
-    stray = _stray_caches(checkup, models)
-    if stray:
-        yield stray_caches(len(stray), _shown(stray[0]))
+    for reason, name in faults:
+        yield finding("cache-damaged", 1, name, fault=reason)
+    if strays:
+        yield finding("cache-stray", len(strays), strays[0])
 
 
-def mend_vector_caches(checkup: Checkup) -> None:
-    """Delete the caches that disagree with the catalog and those of no model, and make the active model's again."""
+def repair_vector_caches(checkup: Checkup) -> None:
+    """Delete the caches that differ from the catalog or belong to no model, and rebuild the active model's."""
     engine = library_engine(checkup.store.directory)
-    if engine is None:
-        _mend_files(checkup)
-    else:
-        from clipsearch.maintenance.check.collections import mend_collections
-
-        mend_collections(checkup, engine)
+    engine.delete_strays(checkup.store)
+    for model in checkup.store.upkeep.models():
+        if _fault(checkup, engine, model) is not None:
+            engine.delete(checkup.store.directory, model)
     active = checkup.store.models.active()
     if active is not None:
-        current_index(checkup.store, active, notify=checkup.notify, locked=True)
+        engine.current(checkup.store, active, notify=checkup.notify, locked=True)
 
 
-def _mend_files(checkup: Checkup) -> None:
-    models = checkup.store.upkeep.models()
-    for path in _stray_caches(checkup, models):
-        path.unlink(missing_ok=True)
-    for model in models:
-        path = index_path(checkup.store.directory, model)
-        if path.exists() and _fault(checkup, model, path) is not None:
-            delete_index(path)
+def _fault(checkup: Checkup, engine: VectorEngine, model: ModelRecord) -> tuple[str, str] | None:
+    def compare(index: VectorIndex, live: NDArray[np.int64]) -> str | None:
+        if not np.array_equal(index.ids(), live):
+            return "its ids differ from the catalog's"
+        well_formed, _ = checkup.store.upkeep.embedding_ids(model)
+        ids = np.intersect1d(checkup.sampled(live), well_formed)
+        for block, vectors in checkup.store.embeddings(ids, dim=model.dim):
+            if not np.array_equal(index.vectors(block).astype(np.float16), vectors, equal_nan=True):
+                return "its vectors differ from the catalog's"
+        return None
 
-
-def _fault(checkup: Checkup, model: ModelRecord, path: Path) -> str | None:
-    """What is wrong with a saved index, in words."""
-    revision, live = checkup.store.live_embedding_ids(model.id)
-    try:
-        index, stamp = open_index(path, verify=True)
-    except IndexFileError as error:
-        return str(error)
-    if not is_stamped_for(stamp, model):
-        return "it belongs to another model"
-    if stamp.revision != revision:
-        return None  # the next search brings it up to date
-    if not np.array_equal(index.ids(), live):
-        return "it does not hold what the catalog holds"
-    return differing_vectors(checkup, model, index, live)
-
-
-def _stray_caches(checkup: Checkup, models: list[ModelRecord]) -> list[Path]:
-    paths = [index_path(checkup.store.directory, model) for model in models]
-    own = {*paths, *(recent_path(path) for path in paths)}
-    return sorted(path for path in (checkup.store.directory / VECTORS_NAME).glob("*.faiss") if path not in own)
-
-
-def _shown(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
+    return engine.fault(checkup.store, model, compare)

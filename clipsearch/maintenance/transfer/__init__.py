@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.exclusions import anchored
+from clipsearch.catalog.models import MIXED_POOLING
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.catalog.transfer import Added, ExchangedImage, ExchangedRoot
 from clipsearch.catalog.transfer_concepts import ExchangedConcepts
 from clipsearch.errors import ConfigError, IndexMismatchError, LibraryError
 from clipsearch.maintenance.check.embeddings import unit_vectors
+from clipsearch.maintenance.places import name_places
 from clipsearch.maintenance.transfer.concepts import CONCEPTS_NAME, read_concepts, write_concepts
 from clipsearch.maintenance.transfer.manifest import (
     FORMATS,
@@ -32,7 +35,8 @@ from clipsearch.maintenance.transfer.npz import read_npz, write_npz
 from clipsearch.maintenance.transfer.parquet import IMAGES_NAME, SUFFIX, import_pyarrow, read_parquet, write_parquet
 from clipsearch.models.parity import spaces_agree
 from clipsearch.system import atomic
-from clipsearch.vectors.sync import current_index
+from clipsearch.text import Notify
+from clipsearch.vectors.engine import current_index
 
 __all__ = ["ExportReport", "ImportReport", "export_library", "import_library"]
 
@@ -66,7 +70,7 @@ class ImportReport:
     concepts: int
 
 
-def export_library(store: Catalog, directory: Path, *, form: str = "npz") -> ExportReport:
+def export_library(store: Catalog, directory: Path, *, file_format: str = "npz") -> ExportReport:
     """Write all that the catalog says of the pictures that files hold, and its concepts, into a new directory.
 
     It is one state of the catalog, also while another process writes. The directory appears whole at the end.
@@ -74,23 +78,23 @@ def export_library(store: Catalog, directory: Path, *, form: str = "npz") -> Exp
     Args:
         store: the catalog.
         directory: to be made.
-        form: ``npz`` (``images.jsonl`` and ``embeddings.npz``) or ``parquet`` (``images.parquet``).
+        file_format: ``npz`` (``images.jsonl`` and ``embeddings.npz``) or ``parquet`` (``images.parquet``).
 
     Raises:
-        ConfigError: there is something at `directory`, it cannot be written, or `form` is unknown or needs a
+        ConfigError: there is something at `directory`, it cannot be written, or `file_format` is unknown or needs a
             package that is not installed.
         LibraryError: embeddings in the catalog are damaged.
     """
-    if form not in FORMATS:
-        raise ConfigError(f"there is no format {form}; take one of: {', '.join(FORMATS)}")
-    if form == "parquet":
+    if file_format not in FORMATS:
+        raise ConfigError(f"unknown format {file_format}; choose one of: {', '.join(FORMATS)}")
+    if file_format == "parquet":
         import_pyarrow()
     with _made_whole(directory) as unfinished, store.exchange.snapshot() as snapshot:
         model = snapshot.model()
         images, embeddings = snapshot.count(model)
         dim = model.dim if model is not None else 0
         counter = _Counter(snapshot.images(model), dim)
-        if form == "npz":
+        if file_format == "npz":
             write_npz(unfinished, counter, dim=dim, embeddings=embeddings)
         else:
             write_parquet(unfinished / IMAGES_NAME, counter, dim=dim)
@@ -98,11 +102,12 @@ def export_library(store: Catalog, directory: Path, *, form: str = "npz") -> Exp
         write_concepts(unfinished, concepts)
         checksums = {path.name: file_checksum(path) for path in sorted(unfinished.iterdir())}
         exported = exported_model(model) if model is not None else None
-        write_manifest(unfinished, Manifest(form, exported, snapshot.roots, images, embeddings, checksums))
+        manifest = Manifest(file_format, exported, snapshot.roots, images, embeddings, checksums, snapshot.exclusions)
+        write_manifest(unfinished, manifest)
     return ExportReport(images, embeddings, counter.files, len(concepts.concepts))
 
 
-def import_library(store: Catalog, directory: Path, *, notify: Callable[[str], None]) -> ImportReport:
+def import_library(store: Catalog, directory: Path, *, notify: Notify) -> ImportReport:
     """Add what was exported to a library; no picture is read and nothing is embedded.
 
     What the library knows already stays as it is; a concept that it knows gets the examples that it lacks. An
@@ -111,7 +116,7 @@ def import_library(store: Catalog, directory: Path, *, notify: Callable[[str], N
     Args:
         store: the catalog.
         directory: as `export_library` made it.
-        notify: told in one line what a person should know.
+        notify: callback for one-line user notices.
 
     Raises:
         ConfigError: it is no export, is damaged, or is of a newer clipsearch; nothing is changed then.
@@ -125,11 +130,13 @@ def import_library(store: Catalog, directory: Path, *, notify: Callable[[str], N
     with store.writer_lock():
         model = _model(store, directory, manifest)
         roots = _place_roots(store, directory, manifest.roots)
+        _add_exclusions(store, manifest, roots)
         total = Added()
         for block in _read(directory, manifest):
             added = store.exchange.add(block, roots, model.id if model is not None else None)
             total = Added(total.images + added.images, total.embeddings + added.embeddings, total.files + added.files)
         changed = store.exchange.add_concepts(concepts)
+        name_places(store)
         if model is not None:
             current_index(store, model, notify=notify, locked=True)
     known = files - total.files
@@ -147,7 +154,7 @@ class _Counter:
     def __iter__(self) -> Iterator[list[ExchangedImage]]:
         for block in self._blocks:
             if not _are_sound(block, self._dim):
-                raise LibraryError("embeddings in the catalog are damaged; mend it with: clipsearch check --repair")
+                raise LibraryError("embeddings in the catalog are damaged; repair them with: clipsearch check --repair")
             self.files += sum(len(image.files) for image in block)
             yield block
 
@@ -177,7 +184,7 @@ def _made_whole(directory: Path) -> Iterator[Path]:
 
 def _read(directory: Path, manifest: Manifest) -> Iterator[list[ExchangedImage]]:
     dim = manifest.model.dim if manifest.model is not None else 0
-    if manifest.form == "npz":
+    if manifest.file_format == "npz":
         return read_npz(directory, dim=dim, embeddings=manifest.embeddings, roots=len(manifest.roots))
     names = [name for name in manifest.checksums if name.endswith(SUFFIX)]
     if not names:
@@ -192,7 +199,7 @@ def _check_contents(directory: Path, manifest: Manifest) -> int:
     dim = manifest.model.dim if manifest.model is not None else 0
     for block in _read(directory, manifest):
         if not _are_sound(block, dim):
-            raise ValueError("an embedding is no unit vector of the model's dimension")
+            raise ValueError("an embedding is not a unit vector of the model's dimension")
         images += len(block)
         embeddings += sum(len(image.vectors) for image in block)
         files += sum(len(image.files) for image in block)
@@ -229,14 +236,32 @@ def _model(store: Catalog, directory: Path, manifest: Manifest) -> ModelRecord |
     if exported is None:
         return active
     if active is None:
-        return store.models.activate(**vars(exported))
+        active = store.models.activate(**vars(exported))
     if active.spec != exported.spec or not spaces_agree(active, exported):
         raise IndexMismatchError(
-            f"{directory} holds embeddings of the model {exported.spec} ({exported.fingerprint}), the library "
+            f"{directory} has embeddings of the model {exported.spec} ({exported.fingerprint}), the library "
             f"{store.directory} those of {active.spec} ({active.fingerprint}); import it into another one with "
             "--library DIR"
         )
+    store.models.set_pooling(active, MIXED_POOLING)  # the export's videos may be pooled by another head
     return active
+
+
+def _add_exclusions(store: Catalog, manifest: Manifest, placed: list[tuple[int, str]]) -> None:
+    """Add the patterns that the library lacks; they come before its own, which go on deciding."""
+    _add_lacking(store, manifest.exclusions, store.exclusions.of_library(), None)
+    for root, (row_id, prefix) in zip(manifest.roots, placed, strict=True):
+        known = next(known for known in store.roots.all() if known.id == row_id)
+        patterns = [anchored(pattern, prefix.rstrip("/")) for pattern in root.exclusions]
+        _add_lacking(store, patterns, known.exclusions, row_id)
+        if not root.default_exclusions and not prefix and not known.files:
+            store.exclusions.use_defaults(False, row_id)
+
+
+def _add_lacking(store: Catalog, patterns: Sequence[str], known: Sequence[str], root_id: int | None) -> None:
+    lacking = [pattern for pattern in patterns if pattern not in known]
+    if lacking:
+        store.exclusions.add([*lacking, *known], root_id)
 
 
 def _place_roots(store: Catalog, directory: Path, roots: list[ExchangedRoot]) -> list[tuple[int, str]]:

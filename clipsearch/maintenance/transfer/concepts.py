@@ -28,6 +28,7 @@ from clipsearch.maintenance.check.embeddings import UNIT_TOLERANCE
 from clipsearch.maintenance.transfer.manifest import is_absolute_somewhere
 from clipsearch.maintenance.transfer.rows import content_hash, typed
 from clipsearch.media.decoding import decode_image
+from clipsearch.text import fold
 
 CONCEPTS_NAME = "concepts.json"
 
@@ -54,8 +55,8 @@ def read_concepts(directory: Path) -> ExchangedConcepts:
     value = json.loads((directory / CONCEPTS_NAME).read_bytes())
     models = tuple(_model(model) for model in typed("models", value["models"], list))
     concepts = tuple(_concept(concept, models) for concept in typed("concepts", value["concepts"], list))
-    if len({concept.name.casefold() for concept in concepts}) < len(concepts) or len(set(models)) < len(models):
-        raise ValueError("a concept or a model is there twice")
+    if len({fold(concept.name) for concept in concepts}) < len(concepts) or len(set(models)) < len(models):
+        raise ValueError("a concept or a model occurs twice")
     return ExchangedConcepts(models, concepts)
 
 
@@ -135,10 +136,10 @@ def _preview(text: Any) -> bytes:
     preview = base64.b64decode(typed("preview", text, str), validate=True)
     try:
         if not preview.startswith(_JPEG):
-            raise ValueError("the preview of an example is no JPEG")
+            raise ValueError("the preview of an example is not a JPEG")
         decode_image(preview)
     except ImageReadError as error:
-        raise ValueError("the preview of an example is no picture") from error
+        raise ValueError("the preview of an example is not a picture") from error
     return preview
 
 
@@ -163,5 +164,5 @@ def _unit_vector(values: Any, model: Any, models: tuple[ExchangedModel, ...]) ->
     vector = np.array([float(value) for value in typed("embedding", values, list)])
     in_reach = len(vector) == models[model].dim and bool((np.abs(vector) < 2.0).all())  # no square of which overflows
     if not in_reach or abs(float(np.linalg.norm(vector)) - 1.0) > UNIT_TOLERANCE:
-        raise ValueError("an embedding of a concept is no unit vector of the model's dimension")
+        raise ValueError("an embedding of a concept is not a unit vector of the model's dimension")
     return vector

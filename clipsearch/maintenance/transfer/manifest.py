@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from clipsearch.catalog.exclusions import exclusion_pattern
 from clipsearch.catalog.path_text import path_to_text
 from clipsearch.catalog.transfer import ExchangedRoot
 from clipsearch.errors import ConfigError
@@ -17,8 +18,8 @@ from clipsearch.system.remote_files import scheme_of
 MANIFEST_NAME = "manifest.json"
 FORMATS = ("npz", "parquet")
 _KIND = "clipsearch export"
-_VERSION = 3
-"""2 since tags are in it, 3 since concepts are."""
+_VERSION = 6
+"""2 has tags, 3 concepts, 4 the segments of the embeddings, 5 exclusions, 6 the text in pictures."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,22 @@ class Manifest:
     """What an export holds.
 
     Attributes:
-        form: ``npz`` or ``parquet``.
+        file_format: ``npz`` or ``parquet``.
         model: ``None`` if the library had none yet.
         roots: the indexed folders, by path.
         images: contents.
         embeddings: of them.
         checksums: XXH3-128 (hex) of each file beside the manifest, by name.
+        exclusions: patterns of what is not indexed in any folder.
     """
 
-    form: str
+    file_format: str
     model: ExportedModel | None
     roots: list[ExchangedRoot]
     images: int
     embeddings: int
     checksums: dict[str, str]
+    exclusions: tuple[str, ...] = ()
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
@@ -58,9 +61,10 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     value = {
         "kind": _KIND,
         "version": _VERSION,
-        "format": manifest.form,
+        "format": manifest.file_format,
         "model": asdict(manifest.model) if manifest.model is not None else None,
         "roots": [{**asdict(root), "path": str(root.path)} for root in manifest.roots],
+        "exclusions": manifest.exclusions,
         "images": manifest.images,
         "embeddings": manifest.embeddings,
         "checksums": manifest.checksums,
@@ -85,7 +89,7 @@ def read_manifest(directory: Path) -> Manifest:
             )
         manifest = _parse(value)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(f"{directory} is no export of clipsearch: it has no {MANIFEST_NAME}") from error
+        raise ConfigError(f"{directory} is not an export: it has no {MANIFEST_NAME}") from error
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, TypeError, KeyError) as error:
@@ -124,7 +128,16 @@ def _parse(value: dict[str, Any]) -> Manifest:
     model = _model(value["model"]) if value["model"] is not None else None
     if model is not None and not (model.spec and model.fingerprint and isinstance(model.dim, int) and model.dim > 0):
         raise ValueError("its model makes no sense")
-    roots = [ExchangedRoot(Path(root["path"]), root["volume_id"], root["volume_path"]) for root in value["roots"]]
+    roots = [
+        ExchangedRoot(
+            Path(root["path"]),
+            root["volume_id"],
+            root["volume_path"],
+            _patterns(root.get("exclusions", [])),
+            bool(root.get("default_exclusions", True)),
+        )
+        for root in value["roots"]
+    ]
     for root in value["roots"]:
         path_to_text(root["path"]).encode()
         if not is_absolute_somewhere(root["path"]):
@@ -132,7 +145,16 @@ def _parse(value: dict[str, Any]) -> Manifest:
     checksums = {str(name): str(checksum) for name, checksum in value["checksums"].items()}
     if any(Path(name).name != name for name in checksums):
         raise ValueError("it names files elsewhere")
-    return Manifest(value["format"], model, roots, int(value["images"]), int(value["embeddings"]), checksums)
+    counts = int(value["images"]), int(value["embeddings"])
+    return Manifest(value["format"], model, roots, *counts, checksums, _patterns(value.get("exclusions", [])))
+
+
+def _patterns(patterns: list[str]) -> tuple[str, ...]:
+    """Patterns of what is not indexed; one that is none would end every run."""
+    try:
+        return tuple(exclusion_pattern(pattern) for pattern in patterns)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 def _model(value: dict[str, Any]) -> ExportedModel:

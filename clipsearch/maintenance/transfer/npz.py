@@ -2,10 +2,10 @@
 
 A line of the first is a JSON object: ``content_hash``, ``width``, ``height``, ``format``, the metadata that the
 picture has, ``keywords``, ``files`` (``root`` is an index into the manifest's ``roots``), ``tags`` (``score`` is null
-from a person, and ``present`` false where one has said that the tag does not fit), ``embedding``, the row of the array
-``embeddings`` (float16) in the second, or null, and ``parts``, of a long picture: how many rows after that are its
-parts', side by side along its long side. A byte of a path that is not UTF-8 is a lone surrogate, ``\\udc80`` to
-``\\udcff``, as in `os.fsdecode`.
+from a person, and ``present`` false where one has said that the tag does not fit), ``segments`` (``kind`` and
+``position`` of each that is embedded, the whole first) and ``embedding``, the row of the first segment in the array
+``embeddings`` (float16) of the second file, or null; the other segments' rows follow. A byte of a path that is not
+UTF-8 is a lone surrogate, ``\\udc80`` to ``\\udcff``, as in `os.fsdecode`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ import numpy as np
 
 from clipsearch.catalog.chunks import CHUNK
 from clipsearch.catalog.transfer import ExchangedImage
-from clipsearch.maintenance.transfer.rows import from_row, to_row
-from clipsearch.media.tiling import MAX_TILES
+from clipsearch.maintenance.transfer.rows import from_row, to_row, typed
 
 IMAGES_NAME = "images.jsonl"
 EMBEDDINGS_NAME = "embeddings.npz"
@@ -52,8 +51,6 @@ def write_npz(directory: Path, blocks: Iterable[list[ExchangedImage]], *, dim: i
             for image in block:
                 values = {name: value for name, value in to_row(image).items() if value is not None}
                 values["embedding"] = row if image.vectors else None
-                if len(image.vectors) > 1:
-                    values["parts"] = len(image.vectors) - 1
                 lines.write(json.dumps(values, default=datetime.isoformat) + "\n")
                 array.write(b"".join(image.vectors))
                 row += len(image.vectors)
@@ -82,10 +79,13 @@ def read_npz(directory: Path, *, dim: int, embeddings: int, roots: int) -> Itera
         for line in lines:
             values = json.loads(line)
             if not isinstance(values, dict):
-                raise ValueError("a line is no JSON object")
-            wanted, parts = values.pop("embedding", None), values.pop("parts", 0)
-            count = 0 if wanted is None else 1 + parts
-            if (wanted is not None and wanted != row) or not 0 <= count <= 1 + MAX_TILES:
+                raise ValueError("a line is not a JSON object")
+            first_row = values.pop("embedding", None)
+            if "segments" in values:
+                count = len(typed("segments", values["segments"], list))
+            else:  # an older export: the number of tiles, if any
+                count = 0 if first_row is None else 1 + typed("parts", values.pop("parts", 0), int)
+            if first_row != (row if count else None) or not 0 <= count <= embeddings - row:
                 raise ValueError("its embeddings are out of order")
             vectors = tuple(array.read(dim * _DTYPE.itemsize) for _ in range(count))
             row += count
@@ -97,8 +97,8 @@ def read_npz(directory: Path, *, dim: int, embeddings: int, roots: int) -> Itera
 
 
 def _check_header(array: IO[bytes], shape: tuple[int, int]) -> None:
-    found: tuple[Any, ...] = ()
+    header: tuple[Any, ...] = ()
     if np.lib.format.read_magic(array) == (1, 0):
-        found = np.lib.format.read_array_header_1_0(array)
-    if found != (shape, False, _DTYPE):
+        header = np.lib.format.read_array_header_1_0(array)
+    if header != (shape, False, _DTYPE):
         raise ValueError(f"its array is not float16 of shape {shape[0]} × {shape[1]}")

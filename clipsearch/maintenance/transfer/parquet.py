@@ -2,9 +2,10 @@
 
 One row per content: ``content_hash``, ``width``, ``height``, ``format``, the metadata, ``keywords``, ``files``
 (``root`` is an index into the manifest's ``roots``), ``tags`` (``score`` is null from a person, and ``present`` false
-where one has said that the tag does not fit) and ``embeddings``, a list of lists of fixed size of float16: of
-the whole picture, then of the parts of a long one, side by side along its long side. Parquet's text is UTF-8: a byte
-of a path that is not is written as ``//`` and its two hex digits, which occur in no other path.
+where one has said that the tag does not fit), ``segments`` (``kind`` and ``position`` of each that is embedded, the
+whole first), ``text`` (JSON: what read the text in it, and its lines) and ``embeddings``, a list of their embeddings,
+float16 lists of fixed size. Parquet's text is UTF-8: a byte of a path that is not is written as ``//`` and its two hex
+digits, which occur in no other path.
 """
 
 from __future__ import annotations
@@ -26,8 +27,18 @@ from clipsearch.maintenance.transfer.rows import from_row, to_row
 IMAGES_NAME = "images.parquet"
 SUFFIX = ".parquet"
 
+_NEWER = frozenset({"segments", "tags", "text", "taken_precision", "taken_source", "position_source", "embedded"}) | {
+    "duration_ms",
+    "frame_rate",
+    "codec",
+}
+"""Columns that older exports lack."""
+
+_LEAST_FIELDS = 4
+"""Of a file: its root, path, size and time of last change."""
+
 _ROW_GROUP = 10 * CHUNK
-"""Contents that are written, and held in memory, at a time."""
+"""Contents written, and kept in memory, at a time."""
 
 
 def import_pyarrow() -> Any:
@@ -73,9 +84,7 @@ def read_parquet(path: Path, *, dim: int, roots: int) -> Iterator[list[Exchanged
     pyarrow = import_pyarrow()
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            schema = _schema(pyarrow, dim)
-            without_tags = schema.remove(schema.get_field_index("tags"))  # as it was before these were kept
-            if not (file.schema_arrow.equals(schema) or file.schema_arrow.equals(without_tags)):
+            if not _is_known(file.schema_arrow, _schema(pyarrow, dim)):
                 raise ValueError("its columns are not those of an export")
             for batch in file.iter_batches(batch_size=CHUNK):
                 yield _images(batch, dim, roots)
@@ -99,6 +108,27 @@ def count_parquet(path: Path, *, dim: int) -> tuple[int, int]:
     return footer.num_rows, values // dim
 
 
+def _is_known(found: Any, schema: Any) -> bool:
+    """Whether a file has the columns of an export in their order; older ones lack some, and some fields of files."""
+    expected = [field for field in schema if field.name in found.names or field.name not in _NEWER]
+    if len(expected) != len(found.names):
+        return False
+    return all(read.equals(field) or _are_files(read, field) for read, field in zip(found, expected, strict=True))
+
+
+def _are_files(own: Any, field: Any) -> bool:
+    fields = _fields(own)
+    return (
+        own.name == field.name == "files" and len(fields) >= _LEAST_FIELDS and fields == _fields(field)[: len(fields)]
+    )
+
+
+def _fields(files: Any) -> list[Any]:
+    """The fields of a column that lists files."""
+    kind: Any = getattr(files.type, "value_type", None)
+    return [kind.field(number) for number in range(getattr(kind, "num_fields", 0))]
+
+
 def _schema(pyarrow: Any, dim: int) -> Any:
     types = {
         bool: pyarrow.bool_(),
@@ -114,6 +144,8 @@ def _schema(pyarrow: Any, dim: int) -> Any:
             pyarrow.field("path", pyarrow.string()),
             pyarrow.field("size", pyarrow.int64()),
             pyarrow.field("mtime_ns", pyarrow.int64()),
+            pyarrow.field("sidecar_stamp", pyarrow.string()),
+            pyarrow.field("sidecar", pyarrow.string()),
         ]
     )
     tag = pyarrow.struct(
@@ -123,6 +155,7 @@ def _schema(pyarrow: Any, dim: int) -> Any:
             pyarrow.field("present", pyarrow.bool_()),
         ]
     )
+    segment = pyarrow.struct([pyarrow.field("kind", pyarrow.string()), pyarrow.field("position", pyarrow.int64())])
     return pyarrow.schema(
         [
             pyarrow.field("content_hash", pyarrow.string(), nullable=False),
@@ -134,6 +167,8 @@ def _schema(pyarrow: Any, dim: int) -> Any:
             pyarrow.field("files", pyarrow.list_(file)),
             pyarrow.field("from_preview", pyarrow.bool_(), nullable=False),
             pyarrow.field("tags", pyarrow.list_(tag)),
+            pyarrow.field("segments", pyarrow.list_(segment)),
+            pyarrow.field("text", pyarrow.string()),
             *([pyarrow.field("embeddings", pyarrow.list_(pyarrow.list_(pyarrow.float16(), dim)))] if dim else []),
         ]
     )

@@ -10,25 +10,30 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime
-from typing import NamedTuple
+from collections.abc import Iterator
+from unicodedata import category
 
-from clipsearch.media.metadata.text import MAX_NAME, Descriptions, clean_keywords, clean_text, decode_text
+from clipsearch.media.metadata.dates import read_moment
+from clipsearch.media.metadata.sources import checked_position
+from clipsearch.media.metadata.text import (
+    MAX_NAME,
+    Descriptions,
+    clean_keywords,
+    clean_text,
+    decode_text,
+    stars_of_percent,
+)
 from clipsearch.media.metadata.tiff import TiffTags, Value
+from clipsearch.media.metadata.values import DateClaim, Meaning, Position, Source
 
 _MAKE, _MODEL, _ORIENTATION, _DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0132
-_IMAGE_DESCRIPTION, _RATING, _XP_TITLE, _XP_COMMENT, _XP_KEYWORDS = 0x010E, 0x4746, 0x9C9B, 0x9C9C, 0x9C9E
+_IMAGE_DESCRIPTION, _RATING, _RATING_PERCENT = 0x010E, 0x4746, 0x4749
+_XP_TITLE, _XP_COMMENT, _XP_KEYWORDS, _XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F
 _EXPOSURE_TIME, _F_NUMBER, _ISO, _SENSITIVITY = 0x829A, 0x829D, 0x8827, (0x8832, 0x8831, 0x8833)
 _SHUTTER_SPEED, _APERTURE, _FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _LENS_MODEL = 0x9201, 0x9202, 0x920A, 0xA405, 0xA434
+_USER_COMMENT = 0x9286
 _ORIGINAL, _DIGITIZED, _CHANGED = (0x9003, 0x9011), (0x9004, 0x9012), (_DATE_TIME, 0x9010)
-_LATITUDE, _LONGITUDE, _ALTITUDE, _ALTITUDE_REFERENCE = (1, 2), (3, 4), 6, 5
-
-_TIMESTAMP = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?(?!\d)")
-_OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
-_YEARS = range(1800, 2200)
-"""Of photographs, scans of old ones included; outside are clocks that were never set."""
-
-_MAX_OFFSET_MIN = 14 * 60
+_LATITUDE, _LONGITUDE, _ALTITUDE, _ALTITUDE_REFERENCE, _GPS_TIME, _GPS_DATE = (1, 2), (3, 4), 6, 5, 7, 0x1D
 
 _COMPANY_WORDS = frozenset(
     {"corporation", "corp", "company", "co", "ltd", "inc", "ag", "gmbh", "imaging", "optical", "limited"}
@@ -43,32 +48,44 @@ _PLACEHOLDERS = frozenset(
 """What cameras write as the description of every picture: it would make each of them match a search for it."""
 
 
-class Position(NamedTuple):
-    """Where a picture was taken; see `ImageMetadata`."""
+def dates(tags: TiffTags) -> Iterator[DateClaim]:
+    """When the picture was taken, in the order in which that is to be believed.
 
-    latitude: float | None = None
-    longitude: float | None = None
-    altitude_m: float | None = None
-
-
-def taken(tags: TiffTags) -> tuple[datetime | None, int | None]:
-    """When the picture was taken, by the camera's clock, and that clock's offset from UTC in minutes.
-
-    That is DateTimeOriginal, else DateTimeDigitized, else DateTime where a camera is named too: programs set
-    DateTime whenever they save, but cameras without the other two write only this one.
+    That is DateTimeOriginal, DateTimeDigitized, and DateTime where a camera is named too: programs set DateTime
+    whenever they save, but cameras without the other two write only this one. The time of the GPS fix is UTC.
     """
-    for date_tag, offset_tag in (_ORIGINAL, _DIGITIZED):
-        moment = _moment(tags.exif.get(date_tag) or tags.image.get(date_tag))
+    has_camera = _text(tags.image.get(_MAKE), MAX_NAME) is not None
+    for (date_tag, offset_tag), meaning in (
+        (_ORIGINAL, Meaning.TAKEN),
+        (_DIGITIZED, Meaning.DIGITIZED),
+        (_CHANGED, Meaning.WRITTEN),
+    ):
+        if meaning == Meaning.WRITTEN and not has_camera:
+            continue
+        text = _text(tags.exif.get(date_tag), MAX_NAME) or _text(tags.image.get(date_tag), MAX_NAME)
+        moment = read_moment(text or "", offset=_text(tags.exif.get(offset_tag), MAX_NAME) or "")
         if moment is not None:
-            return moment, _offset_min(tags.exif.get(offset_tag))
-    date_tag, offset_tag = _CHANGED
-    moment = _moment(tags.image.get(date_tag)) if _text(tags.image.get(_MAKE), MAX_NAME) else None
-    return moment, _offset_min(tags.exif.get(offset_tag)) if moment else None
+            yield DateClaim(*moment, Source.EXIF, meaning)
+    fixed = read_moment(_time_of_fix(tags), offset="Z")
+    if fixed is not None:
+        yield DateClaim(*fixed, Source.EXIF, Meaning.WRITTEN)
+
+
+def _time_of_fix(tags: TiffTags) -> str:
+    """GPSDateStamp and GPSTimeStamp, hours, minutes and seconds as numbers."""
+    day, clock = _text(tags.gps.get(_GPS_DATE), MAX_NAME), tags.gps.get(_GPS_TIME)
+    if day is None or not isinstance(clock, tuple) or len(clock) != 3 or not all(0 <= part <= 60 for part in clock):
+        return day or ""
+    return f"{day} {int(clock[0]):02}:{int(clock[1]):02}:{int(clock[2]):02}"
 
 
 def camera(tags: TiffTags) -> str | None:
+    """Make and model in one line; see `camera_name`."""
+    return camera_name(*(_text(tags.image.get(tag), MAX_NAME) for tag in (_MAKE, _MODEL)))
+
+
+def camera_name(make: str | None, model: str | None) -> str | None:
     """Make and model in one line, the make not repeated and without its legal form."""
-    make, model = (_text(tags.image.get(tag), MAX_NAME) for tag in (_MAKE, _MODEL))
     if make is None or model is None:
         return model or make
     makers = [word for word in make.split() if word.casefold().strip(".,") not in _COMPANY_WORDS] or make.split()
@@ -107,47 +124,72 @@ def exposure_s(tags: TiffTags) -> float | None:
 
 def iso(tags: TiffTags) -> int | None:
     """PhotographicSensitivity; being 16 bits wide it says 65535 for more, and another tag has the number."""
-    found = _number(_either(tags, _ISO), 1, 65_534)
+    sensitivity = _number(_either(tags, _ISO), 1, 65_534)
     for tag in _SENSITIVITY:
-        found = found or _number(tags.exif.get(tag), 1, 100_000_000)
-    return None if found is None else round(found)
+        sensitivity = sensitivity or _number(tags.exif.get(tag), 1, 100_000_000)
+    return None if sensitivity is None else round(sensitivity)
 
 
 def orientation(tags: TiffTags) -> int | None:
     """As stored, 1 to 8."""
-    found = _number(tags.image.get(_ORIENTATION), 1, 8)
-    return None if found is None else int(found)
+    value = _number(tags.image.get(_ORIENTATION), 1, 8)
+    return None if value is None else int(value)
 
 
 def position(tags: TiffTags) -> Position:
-    """Latitude and longitude, both or neither, and altitude.
-
-    Noughts without a hemisphere are what devices write that have no fix; with one they are a place at sea.
-    """
-    latitude, longitude = _degrees(tags, *_LATITUDE, "S", 90), _degrees(tags, *_LONGITUDE, "W", 180)
+    """Latitude and longitude, both or neither, and altitude."""
     altitude = _number(tags.gps.get(_ALTITUDE), -12_000, 100_000)
     if altitude is not None and tags.gps.get(_ALTITUDE_REFERENCE) in (b"\x01", b"\x03", (1,), (3,)):
         altitude = -abs(altitude)
-    if latitude is None or longitude is None:
-        return Position(altitude_m=altitude)
-    without_hemisphere = not (_letter(tags, _LATITUDE[0]) and _letter(tags, _LONGITUDE[0]))
-    if latitude == longitude == 0 and without_hemisphere:
-        return Position()
-    return Position(latitude, longitude, altitude)
+    return checked_position(_degrees(tags, *_LATITUDE, "S"), _degrees(tags, *_LONGITUDE, "W"), altitude)
 
 
 def descriptions(tags: TiffTags) -> Descriptions:
     """Caption, and the title, comment, keywords and stars that Windows keeps in tags of its own."""
     caption = _text(tags.image.get(_IMAGE_DESCRIPTION))
     if caption is None or caption.casefold() in _PLACEHOLDERS:
-        caption = clean_text(_utf_16(tags.image.get(_XP_COMMENT)))
-    rating = _number(tags.image.get(_RATING), 0, 5)
+        caption = clean_text(_utf_16(tags.image.get(_XP_COMMENT))) or _user_comment(tags.exif.get(_USER_COMMENT))
+    rating, percent = _number(tags.image.get(_RATING), 0, 5), _number(tags.image.get(_RATING_PERCENT), 0, 100)
+    if rating is None and percent is not None:
+        rating = stars_of_percent(percent)
     return Descriptions(
-        title=clean_text(_utf_16(tags.image.get(_XP_TITLE))),
+        title=clean_text(_utf_16(tags.image.get(_XP_TITLE))) or clean_text(_utf_16(tags.image.get(_XP_SUBJECT))),
         caption=caption,
         keywords=clean_keywords(_utf_16(tags.image.get(_XP_KEYWORDS)).split(";")),
         rating=None if rating is None else int(rating),
     )
+
+
+def _user_comment(value: Value | None) -> str | None:
+    """A comment behind eight bytes that name its encoding; ``None`` for what cameras keep there that is no text.
+
+    Source: Exif 3.0, section 4.6.6.4. Writers of Unicode do not agree on its byte order.
+    """
+    if not isinstance(value, bytes):
+        return None
+    code, comment = value[:8].rstrip(b"\0 "), value[8:]
+    if code == b"UNICODE":
+        big, little = (comment.decode(name, errors="replace") for name in ("utf-16-be", "utf-16-le"))
+        text = min(little, big, key=_strangeness)
+    elif code == b"JIS":
+        text = comment.decode("iso2022_jp", errors="replace")
+    else:
+        text = decode_text(comment if code in (b"", b"ASCII") else value)
+    text = text.rstrip("\0 ").lstrip("\ufeff")
+    if any(_is_strange(each) and not each.isspace() for each in text):
+        return None
+    cleaned = clean_text(text)
+    return cleaned if cleaned is not None and cleaned.casefold() not in _PLACEHOLDERS else None
+
+
+def _is_strange(character: str) -> bool:
+    """Whether no text has it: control characters, what is unassigned or private, and what could not be decoded."""
+    return character == "\ufffd" or category(character) in ("Cc", "Cn", "Co", "Cs")
+
+
+def _strangeness(text: str) -> float:
+    """How much a text looks as if decoded in the wrong byte order: by strange characters, and those beyond Latin-1."""
+    return sum(_is_strange(each) + (ord(each) > 0xFF) / 2 for each in text)
 
 
 def _either(tags: TiffTags, tag: int) -> Value | None:
@@ -169,34 +211,13 @@ def _utf_16(value: Value | None) -> str:
     return value.decode("utf-16-le", errors="ignore").rstrip("\0") if isinstance(value, bytes) else ""
 
 
-def _moment(value: Value | None) -> datetime | None:
-    found = _TIMESTAMP.match(_text(value, MAX_NAME) or "")
-    if found is None or int(found[1]) not in _YEARS:
-        return None
-    try:
-        return datetime(*(int(part or 0) for part in found.groups()))  # type: ignore[arg-type]
-    except ValueError:  # the 31st of February
-        return None
-
-
-def _offset_min(value: Value | None) -> int | None:
-    text = _text(value, MAX_NAME) or ""
-    if text == "Z":
-        return 0
-    found = _OFFSET.fullmatch(text)
-    if found is None or int(found[3]) >= 60:
-        return None
-    minutes = 60 * int(found[2]) + int(found[3])
-    return (-minutes if found[1] == "-" else minutes) if minutes <= _MAX_OFFSET_MIN else None
-
-
 def _letter(tags: TiffTags, tag: int) -> str | None:
     """The hemisphere: N, S, E or W."""
     letter = (_text(tags.gps.get(tag), 8) or "")[:1].upper()
     return letter if letter in ("N", "S", "E", "W") else None
 
 
-def _degrees(tags: TiffTags, reference_tag: int, tag: int, negative: str, highest: int) -> float | None:
+def _degrees(tags: TiffTags, reference_tag: int, tag: int, negative: str) -> float | None:
     """Degrees, minutes and seconds as degrees, if each is a number in its range; the smaller parts may be missing."""
     parts = tags.gps.get(tag)
     if not isinstance(parts, tuple) or not 1 <= len(parts) <= 3 or not all(math.isfinite(part) for part in parts):
@@ -205,6 +226,4 @@ def _degrees(tags: TiffTags, reference_tag: int, tag: int, negative: str, highes
     if any(not 0 <= part <= 60 for part in fractions) or (whole < 0 and any(fractions)):
         return None
     degrees = whole + sum(part / divisor for part, divisor in zip(fractions, (60, 3600), strict=False))
-    if abs(degrees) > highest:
-        return None
-    return round(-abs(degrees) if _letter(tags, reference_tag) == negative else degrees, 7)
+    return -abs(degrees) if _letter(tags, reference_tag) == negative else degrees

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from clipsearch.media.metadata import exif
 from clipsearch.media.metadata.cr3 import read_cr3_tags
+from clipsearch.media.metadata.dates import Moment, is_plausible, read_moment
 from clipsearch.media.metadata.iptc import read_iptc
+from clipsearch.media.metadata.sources import best_date
 from clipsearch.media.metadata.text import MAX_TEXT, Descriptions, clean_text
 from clipsearch.media.metadata.tiff import IPTC, XMP, TiffTags, read_tags
-from clipsearch.media.metadata.xmp import read_xmp
+from clipsearch.media.metadata.values import DateClaim, ImageMetadata, Meaning, Source
+from clipsearch.media.metadata.xmp import joined_extension, read_xmp
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,56 +24,13 @@ _EXIF_MARK = b"Exif\0\0"
 _PHOTOSHOP_IPTC = 0x0404
 """The Photoshop resource that holds IPTC records."""
 
-_TITLE, _CAPTION, _HEIC_ORIENTATION = "Title", "Description", "original_orientation"
-_PLAIN_KEYS = frozenset({_TITLE, _CAPTION, _HEIC_ORIENTATION})
+_TITLE, _CAPTION, _CREATED, _HEIC_ORIENTATION = "Title", "Description", "Creation Time", "original_orientation"
+_PLAIN_KEYS = frozenset({_TITLE, _CAPTION, _CREATED, _HEIC_ORIENTATION})
 """Under which Pillow hands over single values: a PNG's texts, and pillow-heif's note of what it undid."""
 
 
-@dataclass(frozen=True)
-class ImageMetadata:
-    """Metadata of one content, from EXIF, IPTC and XMP; what is absent or makes no sense is ``None``.
-
-    Attributes:
-        taken_at: date and time on the camera's clock when the picture was taken, without a time zone.
-        taken_offset_min: that clock's offset from UTC in minutes, where the file tells.
-        camera: make and model in one line, the make not repeated.
-        lens: model of the lens.
-        focal_length_mm: as set on the lens.
-        focal_length_35mm: its equivalent on 35 mm film.
-        f_number: aperture.
-        exposure_s: exposure time in seconds.
-        iso: sensitivity.
-        latitude: degrees north, -90 to 90.
-        longitude: degrees east, -180 to 180.
-        altitude_m: above sea level, in metres.
-        orientation: EXIF orientation as stored, 1 to 8.
-        title: of XMP, IPTC, EXIF or a PNG's text; like the caption at most 2,000 characters.
-        caption: description in one of these.
-        rating: 0 to 5 stars, -1 for rejected.
-        keywords: of the first of XMP, IPTC and EXIF that has any, without repeats, in their order; at most 200.
-    """
-
-    taken_at: datetime | None = None
-    taken_offset_min: int | None = None
-    camera: str | None = None
-    lens: str | None = None
-    focal_length_mm: float | None = None
-    focal_length_35mm: float | None = None
-    f_number: float | None = None
-    exposure_s: float | None = None
-    iso: int | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    altitude_m: float | None = None
-    orientation: int | None = None
-    title: str | None = None
-    caption: str | None = None
-    rating: int | None = None
-    keywords: tuple[str, ...] = ()
-
-
 def read_metadata(opened: Image.Image) -> ImageMetadata:
-    """Read what a picture's file says of it; malformed parts are left out, and nothing raises.
+    """Read what a picture's file says of it; malformed parts are skipped, and nothing raises.
 
     Args:
         opened: as `PIL.Image.open` returned it. A TIFF must not have been loaded yet (Pillow closes it then), a
@@ -84,7 +44,8 @@ def read_metadata(opened: Image.Image) -> ImageMetadata:
         tags = _exif_tags(info)
     photoshop = info.get("photoshop")
     iptc = photoshop.get(_PHOTOSHOP_IPTC) if isinstance(photoshop, dict) else None
-    return _combine(tags, iptc, info.get("xmp") or info.get("XML:com.adobe.xmp"), info)
+    segments = [content for name, content in getattr(opened, "applist", ()) if name == "APP1"]
+    return _combine(tags, iptc, info.get("xmp") or info.get("XML:com.adobe.xmp"), info, segments)
 
 
 def read_raw_metadata(content: bytes) -> ImageMetadata | None:
@@ -110,11 +71,14 @@ def _exif_tags(info: dict[Any, Any]) -> TiffTags:
     return read_tags(io.BytesIO(block.removeprefix(_EXIF_MARK).removeprefix(_EXIF_MARK)))
 
 
-def _combine(tags: TiffTags, iptc: Any, xmp: Any, info: dict[Any, Any]) -> ImageMetadata:
+def _combine(
+    tags: TiffTags, iptc: Any, xmp: Any, info: dict[Any, Any], segments: Sequence[bytes] = ()
+) -> ImageMetadata:
     """Choose between what several containers say: XMP before IPTC before EXIF before a PNG's text.
 
     The first source that has a property gives all of it; keywords of several are not mixed. EXIF comes late
-    because cameras put placeholders there, people and photo programs write the other two.
+    because cameras put placeholders there, people and photo programs write the other two. For dates and positions
+    see `clipsearch.media.metadata.sources`.
 
     Source: Metadata Working Group, Guidelines for Handling Image Metadata 2.0, section 5, for which fields of
     the three hold the same property.
@@ -123,14 +87,20 @@ def _combine(tags: TiffTags, iptc: Any, xmp: Any, info: dict[Any, Any]) -> Image
     if not (iptc or xmp or tags.image or info.keys() & _PLAIN_KEYS):
         return ImageMetadata()
     xmp = xmp.encode("utf-8", errors="ignore") if isinstance(xmp, str) else xmp
-    from_xmp = read_xmp(xmp) if isinstance(xmp, bytes) else Descriptions()
+    from_xmp = Descriptions()
+    if isinstance(xmp, bytes):
+        from_xmp = read_xmp(xmp, extension=joined_extension(xmp, segments))
     from_iptc = read_iptc(iptc) if isinstance(iptc, bytes) else Descriptions()
     written = (from_xmp, from_iptc, exif.descriptions(tags), _text_chunks(info))
-    taken_at, taken_offset_min = exif.taken(tags)
-    position = exif.position(tags)
+    taken = best_date([*exif.dates(tags), *(claim for source in written for claim in source.dates)])
+    of_exif = exif.position(tags)
+    is_placed = of_exif.latitude is not None or from_xmp.position.latitude is None
+    position, source = (of_exif, Source.EXIF) if is_placed else (from_xmp.position, Source.XMP)
     return ImageMetadata(
-        taken_at=taken_at,
-        taken_offset_min=taken_offset_min,
+        taken_at=taken.at if taken else None,
+        taken_offset_min=taken.offset_min if taken else None,
+        taken_precision=taken.precision if taken else None,
+        taken_source=taken.source if taken else None,
         camera=exif.camera(tags),
         lens=exif.lens(tags) or from_xmp.lens,
         focal_length_mm=exif.focal_length_mm(tags),
@@ -141,6 +111,7 @@ def _combine(tags: TiffTags, iptc: Any, xmp: Any, info: dict[Any, Any]) -> Image
         latitude=position.latitude,
         longitude=position.longitude,
         altitude_m=position.altitude_m,
+        position_source=source if position.latitude is not None else None,
         orientation=_stored_orientation(info) or exif.orientation(tags) or from_xmp.orientation,
         title=next((source.title for source in written if source.title), None),
         caption=next((source.caption for source in written if source.caption), None),
@@ -151,14 +122,30 @@ def _combine(tags: TiffTags, iptc: Any, xmp: Any, info: dict[Any, Any]) -> Image
 
 def _stored_orientation(info: dict[Any, Any]) -> int | None:
     """What a HEIC said before pillow-heif turned the picture upright and set the tag to 1."""
-    found = info.get(_HEIC_ORIENTATION)
-    return found if isinstance(found, int) and 1 <= found <= 8 else None
+    orientation = info.get(_HEIC_ORIENTATION)
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else None
 
 
 def _text_chunks(info: dict[Any, Any]) -> Descriptions:
-    """Title and description of a PNG, under the keywords that its standard gives them."""
-    title, caption = (info.get(key) for key in (_TITLE, _CAPTION))
-    return Descriptions(
-        title=clean_text(title, limit=MAX_TEXT) if isinstance(title, str) else None,
-        caption=clean_text(caption, limit=MAX_TEXT) if isinstance(caption, str) else None,
+    """Title, description and date of a PNG, under the keywords that its standard gives them."""
+    title, caption, created = (
+        value if isinstance(value, str) else "" for value in map(info.get, (_TITLE, _CAPTION, _CREATED))
     )
+    moment = read_moment(created) or _read_mail_date(created)
+    return Descriptions(
+        title=clean_text(title, limit=MAX_TEXT),
+        caption=clean_text(caption, limit=MAX_TEXT),
+        dates=(DateClaim(*moment, Source.PNG, Meaning.TAKEN),) if moment is not None else (),
+    )
+
+
+def _read_mail_date(text: str) -> Moment | None:
+    """A date in the form of RFC 1123, which PNG recommends: ``Tue, 14 Jul 2021 19:28:37 +0200``."""
+    try:
+        moment = parsedate_to_datetime(text[:100])
+    except (ValueError, TypeError, OverflowError):
+        return None
+    offset = moment.utcoffset()
+    offset_min = round(offset.total_seconds() / 60) if offset is not None else None
+    at = moment.replace(tzinfo=None)
+    return Moment(at, offset_min) if is_plausible(at, offset_min) else None

@@ -6,7 +6,7 @@ import struct
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-"""What makes a PNG's pixels; the rest is colour management, text, EXIF and further frames."""
+"""What makes a PNG's pixels; the rest is color management, text, EXIF and further frames."""
 
 _AVIF_BRANDS = (b"avif", b"avis", b"mif1")
 _AVIF_EXIF = b"infe\x02\0\0"
@@ -16,7 +16,7 @@ _HEADER_BYTES = 2**16
 def strip_metadata(content: bytes) -> bytes | None:
     """A PNG or AVIF file with nothing in it but the picture; ``None`` for other formats, or nothing to leave out.
 
-    Pillow refuses PNGs with a malformed or very long chunk of text, EXIF or colour profile, and libavif refuses
+    Pillow refuses PNGs with a malformed or very long chunk of text, EXIF or color profile, and libavif refuses
     files with malformed EXIF; readers of other formats pass over it.
 
     Source: PNG specification, third edition, section 5.3; ISO/IEC 14496-12, ItemInfoEntry.

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from clipsearch.media.metadata.values import NOWHERE, DateClaim, Position
+from clipsearch.text import composed, fold
+
 MAX_TEXT = 2_000
 """Characters kept of a title or a caption."""
 
@@ -25,11 +28,13 @@ class Descriptions:
 
     Attributes:
         title: in one line.
-        caption: likewise.
+        caption: the same for the caption.
         keywords: without repeats, in their order.
         rating: 0 to 5 stars, -1 for rejected.
         lens: model of the lens, which only some programs write down.
         orientation: EXIF orientation, 1 to 8.
+        dates: on which it may have been taken.
+        position: where.
     """
 
     title: str | None = None
@@ -38,16 +43,18 @@ class Descriptions:
     rating: int | None = None
     lens: str | None = None
     orientation: int | None = None
+    dates: tuple[DateClaim, ...] = ()
+    position: Position = NOWHERE
 
 
 def clean_text(text: str, *, limit: int = MAX_TEXT) -> str | None:
-    """Drop control characters, make runs of white space one space, and cap the length.
+    """Drop control characters, make runs of white space one space, compose accents (NFC), and cap the length.
 
     Returns:
         the text, or ``None`` where nothing is left.
     """
     # far more than is kept, so that cleaning costs the same however long the text is
-    return " ".join(_CONTROL.sub(" ", text[: 8 * limit]).split())[:limit].rstrip() or None
+    return " ".join(_CONTROL.sub(" ", composed(text[: 8 * limit])).split())[:limit].rstrip() or None
 
 
 def clean_keywords(keywords: Iterable[str]) -> tuple[str, ...]:
@@ -56,10 +63,15 @@ def clean_keywords(keywords: Iterable[str]) -> tuple[str, ...]:
     for keyword in keywords:
         cleaned = clean_text(keyword, limit=MAX_NAME)
         if cleaned is not None:
-            kept.setdefault(cleaned.casefold(), cleaned)
+            kept.setdefault(fold(cleaned), cleaned)
         if len(kept) == MAX_KEYWORDS:
             break
     return tuple(kept.values())
+
+
+def stars_of_percent(percent: float) -> int:
+    """Stars of a rating in percent, which Windows writes as 1, 25, 50, 75 and 99."""
+    return 0 if percent <= 0 else min(5, 1 + round(percent / 25))
 
 
 def decode_text(text: bytes) -> str:

@@ -19,20 +19,20 @@ XMP, IPTC = 0x02BC, 0x83BB
 # fmt: off
 _IMAGE_TAGS = frozenset(
     {
-        0x010E, 0x010F, 0x0110, 0x0112, 0x0132, 0x4746, XMP, IPTC, EXIF_IFD, GPS_IFD,
-        0x9C9B, 0x9C9C, 0x9C9E,
+        0x010E, 0x010F, 0x0110, 0x0112, 0x0132, 0x4746, 0x4749, XMP, IPTC, EXIF_IFD, GPS_IFD,
+        0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F,
         # DNG and some scanners keep here what belongs into the Exif directory
-        0x829A, 0x829D, 0x8827, 0x9003, 0x920A,
+        0x829A, 0x829D, 0x8827, 0x9003, 0x9004, 0x920A,
     }
 )
 _EXIF_TAGS = frozenset(
     {
         0x829A, 0x829D, 0x8827, 0x8830, 0x8831, 0x8832, 0x8833, 0x9003, 0x9004, 0x9010, 0x9011, 0x9012,
-        0x9201, 0x9202, 0x920A, 0xA405, 0xA434,
+        0x9201, 0x9202, 0x9286, 0x920A, 0xA405, 0xA434,
     }
 )
 # fmt: on
-_GPS_TAGS = frozenset(range(7))
+_GPS_TAGS = frozenset({*range(8), 0x1D})
 
 _MAGIC = frozenset({42, 43, 0x4F52, 0x5352, 0x0055})
 """TIFF and BigTIFF; Olympus writes ``RO`` or ``RS`` instead of 42, Panasonic ``U``. All else is the same."""
@@ -43,7 +43,7 @@ _MAX_ENTRIES = 4096
 """Entries looked at in one directory; the largest real ones have a few hundred."""
 
 _MAX_VALUE_BYTES = 2**20
-"""A tag with more data than this is left out."""
+"""A tag with more data than this is skipped."""
 
 _UNITS = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _RATIONALS = {5: "I", 10: "i"}
@@ -186,3 +186,42 @@ def _quotient(numerator: int, denominator: int) -> float:
 def _pointer(value: Value | None) -> int | None:
     """Where another directory begins, if the tag says."""
     return int(value[0]) if isinstance(value, tuple) and math.isfinite(value[0]) and value[0] > 0 else None
+
+
+SUB_IFDS, _MAX_DIRECTORIES = 0x014A, 512
+
+
+def walk_directories(file: BinaryIO, wanted: frozenset[int]) -> Iterator[tuple[int, dict[int, Value]]]:
+    """Every directory of a TIFF structure with its offset: each page, and after it the directories that it names.
+
+    Args:
+        file: seekable; its position is moved.
+        wanted: tags to read of each.
+    """
+    try:
+        layout, start = _header(file)
+        pending, seen = [start], set[int]()
+        while pending and len(seen) < _MAX_DIRECTORIES:
+            offset = pending.pop(0)
+            if not offset or offset in seen:
+                continue
+            seen.add(offset)
+            tags = _directory(file, layout, offset, wanted | {SUB_IFDS})
+            file.seek(offset)
+            (entries,) = layout.count.unpack(file.read(layout.count.size))
+            file.seek(offset + layout.count.size + entries * layout.entry.size)
+            following = file.read(layout.offset.size)
+            named = tags.get(SUB_IFDS)
+            inner = [int(place) for place in named if place > 0] if isinstance(named, tuple) else []
+            following_page = layout.offset.unpack(following)[0] if len(following) == layout.offset.size else 0
+            pending = [*inner, following_page, *pending]
+            yield offset, tags
+    except _MALFORMED:
+        return
+
+
+def with_first_directory(content: bytes, offset: int) -> bytes:
+    """The same TIFF structure, beginning with another of its directories."""
+    layout, _ = _header(io.BytesIO(content))
+    place = layout.offset.size
+    return content[:place] + layout.offset.pack(offset) + content[2 * place :]

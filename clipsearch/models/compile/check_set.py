@@ -1,4 +1,4 @@
-"""Pictures and texts on which an exported model is compared with its source; the same on every machine."""
+"""Deterministic images and texts for comparing an exported model with its source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 _SIZES = ((224, 224), (640, 480), (480, 640), (97, 61), (333, 1000), (1024, 256))
-"""Width and height in pixels: square, landscape, portrait, tiny and long."""
+"""Width and height in pixels: square, landscape, portrait, tiny and panoramic."""
 
 _SUBJECTS = (
     "a cat", "two dogs playing in the snow", "a cup of coffee on a wooden table", "the Eiffel Tower at night",
@@ -31,12 +31,12 @@ _ODD_TEXTS = (
 
 
 def check_texts() -> list[str]:
-    """About a hundred texts: queries as people write them, other scripts, and what breaks tokenizers."""
+    """About a hundred texts: typical queries, other scripts, and edge cases of tokenizers."""
     return [template.format(subject) for subject in _SUBJECTS for template in _TEMPLATES] + list(_ODD_TEXTS)
 
 
 def check_images() -> list[Image.Image]:
-    """Thirty-six RGB pictures: noise at several scales, gradients, shapes, stripes and flat colour."""
+    """Thirty-six RGB images: noise at two scales, gradients, shapes, stripes and flat color."""
     rng = np.random.default_rng(20240229)
     images = []
     for size in _SIZES:
@@ -46,7 +46,7 @@ def check_images() -> list[Image.Image]:
             _gradient(rng, size),
             _shapes(rng, size),
             _stripes(rng, size),
-            Image.new("RGB", size, _colour(rng)),
+            Image.new("RGB", size, _color(rng)),
         ]
     return images
 
@@ -62,22 +62,22 @@ def _gradient(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
 
 
 def _shapes(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    image = Image.new("RGB", size, _colour(rng))
+    image = Image.new("RGB", size, _color(rng))
     draw = ImageDraw.Draw(image)
     for index in range(12):
         x0, x1 = sorted(int(value) for value in rng.integers(0, size[0], 2))
         y0, y1 = sorted(int(value) for value in rng.integers(0, size[1], 2))
-        (draw.ellipse if index % 2 else draw.rectangle)((x0, y0, x1, y1), fill=_colour(rng))
+        (draw.ellipse if index % 2 else draw.rectangle)((x0, y0, x1, y1), fill=_color(rng))
     return image
 
 
 def _stripes(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     wave = np.sin(x / rng.uniform(2, 30) + y / rng.uniform(2, 30))  # [h, w]
-    colours: Sequence[float] = rng.uniform(0, 127, 3).tolist()
-    return Image.fromarray(np.stack([127 + wave * value for value in colours], axis=-1).astype(np.uint8))
+    colors: Sequence[float] = rng.uniform(0, 127, 3).tolist()
+    return Image.fromarray(np.stack([127 + wave * value for value in colors], axis=-1).astype(np.uint8))
 
 
-def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
+def _color(rng: np.random.Generator) -> tuple[int, int, int]:
     red, green, blue = (int(value) for value in rng.integers(0, 256, 3))
     return red, green, blue

@@ -1,15 +1,16 @@
-"""Compile an open_clip model: both towers to ONNX, the tokenizer to `tokenizer.json`, checked and cached.
+"""Compiles an open_clip model: both towers to ONNX and the tokenizer to `tokenizer.json`.
 
-The result is a directory as `clipsearch.models.manifest` describes it. It is written beside its place
-and moved there whole, only if its embeddings are those of the source.
+The result is a directory as described in `clipsearch.models.manifest`. It is moved to the cache only if its embeddings
+agree with the source's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +19,16 @@ import numpy as np
 
 from clipsearch.errors import ModelError
 from clipsearch.models.compile.check_set import check_images, check_texts
-from clipsearch.models.compile.precision import FP32, choose_forms, make_forms
-from clipsearch.models.compile.publish import publish, put_graph
+from clipsearch.models.compile.precision import FP32, choose_variants, make_variants
 from clipsearch.models.compile.quantization import is_convolutional
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.manifest import CHECK_SET, IMAGES_PER_RUN, ModelManifest, TextSpec, file_digests
 from clipsearch.models.onnx.encoder import CompiledEncoder
-from clipsearch.models.onnx.sessions import save_optimised
+from clipsearch.models.onnx.sessions import DATA_SUFFIX, save_optimized
 from clipsearch.models.presets import preset_of
 from clipsearch.models.specs import EXPORT_VERSION, ModelSpec, compiled_dir, is_compiled, parse_spec
+from clipsearch.system import atomic
+from clipsearch.text import Notify, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -35,22 +37,22 @@ if TYPE_CHECKING:
     from clipsearch.models.torch.encoder import OpenClipEncoder
 
 MIN_PARITY = 0.999
-"""Lowest cosine between an exported model's embedding and its source's on the check set."""
+"""Lowest cosine similarity between the exported model's and the source's embeddings on the check set."""
 
 _IMAGES_PER_RUN_OF_TRANSFORMERS = 2
-"""What one picture is between two layers is several hundred kilobytes, and more than two are not in a core's own cache
-any more: a ViT-B/32 in int8 embeds a tenth more of them than with 8. Networks of convolutions gain from 8."""
+"""The activations of two images fit into a core's cache: an int8 ViT-B/32 is 10 % faster than with 8. Convolutional
+networks are faster with 8."""
 
 _OPSET = 23
-"""The first with an operator for attention."""
+"""The first opset with an attention operator."""
 
 _SINGLE_FILE_BYTES = 1_900_000_000
-"""Weights beyond which a tower gets a file of its own for them; an ONNX file ends at 2 GB."""
+"""Weights above this size are stored in a separate file; ONNX files are limited to 2 GB."""
 
 
 @dataclass(frozen=True)
 class _Tower:
-    """What the ONNX exporter needs of one tower."""
+    """Arguments of the ONNX exporter for one tower."""
 
     file: str
     module: torch.nn.Module
@@ -65,23 +67,23 @@ def export_model(
     cache: Path | None = None,
     force: bool = False,
     images: Sequence[Image.Image] = (),
-    notify: Callable[[str], None] | None = None,
+    notify: Notify | None = None,
 ) -> Path:
-    """Compile a model into the cache, unless it is there already.
+    """Compile a model into the cache, unless it is already compiled.
 
     Args:
         spec: ``architecture/pretrained``, ``hf-hub:org/name`` or ``local-dir:PATH``.
-        cache: instead of `clipsearch.config.cache_dir`.
-        force: compile even if it is there.
-        images: RGB pictures to calibrate and to compare on; without any, those of the check set.
-        notify: takes lines about what takes time.
+        cache: overrides `clipsearch.config.cache_dir`.
+        force: compile again.
+        images: RGB images for calibration and comparison; the check set by default.
+        notify: callback for notices about slow steps.
 
     Returns:
         The compiled model's directory.
 
     Raises:
-        ModelError: the model cannot be loaded or exported, or the export's embeddings differ (lowest cosine
-            below `MIN_PARITY`); nothing is kept then. `refusal` tells the latter two afterwards.
+        ModelError: the model cannot be loaded or exported, or the exported embeddings differ (lowest cosine similarity
+            below `MIN_PARITY`). `refusal` returns the reason of the latter two.
     """
     parsed = parse_spec(spec) if isinstance(spec, str) else spec
     notify = notify or (lambda line: None)
@@ -102,12 +104,12 @@ def export_model(
             except ModelError as error:
                 _refusal_file(target).write_text(str(error), encoding="utf-8")
                 raise
-            publish(made, target)
+            _publish(made, target)
     return target
 
 
 def refusal(spec: ModelSpec, *, cache: Path | None = None) -> str | None:
-    """Why this model's last export was not kept, or ``None``."""
+    """Reason why the model's last export failed; ``None`` if it did not."""
     try:
         return _refusal_file(compiled_dir(spec, cache=cache)).read_text(encoding="utf-8")
     except OSError:
@@ -124,17 +126,17 @@ def _write_model(encoder: OpenClipEncoder, directory: Path, images: Sequence[Ima
         raw.mkdir()
         for tower in _towers(encoder):
             _export_tower(tower, raw, encoder.spec)
-            save_optimised(raw / tower.file, directory / tower.file)
+            save_optimized(raw / tower.file, directory / tower.file)
         manifest = _manifest(encoder, exported.text, directory)
         manifest.write(directory)
         manifest.parity.update(_parity(encoder, CompiledEncoder(directory)))
         pixels = np.stack([encoder.transform(image) for image in images or check_images()])
-        choice = choose_forms(directory, make_forms(raw, directory, Path(scratch), pixels), pixels)
-        for tower_name, form in choice.forms.items():
-            put_graph(form.path, directory / f"{tower_name}.onnx")
+        choice = choose_variants(directory, make_variants(raw, directory, Path(scratch), pixels), pixels)
+        for tower_name, variant in choice.variants.items():
+            _move_graph(variant.path, directory / f"{tower_name}.onnx")
     replace(
         manifest,
-        precision={tower_name: form.precision for tower_name, form in choice.forms.items()},
+        precision={tower_name: variant.precision for tower_name, variant in choice.variants.items()},
         files=file_digests(directory),
         rounding=choice.parity,
         compared_on=f"{len(pixels)} pictures of the {'user' if images else CHECK_SET}",
@@ -148,7 +150,7 @@ def _images_per_run(graph: Path) -> int:
 
 
 def _manifest(encoder: OpenClipEncoder, text: TextSpec, directory: Path) -> ModelManifest:
-    """What is known before anything was rounded."""
+    """The manifest before quantization."""
     preset = preset_of(encoder.spec)
     return ModelManifest(
         name=encoder.spec,
@@ -183,7 +185,7 @@ def _export_tower(tower: _Tower, directory: Path, spec: str) -> None:
 
     from clipsearch.models.compile.layers import exported_layers
 
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in _own_weights(tower))
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in _weights(tower))
     try:
         with _exporter_settings(), exported_layers(tower.module):
             torch.onnx.export(
@@ -200,13 +202,12 @@ def _export_tower(tower: _Tower, directory: Path, spec: str) -> None:
             )
     except OSError:
         raise
-    except Exception as error:  # the exporter has no common base for its errors
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ModelError(f"{tower.file} of {spec} cannot be exported: {first_line}") from error
+    except Exception as error:  # the exporter's exceptions have no common base class
+        raise ModelError(f"{tower.file} of {spec} cannot be exported: {first_line(error)}") from error
 
 
-def _own_weights(tower: _Tower) -> Iterator[torch.Tensor]:
-    """The tensors that this tower's file will hold: `model` has both towers."""
+def _weights(tower: _Tower) -> Iterator[torch.Tensor]:
+    """The parameters of one tower; its `model` has both towers."""
     visual = {id(tensor) for tensor in tower.module.model.visual.parameters()}  # type: ignore[union-attr]
     is_image = tower.file == "image.onnx"
     return (tensor for tensor in tower.module.parameters() if (id(tensor) in visual) == is_image)
@@ -214,7 +215,7 @@ def _own_weights(tower: _Tower) -> Iterator[torch.Tensor]:
 
 @contextlib.contextmanager
 def _exporter_settings() -> Iterator[None]:
-    """What exporting needs: unfused attention, and the exporter's own warnings and log kept from the user."""
+    """Settings for the export: unfused attention, and the exporter's warnings and log silenced."""
     import logging
 
     import torch
@@ -234,7 +235,7 @@ def _exporter_settings() -> Iterator[None]:
 
 
 def _parity(encoder: OpenClipEncoder, compiled: CompiledEncoder) -> dict[str, float]:
-    """The lowest cosine per tower on the check set.
+    """The lowest cosine similarity per tower on the check set.
 
     Raises:
         ModelError: it is below `MIN_PARITY`, or the tokenizers disagree.
@@ -252,7 +253,7 @@ def _parity(encoder: OpenClipEncoder, compiled: CompiledEncoder) -> dict[str, fl
         if cosine < MIN_PARITY:
             raise ModelError(
                 f"the compiled {tower} tower of {encoder.spec} differs from open_clip's: "
-                f"lowest cosine {cosine:.6f}, wanted {MIN_PARITY}; it was not kept"
+                f"lowest cosine similarity {cosine:.6f} is below {MIN_PARITY}"
             )
     return cosines
 
@@ -278,8 +279,8 @@ def _writable(target: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _exclusive(target: Path, notify: Callable[[str], None]) -> Iterator[None]:
-    """Let one process compile a model at a time; the others wait and find it done."""
+def _exclusive(target: Path, notify: Notify) -> Iterator[None]:
+    """Let one process compile a model at a time; other processes wait for the result."""
     from filelock import FileLock, Timeout
 
     lock: Any = FileLock(target.with_name(f".{target.name}.lock"))
@@ -292,6 +293,32 @@ def _exclusive(target: Path, notify: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _move_graph(graph: Path, target: Path) -> None:
+    """Replace a graph and its weights by others."""
+    if graph == target:
+        return
+    for suffix in (DATA_SUFFIX, ""):
+        target.with_name(target.name + suffix).unlink(missing_ok=True)
+        part = graph.with_name(graph.name + suffix)
+        if part.is_file():
+            part.replace(target.with_name(target.name + suffix))
+
+
+def _publish(made: Path, target: Path) -> None:
+    """Move a complete directory to its target, replacing an existing one, and sync it to the disk."""
+    for path in made.iterdir():
+        atomic.sync_file(path)
+    atomic.sync_directory(made)
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=".replaced-", dir=target.parent))
+        target.replace(old / "model")
+        made.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        made.replace(target)
+    atomic.sync_directory(target.parent)
 
 
 def _refusal_file(target: Path) -> Path:

@@ -1,9 +1,8 @@
-"""Layers of open_clip's transformers in a form that runs faster once it is exported.
+"""Equivalent forms of open_clip's transformer layers that export to faster ONNX graphs.
 
-PyTorch's attention turns the batch around eight times in every layer, and cuts the picture into patches by a
-convolution, which an 8-bit graph leaves in float32. The first becomes ONNX's own operator, the second a matrix product.
-And the last layer of a vision transformer, of which only the first token is looked at, calculates no other. The weights
-and the results are the same.
+PyTorch's attention exports with eight transpositions per layer; it is replaced by ONNX's attention operator. The patch
+embedding is a convolution, which dynamic quantization leaves in float32; it is replaced by a matrix product. The last
+block of a vision transformer computes only the class token where only that is used.
 """
 
 from __future__ import annotations
@@ -19,35 +18,35 @@ from torch.nn import functional
 from torch.onnx import ops
 
 SMALLEST_PATCH = 8
-"""Pixels each way; what cuts finer than transformers do is of a network of convolutions, which 8 bits suit as it is."""
+"""Smallest patch side of vision transformers in pixels; smaller strides belong to convolutional networks."""
 
 
 @contextlib.contextmanager
 def exported_layers(model: nn.Module) -> Iterator[None]:
-    """Let the layers that are known calculate in that form, in this block."""
+    """Context in which the known layers use these forms."""
     with contextlib.ExitStack() as changes:
         for layer in list(model.modules()):
             if isinstance(layer, nn.MultiheadAttention) and _is_plain_attention(layer):
-                changes.enter_context(_calculating(layer, MethodType(self_attention, layer)))
+                changes.enter_context(_replaced_forward(layer, MethodType(self_attention, layer)))
             elif isinstance(layer, nn.Conv2d) and _cuts_patches(layer):
-                layer.patches = PatchEmbedding(layer)  # its weights are to be found in the model
+                layer.patches = PatchEmbedding(layer)  # registered, so that the exporter finds its weights
                 changes.callback(delattr, layer, "patches")
-                changes.enter_context(_calculating(layer, layer.patches.__call__))
+                changes.enter_context(_replaced_forward(layer, layer.patches.__call__))
             elif isinstance(layer, VisionTransformer) and (block := _block_for_first_token(layer)) is not None:
                 block.first_token = FirstTokenBlock(block)
                 changes.callback(delattr, block, "first_token")
-                changes.enter_context(_calculating(block, MethodType(_first_token, block)))
+                changes.enter_context(_replaced_forward(block, MethodType(_first_token, block)))
         yield
 
 
 def _first_token(block: ResidualAttentionBlock, rows: Tensor, *, attn_mask: None = None) -> Tensor:
-    """In place of a block's ``forward`` where nothing is masked."""
-    found: Tensor = block.first_token(block, rows)
-    return found
+    """`FirstTokenBlock` as the ``forward`` of an unmasked block."""
+    first: Tensor = block.first_token(block, rows)
+    return first
 
 
 def _block_for_first_token(transformer: VisionTransformer) -> ResidualAttentionBlock | None:
-    """The last block, if all that is made of what it gives is the embedding of the first token."""
+    """The last block, if only the first token of its output is used."""
     blocks = getattr(transformer.transformer, "resblocks", None)
     if not blocks or transformer.attn_pool is not None or transformer.pool_type != "tok" or transformer.output_tokens:
         return None
@@ -67,13 +66,13 @@ def _cuts_patches(layer: nn.Conv2d) -> bool:
 
 
 @contextlib.contextmanager
-def _calculating(layer: nn.Module, form: Callable[..., Any]) -> Iterator[None]:
-    """Let a layer's ``forward`` be another function."""
-    layer.forward = form
+def _replaced_forward(layer: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Context in which a layer has another ``forward``."""
+    layer.forward = forward
     try:
         yield
     finally:
-        del layer.forward  # the class's own is seen again
+        del layer.forward  # restores the class's
 
 
 def self_attention(
@@ -85,29 +84,29 @@ def self_attention(
     need_weights: bool = True,
     attn_mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """What `torch.nn.MultiheadAttention` gives for a sequence that attends to itself.
+    """`torch.nn.MultiheadAttention.forward` for self-attention; cross-attention is left to PyTorch.
 
     Args:
-        layer: whose weights.
+        layer: the layer.
         query: float [n, length, width].
-        key: the same tensor; another is attended to by PyTorch's own function.
-        value: the same tensor.
-        need_weights: as for PyTorch's; they are not given here.
+        key: the same tensor for self-attention.
+        value: the same tensor for self-attention.
+        need_weights: ignored for self-attention.
         attn_mask: float [length, length], added to the scores.
 
     Returns:
-        float [n, length, width], and ``None`` for the weights.
+        float [n, length, width], and ``None`` instead of the attention weights.
     """
     if key is not query or value is not query:
-        own = nn.MultiheadAttention.forward
-        return own(layer, query, key, value, need_weights=need_weights, attn_mask=attn_mask)
+        forward = nn.MultiheadAttention.forward
+        return forward(layer, query, key, value, need_weights=need_weights, attn_mask=attn_mask)
     joined = functional.linear(query, layer.in_proj_weight, layer.in_proj_bias)
     queries, keys, values = joined.tensor_split(3, dim=-1)
     return layer.out_proj(_attend(queries, keys, values, heads=layer.num_heads, mask=attn_mask)), None
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, *, heads: int, mask: Tensor | None = None) -> Tensor:
-    """ONNX's operator: float [n, length, width] of each; float [n, length of the queries, width].
+    """ONNX's attention operator; all float [n, length, width].
 
     Source: Vaswani et al. 2017, Attention Is All You Need, §3.2;
     https://onnx.ai/onnx/operators/onnx__Attention.html (opset 23).
@@ -117,28 +116,28 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, *, heads: int, mask: 
 
 
 class FirstTokenBlock(nn.Module):
-    """The first token of what a `ResidualAttentionBlock` gives, which attends to all."""
+    """A `ResidualAttentionBlock` that computes only the first token of its output."""
 
     def __init__(self, block: ResidualAttentionBlock) -> None:
-        """Take a block's weights; `exported_layers` says which blocks can be taken."""
+        """Use the weights of a block that `_block_for_first_token` returned."""
         super().__init__()
         self.width, self.heads = block.attn.embed_dim, block.attn.num_heads
         self.query = _linear(block.attn, slice(None, self.width))
         self.keys_and_values = _linear(block.attn, slice(self.width, None))
 
     def forward(self, block: ResidualAttentionBlock, rows: Tensor) -> Tensor:
-        """Float [n, 1, width] for float [n, length, width]."""
+        """float [n, length, width] → float [n, 1, width]."""
         normed = block.ln_1(rows)
         joined: Tensor = self.keys_and_values(normed)
         keys, values = joined.tensor_split(2, dim=-1)
         attended = _attend(self.query(normed[:, :1]), keys, values, heads=self.heads)
         first = rows[:, :1] + block.ls_1(block.attn.out_proj(attended))
-        found: Tensor = first + block.ls_2(block.mlp(block.ln_2(first)))
-        return found
+        out: Tensor = first + block.ls_2(block.mlp(block.ln_2(first)))
+        return out
 
 
 def _linear(layer: nn.MultiheadAttention, part: slice) -> nn.Linear:
-    """A part of what makes queries, keys and values, as a layer of its own: the quantizer sees through no slices."""
+    """A part of the input projection as a separate layer, because the quantizer does not follow slices."""
     weight = layer.in_proj_weight.detach()[part]
     linear = nn.Linear(weight.shape[1], weight.shape[0])
     linear.weight = nn.Parameter(weight)
@@ -147,13 +146,13 @@ def _linear(layer: nn.MultiheadAttention, part: slice) -> nn.Linear:
 
 
 class PatchEmbedding(nn.Module):
-    """What a convolution whose squares do not overlap gives, as one matrix product."""
+    """A convolution with non-overlapping patches as one matrix product."""
 
     def __init__(self, layer: nn.Conv2d) -> None:
-        """Take a convolution's weights; its stride is as large as its kernel, and it does not pad."""
+        """Use the weights of a convolution that `_cuts_patches` accepts."""
         super().__init__()
         self.high, self.wide = layer.kernel_size
-        # a matrix from the start, as the quantizer does not see through a change of shape
+        # reshaped here, because the quantizer does not follow a reshape
         self.matrix = nn.Linear(
             layer.in_channels * self.high * self.wide, layer.out_channels, bias=layer.bias is not None
         )
@@ -161,18 +160,18 @@ class PatchEmbedding(nn.Module):
         if layer.bias is not None:
             self.matrix.bias = nn.Parameter(layer.bias.detach())
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Embed the squares.
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed the patches.
 
         Args:
-            pictures: float [n, channels, h, w]; what is left over at the right and below does not count.
+            images: float [n, channels, h, w]; incomplete patches at the right and bottom are ignored.
 
         Returns:
             float [n, out channels, h // kernel, w // kernel].
         """
-        count, channels = pictures.shape[:2]
-        rows, columns = pictures.shape[2] // self.high, pictures.shape[3] // self.wide
-        whole = pictures[:, :, : rows * self.high, : columns * self.wide]
-        squares = whole.reshape(count, channels, rows, self.high, columns, self.wide).permute(0, 2, 4, 1, 3, 5)
-        embedded: Tensor = self.matrix(squares.reshape(count, rows * columns, -1))
+        count, channels = images.shape[:2]
+        rows, columns = images.shape[2] // self.high, images.shape[3] // self.wide
+        whole = images[:, :, : rows * self.high, : columns * self.wide]
+        patches = whole.reshape(count, channels, rows, self.high, columns, self.wide).permute(0, 2, 4, 1, 3, 5)
+        embedded: Tensor = self.matrix(patches.reshape(count, rows * columns, -1))
         return embedded.permute(0, 2, 1).reshape(count, -1, rows, columns)

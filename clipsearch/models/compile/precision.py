@@ -1,4 +1,4 @@
-"""Which form of each tower to keep: measured on this machine, and only what shows parity with the source."""
+"""Chooses the precision of each tower by measured speed, among those with parity with the source."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 
 from clipsearch.errors import ModelError
 from clipsearch.models.compile.check_set import check_texts
-from clipsearch.models.compile.parity_check import CheckEmbeddings, measure_parity
 from clipsearch.models.compile.quantization import is_convolutional, quantize_dynamic_int8, quantize_static_int8
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.manifest import Candidate
 from clipsearch.models.onnx.encoder import CompiledEncoder
-from clipsearch.models.onnx.sessions import DATA_SUFFIX, open_session, save_optimised
-from clipsearch.models.parity import Parity
+from clipsearch.models.onnx.sessions import DATA_SUFFIX, open_session, save_optimized
+from clipsearch.models.parity import CheckEmbeddings, Parity, measure_parity
 
 logger = logging.getLogger(__name__)
 
 FP32 = "fp32"
 
 MIN_GAIN = 1.1
-"""How many times faster than fp32 a rounded tower has to be to be worth it."""
+"""Minimum speed-up over fp32 of a quantized tower."""
 
 _SPEED_BATCH = 8
 _ROUNDS = 3
@@ -39,8 +38,8 @@ _TOWERS: tuple[Tower, Tower] = ("image", "text")
 
 
 @dataclass(frozen=True)
-class Form:
-    """One form of a tower, prepared for opening: its graph and, beside it, its weights."""
+class TowerVariant:
+    """A tower at one precision: the path of its optimized graph, with its weights beside it."""
 
     tower: Tower
     precision: str
@@ -55,82 +54,87 @@ class Form:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and how it was found.
+    """The chosen precisions.
 
     Attributes:
-        forms: the form to keep, by tower.
-        parity: of both together with fp32; ``None`` if both are fp32.
-        candidates: all that were tried.
+        variants: the chosen variant by tower.
+        parity: parity of both with fp32; ``None`` if both are fp32.
+        candidates: all measured variants.
     """
 
-    forms: Mapping[Tower, Form]
+    variants: Mapping[Tower, TowerVariant]
     parity: Parity | None
     candidates: tuple[Candidate, ...]
 
 
-def make_forms(raw: Path, prepared: Path, scratch: Path, pixels: NDArray[np.uint8]) -> list[Form]:
-    """Every form of both towers that is worth trying.
+def make_variants(raw: Path, prepared: Path, scratch: Path, pixels: NDArray[np.uint8]) -> list[TowerVariant]:
+    """Make all candidate variants of both towers.
 
     Args:
-        raw: folder with the towers as they were exported.
-        prepared: folder with them in fp32, prepared for opening.
-        scratch: folder for the others.
-        pixels: uint8 [n, height, width, 3], to calibrate on.
+        raw: folder with the exported towers.
+        prepared: folder with the optimized fp32 towers.
+        scratch: folder for the other variants.
+        pixels: calibration images, uint8 [n, height, width, 3].
     """
-    forms = []
+    variants = []
     for tower in _TOWERS:
         source = raw / f"{tower}.onnx"
-        forms.append(Form(tower, FP32, prepared / source.name))
-        large = any(raw.glob(f"{source.name}?*"))  # weights beside the graph, because they are more than 2 GB
+        variants.append(TowerVariant(tower, FP32, prepared / source.name))
+        is_large = any(raw.glob(f"{source.name}?*"))  # separate weights, because they exceed 2 GB
         makers: dict[str, Callable[[Path], None]] = {
-            "int8 dynamic": partial(quantize_dynamic_int8, source, external=large)
+            "int8 dynamic": partial(quantize_dynamic_int8, source, external=is_large)
         }
-        if tower == "image" and not large and is_convolutional(source):
+        if tower == "image" and not is_large and is_convolutional(source):
             makers["int8 static"] = partial(quantize_static_int8, source, pixels=pixels)
         for kind, make in makers.items():
             graph = scratch / f"{kind}-{source.name}".replace(" ", "-")
             try:
                 make(graph)
-                forms.append(_prepared(tower, kind, graph))
-            except ModelError as error:  # fp32 is always there
-                logger.warning("%s not tried: %s", kind, error)
-    return forms
+                variants.append(_prepared(tower, kind, graph))
+            except ModelError as error:  # fp32 remains
+                logger.warning("skipping %s: %s", kind, error)
+    return variants
 
 
-def choose_forms(model: Path, forms: Sequence[Form], pixels: NDArray[np.uint8]) -> Choice:
-    """Measure speed and parity of every form and choose the fastest of each tower that shows parity.
+def choose_variants(model: Path, variants: Sequence[TowerVariant], pixels: NDArray[np.uint8]) -> Choice:
+    """Measure speed and parity of every variant and choose the fastest of each tower with parity.
 
     Args:
         model: the model's directory with both towers in fp32.
-        forms: what there is to choose from, fp32 included.
-        pixels: uint8 [n, height, width, 3], to compare on, from 1; texts are those of the check set.
+        variants: the candidates, including fp32.
+        pixels: images to compare on, uint8 [n, height, width, 3], n ≥ 1; the texts are those of the check set.
     """
     texts = check_texts()
-    runners = {form: CompiledEncoder(model, towers={form.path.name: form.path}) for form in forms}
-    source = CheckEmbeddings(*(_embed(runners[_fp32(forms, tower)], tower, pixels, texts) for tower in _TOWERS))
-    rounded = {form: _in_place(source, form.tower, _embed(runners[form], form.tower, pixels, texts)) for form in forms}
-    speeds = {tower: _speeds({f: runners[f] for f in forms if f.tower == tower}, tower, pixels) for tower in _TOWERS}
-    tried = {
-        form: _candidate(form, speeds[form.tower][form], measure_parity(source, found))
-        for form, found in rounded.items()
+    runners = {variant: CompiledEncoder(model, towers={variant.path.name: variant.path}) for variant in variants}
+    source = CheckEmbeddings(*(_embed(runners[_fp32(variants, tower)], tower, pixels, texts) for tower in _TOWERS))
+    rounded = {
+        variant: _in_place(source, variant.tower, _embed(runners[variant], variant.tower, pixels, texts))
+        for variant in variants
     }
-    kept: dict[Tower, Form] = {tower: _best(tried, _fp32(forms, tower)) for tower in _TOWERS}
+    speeds = {tower: _speeds({f: runners[f] for f in variants if f.tower == tower}, tower, pixels) for tower in _TOWERS}
+    tried = {
+        variant: _candidate(variant, speeds[variant.tower][variant], measure_parity(source, measured))
+        for variant, measured in rounded.items()
+    }
+    kept: dict[Tower, TowerVariant] = {tower: cheapest_with_parity(tried, _fp32(variants, tower)) for tower in _TOWERS}
     parity = _together(kept, rounded, source)
-    if parity is not None and not parity.shown:  # each passed alone; the image tower's speed is worth more
-        kept["text"] = _fp32(forms, "text")
+    if parity is not None and not parity.shown:  # each passed alone; the image tower's speed matters more
+        kept["text"] = _fp32(variants, "text")
         parity = _together(kept, rounded, source)
-    return Choice(kept, parity, tuple(replace(found, kept=form in kept.values()) for form, found in tried.items()))
+    return Choice(
+        kept, parity, tuple(replace(measured, kept=variant in kept.values()) for variant, measured in tried.items())
+    )
 
 
-def _prepared(tower: Tower, precision: str, graph: Path) -> Form:
+def _prepared(tower: Tower, precision: str, graph: Path) -> TowerVariant:
     folder = graph.with_suffix("")
     folder.mkdir()
-    save_optimised(graph, folder / f"{tower}.onnx")
-    return Form(tower, precision, folder / f"{tower}.onnx")
+    save_optimized(graph, folder / f"{tower}.onnx")
+    return TowerVariant(tower, precision, folder / f"{tower}.onnx")
 
 
-def _fp32(forms: Sequence[Form], tower: Tower) -> Form:
-    return next(form for form in forms if (form.tower, form.precision) == (tower, FP32))
+def _fp32(variants: Sequence[TowerVariant], tower: Tower) -> TowerVariant:
+    return next(variant for variant in variants if (variant.tower, variant.precision) == (tower, FP32))
 
 
 def _embed(encoder: CompiledEncoder, tower: Tower, pixels: NDArray[np.uint8], texts: Sequence[str]) -> FloatMatrix:
@@ -142,23 +146,23 @@ def _in_place(source: CheckEmbeddings, tower: Tower, rows: FloatMatrix) -> Check
 
 
 def _speeds(
-    runners: Mapping[Form, CompiledEncoder], tower: Tower, pixels: NDArray[np.uint8]
-) -> dict[Form, tuple[float, float]]:
-    """Pictures or texts a second, and milliseconds to open, of each form.
+    runners: Mapping[TowerVariant, CompiledEncoder], tower: Tower, pixels: NDArray[np.uint8]
+) -> dict[TowerVariant, tuple[float, float]]:
+    """Images or texts per second, and loading time in milliseconds, of each variant.
 
-    The forms take turns and the best of some rounds counts, because other work on the machine only slows down.
+    The best of several interleaved rounds, because other load on the machine only slows down.
     """
     batch = np.resize(pixels, (_SPEED_BATCH, *pixels.shape[1:]))
-    taken: dict[Form, list[float]] = {form: [] for form in runners}
-    opened: dict[Form, list[float]] = {form: [] for form in runners}
+    taken: dict[TowerVariant, list[float]] = {variant: [] for variant in runners}
+    loaded: dict[TowerVariant, list[float]] = {variant: [] for variant in runners}
     for _ in range(_ROUNDS if tower == "image" else _TEXT_ROUNDS):
-        for form, encoder in runners.items():
-            taken[form].append(_timed(lambda e=encoder: _embed(e, tower, batch, ["a photo of a dog"])))  # type: ignore[misc]
+        for variant, encoder in runners.items():
+            taken[variant].append(_timed(lambda e=encoder: _embed(e, tower, batch, ["a photo of a dog"])))  # type: ignore[misc]
     for _ in range(_ROUNDS):
-        for form in runners:
-            opened[form].append(_timed(lambda f=form: open_session(f.path)))  # type: ignore[misc]
+        for variant in runners:
+            loaded[variant].append(_timed(lambda f=variant: open_session(f.path)))  # type: ignore[misc]
     rows = len(batch) if tower == "image" else 1
-    return {form: (rows / min(taken[form]), 1000 * min(opened[form])) for form in runners}
+    return {variant: (rows / min(taken[variant]), 1000 * min(loaded[variant])) for variant in runners}
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -167,31 +171,33 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _candidate(form: Form, speed: tuple[float, float], parity: Parity) -> Candidate:
+def _candidate(variant: TowerVariant, speed: tuple[float, float], parity: Parity) -> Candidate:
     per_second, load_ms = speed
-    return Candidate(form.tower, form.precision, per_second, load_ms, form.bytes, parity.cosine, parity.overlap)
+    return Candidate(
+        variant.tower, variant.precision, per_second, load_ms, variant.bytes, parity.cosine, parity.overlap
+    )
 
 
-def _best(tried: Mapping[Form, Candidate], fp32: Form) -> Form:
-    """The cheapest form of fp32's tower that shows parity; fp32 itself unless another gains `MIN_GAIN`."""
+def cheapest_with_parity(tried: Mapping[TowerVariant, Candidate], fp32: TowerVariant) -> TowerVariant:
+    """The cheapest variant of the tower with parity; fp32 unless the gain is at least `MIN_GAIN`."""
     costs = {
-        form: _cost(found)
-        for form, found in tried.items()
-        if form.tower == fp32.tower and form != fp32 and Parity(found.cosine, found.overlap).shown
+        variant: _cost(measured)
+        for variant, measured in tried.items()
+        if variant.tower == fp32.tower and variant != fp32 and Parity(measured.cosine, measured.overlap).shown
     }
-    best = min(costs, key=lambda form: costs[form], default=fp32)
+    best = min(costs, key=lambda variant: costs[variant], default=fp32)
     return best if best != fp32 and costs[best] * MIN_GAIN <= _cost(tried[fp32]) else fp32
 
 
 def _cost(candidate: Candidate) -> float:
-    """Milliseconds: of a picture among many; of a text, with the opening before it, as in a search."""
+    """Milliseconds per image in a batch, or per text including loading, as in a search."""
     return 1000 / candidate.speed + (candidate.load_ms if candidate.tower == "text" else 0.0)
 
 
 def _together(
-    kept: Mapping[Tower, Form], rounded: Mapping[Form, CheckEmbeddings], source: CheckEmbeddings
+    kept: Mapping[Tower, TowerVariant], rounded: Mapping[TowerVariant, CheckEmbeddings], source: CheckEmbeddings
 ) -> Parity | None:
-    """Parity of both chosen towers at once; ``None`` if both are fp32."""
+    """Parity of both chosen towers together; ``None`` if both are fp32."""
     image, text = kept["image"], kept["text"]
     if image.precision == text.precision == FP32:
         return None

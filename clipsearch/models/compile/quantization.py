@@ -1,11 +1,9 @@
-"""Graphs with 8-bit arithmetic from graphs in float32; what ONNX Runtime's quantizer needs to be told."""
+"""Quantization of ONNX graphs and weights to 8 bits."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,28 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.errors import ModelError
-from clipsearch.models.onnx.sessions import first_line
+from clipsearch.system.silence import silenced
+from clipsearch.text import first_line
 
 _CONVOLUTIONAL = ("Conv", "Add", "Clip", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool")
-"""What has an 8-bit form that joins its neighbours'; a Clip left out would widen the range that 8 bits must cover."""
+"""Operators to quantize; without Clip the range of activations would be too wide."""
 
 _CALIBRATION_BATCH = 8
 
 
 def quantize_dynamic_int8(source: Path, target: Path, *, external: bool = False) -> None:
-    """Write a graph whose matrix products are 8-bit; ranges of activations are found in every run.
+    """Quantize a graph's matrix products dynamically.
 
     Args:
-        source: the graph in float32.
-        target: where to write.
-        external: keep the weights in files of their own, which more than 2 GB need.
+        source: the float32 graph.
+        target: path of the result.
+        external: store the weights in a separate file, as required above 2 GB.
 
     Raises:
-        ModelError: the graph has something that the quantizer cannot handle.
+        ModelError: the quantizer does not support the graph.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quiet(source), _without_shapes(source) as graph:
+    with _translated(source), _without_shapes(source) as graph:
         quantize_dynamic(
             graph,
             target,
@@ -48,12 +47,12 @@ def quantize_dynamic_int8(source: Path, target: Path, *, external: bool = False)
 
 
 def quantize_static_int8(source: Path, target: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write a graph whose convolutions are 8-bit, with ranges of activations found on pictures beforehand.
+    """Quantize an image tower's convolutions statically, with activation ranges calibrated on images.
 
     Args:
-        source: an image tower in float32, smaller than 2 GB.
-        target: where to write.
-        pixels: uint8 [n, height, width, 3], what the pictures that the model is meant for look like.
+        source: a float32 image tower, smaller than 2 GB.
+        target: path of the result.
+        pixels: representative images, uint8 [n, height, width, 3].
 
     Raises:
         ModelError: as `quantize_dynamic_int8`.
@@ -62,7 +61,7 @@ def quantize_static_int8(source: Path, target: Path, pixels: NDArray[np.uint8]) 
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    with _quiet(source), tempfile.TemporaryDirectory() as scratch:
+    with _translated(source), tempfile.TemporaryDirectory() as scratch:
         folded = Path(scratch) / "folded.onnx"
         _fold(source, folded)
         quantize_static(
@@ -79,7 +78,7 @@ def quantize_static_int8(source: Path, target: Path, pixels: NDArray[np.uint8]) 
 
 
 def is_convolutional(graph: Path) -> bool:
-    """Whether a graph has convolutions but for the one that cuts a picture into a vision transformer's patches."""
+    """Whether a graph has more convolutions than a vision transformer's patch embedding."""
     import onnx
 
     model = onnx.load(graph, load_external_data=False)
@@ -87,20 +86,20 @@ def is_convolutional(graph: Path) -> bool:
 
 
 class _Batches:
-    """What the quantizer calibrates on, a batch at a time."""
+    """Calibration data in batches, as the quantizer's `CalibrationDataReader`."""
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         starts: Sequence[int] = range(0, len(pixels), _CALIBRATION_BATCH)
         self._batches = iter([pixels[start : start + _CALIBRATION_BATCH] for start in starts])
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next batch; ``None`` after the last."""
+        """The next batch; ``None`` at the end."""
         batch = next(self._batches, None)
         return None if batch is None else {"pixels": batch}
 
 
 def _fold(source: Path, target: Path) -> None:
-    """Fold normalisations and paddings into the convolutions, so that they are rounded as they will run."""
+    """Fold normalizations and paddings into the convolutions before quantization."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -112,12 +111,12 @@ def _fold(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _without_shapes(source: Path) -> Iterator[Path]:
-    """A copy without the exporter's notes on shapes, which no longer hold when the quantizer turns weights around."""
+    """A copy without the exporter's shape annotations, which are wrong after the quantizer transposes weights."""
     import onnx
 
     model = onnx.load(source, load_external_data=False)
     del model.graph.value_info[:]
-    copy = source.with_name(f"bare-{source.name}")  # in the same folder, where its weights are found
+    copy = source.with_name(f"bare-{source.name}")  # in the same folder as its weights
     onnx.save(model, copy)
     try:
         yield copy
@@ -126,19 +125,29 @@ def _without_shapes(source: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _quiet(source: Path) -> Iterator[None]:
-    """Keep the quantizer's advice, which goes through the root logger and as warnings, from the user; one error."""
-    root = logging.getLogger()
-    root.addFilter(_not_advice)
+def _translated(source: Path) -> Iterator[None]:
+    """Silence the quantizer's log and warnings, and translate its exceptions."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with silenced("onnxruntime"):
             yield
-    except Exception as error:  # onnx and the quantizer have no common base for theirs
+    except Exception as error:  # the exceptions of onnx and the quantizer have no common base class
         raise ModelError(f"{source.name} cannot be quantized: {first_line(error)}") from error
-    finally:
-        root.removeFilter(_not_advice)
 
 
-def _not_advice(record: logging.LogRecord) -> bool:
-    return "onnxruntime" not in record.pathname
+def round_to_int8(values: NDArray[np.float32], *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Round weights symmetrically; rounding the result again changes nothing.
+
+    Args:
+        values: floating, at least two dimensions.
+        axis: the axis with a separate scale per index.
+
+    Returns:
+        int8 of the same shape, and float32 scales [size of the axis].
+
+    Source: Jacob et al. 2018, Quantization and Training of Neural Networks, §2, for weights only and symmetric.
+    """
+    others = tuple(other for other in range(values.ndim) if other != axis % values.ndim)
+    largest = np.abs(values).max(axis=others, keepdims=True)
+    scale = np.maximum(largest, 1e-12).astype(np.float32) / 127
+    rounded = np.clip(np.round(values / scale), -127, 127).astype(np.int8)
+    return rounded, scale.reshape(-1)

@@ -1,7 +1,7 @@
-"""open_clip's tokenizers as a `tokenizer.json` that gives the same tokens without torch or transformers.
+"""Exports open_clip's tokenizers to `tokenizer.json`, with identical tokens and without torch or transformers.
 
-What a tokenizer does before it splits a text (mojibake, entities, case) stays Python and is named by
-`TextSpec.cleaning`; everything after it goes into the file, truncation and padding included.
+Text cleaning (mojibake, entities, case) stays in Python, selected by `TextSpec.cleaning`; everything after it is in the
+file, including truncation and padding.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 
 @dataclass(frozen=True)
 class ExportedTokenizer:
-    """A tokenizer ready to be saved, and what has to happen before it."""
+    """A tokenizer and its text cleaning."""
 
     tokenizer: Tokenizer
     text: TextSpec
@@ -40,7 +40,7 @@ def export_tokenizer(source: Any) -> ExportedTokenizer:
     """Convert what `open_clip.get_tokenizer` returned.
 
     Raises:
-        ModelError: it does something that a `tokenizer.json` cannot express.
+        ModelError: a `tokenizer.json` cannot express it.
     """
     exporters: dict[str, Callable[[Any], Tokenizer]] = {"SimpleTokenizer": _clip_bpe, "HFTokenizer": _hugging_face}
     kind = type(source).__name__
@@ -76,7 +76,7 @@ def _clip_bpe(source: Any) -> Tokenizer:
 
 
 def _hugging_face(source: Any) -> Tokenizer:
-    """A fast tokenizer of transformers inside open_clip's `HFTokenizer`."""
+    """The fast tokenizer inside open_clip's `HFTokenizer`."""
     from tokenizers import Tokenizer
 
     if source.tokenizer_mode:
@@ -84,7 +84,7 @@ def _hugging_face(source: Any) -> Tokenizer:
     inner = source.tokenizer
     backend = getattr(inner, "backend_tokenizer", None)
     if backend is None:
-        raise ModelError(f"{type(inner).__name__} has no fast form, so that it cannot be compiled")
+        raise ModelError(f"{type(inner).__name__} has no fast tokenizer, so it cannot be compiled")
     tokenizer = Tokenizer.from_str(backend.to_str())
     tokenizer.enable_truncation(max_length=source.context_length, direction=inner.truncation_side)
     tokenizer.enable_padding(
@@ -98,24 +98,23 @@ def _hugging_face(source: Any) -> Tokenizer:
 
 
 def _clean_keeps_case(source: Any) -> bool:
-    # mixed-case spellings of the special tokens would need rules of their own; open_clip has no such model
+    # mixed-case spellings of the special tokens would need more rules; open_clip has no such model
     return bool(source.clean_fn.__name__ == "_clean_whitespace")
 
 
 def _with_special_merges(source: Any, specials: tuple[str, ...]) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """CLIP's vocabulary and merges, extended so that a special token spelled out in a text becomes one token.
 
-    `tokenizers` would look for such tokens before it splits the text, which is not what CLIP's own regular
-    expression does: in ``!!<end_of_text>`` the punctuation comes first and there is no special token. So
-    the split keeps the spelled-out token together, and merges of the lowest rank rebuild it from the
-    pieces that CLIP's merges leave. Their intermediate tokens occur in no other word: nowhere else does
-    the split leave ``<`` before a letter.
+    `tokenizers` looks for special tokens before it splits the text, unlike CLIP's regular expression: in
+    ``!!<end_of_text>`` the punctuation comes first and there is no special token. Therefore the split keeps a special
+    token together, and merges of the lowest rank join the pieces that CLIP's merges leave. Their intermediate tokens
+    occur in no other word, because the split leaves ``<`` before a letter only there.
     """
     vocabulary = {token: index for token, index in source.encoder.items() if token not in specials}
     merges = [pair for pair in source.bpe_ranks if len(pair) == 2]
     unused = len(source.encoder)
     plain = copy.copy(source)
-    plain.cache = {}  # holds the special tokens, which would come back unsplit
+    plain.cache = {}  # has the special tokens unsplit
     for special in specials:
         joined, *pieces = plain.bpe(special).split(" ")
         for piece in pieces:
@@ -129,10 +128,10 @@ def _with_special_merges(source: Any, specials: tuple[str, ...]) -> tuple[dict[s
 
 
 def _split_pattern(*specials: str) -> str:
-    """CLIP's regular expression with its character classes spelled out.
+    """CLIP's regular expression with explicit character classes.
 
-    The engine of `tokenizers` knows an older Unicode than the `regex` package that open_clip uses: 17,000
-    letters would be punctuation to it.
+    The regex engine of `tokenizers` has an older Unicode version than the `regex` package of open_clip: 17,000 letters
+    would count as punctuation.
     """
     letters, numbers, others = _ranges(r"[\p{L}]"), _ranges(r"[\p{N}]"), _ranges(r"[^\s\p{L}\p{N}]")
     words = "|".join(_any_case(word) for word in (*specials, *_CONTRACTIONS))
@@ -140,18 +139,18 @@ def _split_pattern(*specials: str) -> str:
 
 
 def _any_case(word: str) -> str:
-    """A regular expression for a word in any case as `regex.IGNORECASE` sees it: the long s is an s, too."""
+    """A regular expression for a word in any case, as `regex.IGNORECASE` matches it, including the long s."""
     classes = (f"[{character}{character.upper()}]" if character.isalpha() else character for character in word)
     return "".join(classes).replace("[sS]", "[sSſ]")
 
 
 @cache
 def _ranges(pattern: str) -> str:
-    """The inside of a character class with every code point that `regex` matches in CLIP's expression.
+    """The inside of a character class with all code points that `regex` matches with ``IGNORECASE``.
 
-    Ignoring case matters here too: U+0345 is no letter, but its capital is.
+    Case matters: U+0345 is not a letter, but its upper case is.
     """
-    import regex  # type: ignore[import-untyped]
+    import regex
 
     universe = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
     spans = (match.group() for match in regex.finditer(f"{pattern}+", universe, regex.IGNORECASE))

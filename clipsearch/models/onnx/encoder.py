@@ -1,4 +1,4 @@
-"""The compiled encoder: ONNX Runtime and `tokenizers`, no torch in the process."""
+"""The compiled encoder, based on ONNX Runtime and `tokenizers`, without torch."""
 
 from __future__ import annotations
 
@@ -14,37 +14,56 @@ from numpy.typing import NDArray
 
 from clipsearch.errors import ModelError
 from clipsearch.media.transform import ImageTransform
-from clipsearch.models.encoder import FloatMatrix, l2_normalize
+from clipsearch.models.encoder import FloatMatrix, l2_normalize, transform_images
 from clipsearch.models.manifest import ModelManifest, read_manifest
-from clipsearch.models.onnx.sessions import DATA_SUFFIX, first_line, open_prepared, open_session
-from clipsearch.models.onnx.text_cleaning import clean_text
+from clipsearch.models.onnx.sessions import DATA_SUFFIX, open_prepared, open_session
+from clipsearch.models.onnx.text_cleaning import clean_text, is_latin
+from clipsearch.models.video_heads import VideoHeads
 from clipsearch.system.cpu import available_cores
+from clipsearch.text import first_line
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
 _BATCH_SIZE = 32
-"""Texts of one run: larger batches are no faster on CPUs and cost memory."""
+"""Texts per run; larger batches are no faster on CPUs and need more memory."""
 
-_FEW_PICTURES = 3
-"""So many are not worth a session of their own kind."""
+_MAX_SMALL_BATCH = 3
+"""Up to this number of images the multithreaded session is used, to avoid loading the one-core session."""
+
+
+def token_inputs(tokenizers: Sequence[Any], texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Ids and masks, int64 [n, t], of texts by each tokenizer, under the names of the text graph's inputs."""
+    inputs = {}
+    for place, tokenizer in enumerate(tokenizers):
+        encodings = tokenizer.encode_batch(list(texts))
+        suffix = f"_{place + 1}" if place else ""
+        inputs[f"input_ids{suffix}"] = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
+        inputs[f"attention_mask{suffix}"] = np.array([item.attention_mask for item in encodings], dtype=np.int64)
+    return inputs
+
+
+_UNKNOWN_TOKENS = ("[UNK]", "<unk>")
+_WORD_START = "\u2581"
+"""What SentencePiece puts before each word; alone it says nothing."""
 
 
 class CompiledEncoder:
     """Runs a compiled model directory (see `clipsearch.models.manifest`) on the CPU.
 
-    Each tower is loaded when it is first used, so that a text search never reads the image tower.
+    Each tower is loaded at its first use, so that a text search never reads the image tower.
     """
 
     device = "cpu"
+    batches_at_once = 2  # while one ends, the other keeps all cores at work
 
     def __init__(self, directory: Path, *, towers: Mapping[str, Path] | None = None) -> None:
         """Read the manifest.
 
         Args:
             directory: of the model.
-            towers: graphs to run instead of the directory's own, by file name.
+            towers: graphs that replace the directory's, by file name.
 
         Raises:
             ModelError: the directory is not a compiled model.
@@ -61,75 +80,93 @@ class CompiledEncoder:
         self.logit_scale = self.manifest.logit_scale
         self.context_length = self.manifest.text.context_length
         self.images_per_run = self.manifest.images_per_run
+        self.images_per_batch = self.images_per_run * available_cores()
+        self._cores = ThreadPoolExecutor(available_cores(), thread_name_prefix="embedding")
         self._one_core_session: Any = None
         self._opening = Lock()
         self._expects_many = False
 
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
-        """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
-        height, width = self.manifest.image.size
-        pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
-        for row, image in enumerate(images):
-            pixels[row] = self.transform(image)
-        return self.encode_pixels(pixels)
+        """Embed images; see `Encoder.encode_images`."""
+        return self.encode_pixels(transform_images(self.transform, images))
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
-        """Embed transformed pictures, uint8 [n, height, width, 3]; float32 [n, dim], unit rows."""
+        """Embed transformed images; see `Encoder.encode_pixels`."""
         batches: Iterable[NDArray[np.float32]]
-        if len(pixels) <= _FEW_PICTURES and not self._expects_many:
+        if len(pixels) <= _MAX_SMALL_BATCH and not self._expects_many:
             batches = [self._embed(self._image_session, pixels)] if len(pixels) else []
         else:
-            # each picture on one core: cores that share the work on one wait for each other, the more so while other
-            # processes decode on them
+            # one core per image: cores that share an image wait for each other, above all while other processes decode
             together = max(1, min(self.images_per_run, -(-len(pixels) // available_cores())))
             slices = (pixels[start : start + together] for start in range(0, len(pixels), together))
             batches = self._cores.map(partial(self._embed, self._one_core_image_session()), slices)
         return l2_normalize(np.concatenate([np.empty((0, self.dim), np.float32), *batches]))
 
     def open_image_tower(self) -> None:
-        """Open what embeds many pictures; see `clipsearch.models.encoder.OpensLater`."""
-        self._expects_many = True  # so that no session of the other kind is opened for a few
+        """Load the one-core session; see `clipsearch.models.encoder.OpensLater`."""
+        self._expects_many = True  # so that small batches use this session as well
         self._one_core_image_session()
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], unit rows."""
+        """Embed texts; see `Encoder.encode_texts`."""
         batches = []
         for start in range(0, len(texts), _BATCH_SIZE):
             cleaned = [clean_text(text, self.manifest.text.cleaning) for text in texts[start : start + _BATCH_SIZE]]
-            encodings = self._tokenizer.encode_batch(cleaned)
-            inputs = {"input_ids": np.array([encoding.ids for encoding in encodings], dtype=np.int64)}
-            if self._wants_attention_mask:
-                inputs["attention_mask"] = np.array([item.attention_mask for item in encodings], dtype=np.int64)
-            batches.append(self._run(self._text_session, inputs))
+            batches.append(self._run(self._text_session, self._wanted(token_inputs(self._tokenizers, cleaned))))
         return l2_normalize(np.concatenate([np.empty((0, self.dim), np.float32), *batches]))
 
+    def _wanted(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Those that the text graph takes: not every one has a mask."""
+        return {item.name: inputs[item.name] for item in self._text_session.get_inputs()}
+
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of one text as the text tower gets them, padding included."""
-        ids: list[int] = self._tokenizer.encode(clean_text(text, self.manifest.text.cleaning)).ids
+        """Token ids of a text by the first tokenizer, as passed to the text tower, including padding."""
+        ids: list[int] = self._tokenizers[0].encode(clean_text(text, self.manifest.text.cleaning)).ids
         return ids
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text, special tokens included, neither cut nor padded."""
-        return len(self._uncut_tokenizer.encode(clean_text(text, self.manifest.text.cleaning)).ids)
+        """Number of tokens of a text by the tokenizer that makes most, including special tokens, without truncation."""
+        cleaned = clean_text(text, self.manifest.text.cleaning)
+        return max(len(tokenizer.encode(cleaned).ids) for tokenizer in self._uncut_tokenizers)
+
+    def knows(self, word: str) -> bool:
+        """Whether the text tower was trained on any token of a word.
+
+        An English vocabulary may spell other scripts letter by letter, which its tower has hardly read.
+        """
+        if self.manifest.languages == ("en",) and not is_latin(word):
+            return False
+        cleaned = clean_text(word, self.manifest.text.cleaning)
+        return any(_knows(tokenizer, cleaned) for tokenizer in self._tokenizers)
 
     @cached_property
-    def _uncut_tokenizer(self) -> Any:
-        tokenizer = self._load_tokenizer()
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
+    def video_heads(self) -> VideoHeads:
+        """The temporal heads of the model directory, which may have none."""
+        return VideoHeads(self.directory, self.manifest.video)
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return self._load_tokenizer()
+    def _uncut_tokenizers(self) -> list[Any]:
+        tokenizers = [self._load_tokenizer(name) for name in self.manifest.text.tokenizers]
+        for tokenizer in tokenizers:
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+        return tokenizers
 
-    def _load_tokenizer(self) -> Any:
+    @cached_property
+    def _tokenizers(self) -> list[Any]:
+        names = self.manifest.text.tokenizers
+        if len(names) == 1:
+            return [self._load_tokenizer(names[0])]
+        with ThreadPoolExecutor(len(names)) as pool:
+            return list(pool.map(self._load_tokenizer, names))
+
+    def _load_tokenizer(self, name: str) -> Any:
         from tokenizers import Tokenizer
 
         try:
-            return Tokenizer.from_file(str(self.directory / "tokenizer.json"))
+            return Tokenizer.from_file(str(self.directory / name))
         except Exception as error:  # tokenizers raises bare Exception
-            raise ModelError(f"{self.directory / 'tokenizer.json'} cannot be read: {error}") from error
+            raise ModelError(f"{self.directory / name} cannot be read: {error}") from error
 
     @cached_property
     def _image_session(self) -> Any:
@@ -142,21 +179,13 @@ class CompiledEncoder:
             return self._one_core_session
 
     @cached_property
-    def _cores(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(available_cores(), thread_name_prefix="embedding")
-
-    @cached_property
     def _text_session(self) -> Any:
         return self._session("text.onnx")
-
-    @cached_property
-    def _wants_attention_mask(self) -> bool:
-        return any(item.name == "attention_mask" for item in self._text_session.get_inputs())
 
     def _session(self, name: str, *, threads: int | None = None) -> Any:
         path = self._towers.get(name, self.directory / name)
         if name in self._towers or path.with_name(name + DATA_SUFFIX).is_file():
-            return open_session(path, threads=threads)  # prepared when it was compiled
+            return open_session(path, threads=threads)  # optimized when it was compiled
         return open_prepared(path, self.manifest.files.get(name, ""), threads=threads)
 
     def _embed(self, session: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -170,7 +199,15 @@ class CompiledEncoder:
         return outputs[0]
 
 
+def _knows(tokenizer: Any, word: str) -> bool:
+    """Whether a tokenizer has a token for any part of a word; one of bytes has one for everything."""
+    unknown = {number for name in _UNKNOWN_TOKENS if (number := tokenizer.token_to_id(name)) is not None}
+    encoding = tokenizer.encode(word, add_special_tokens=False)
+    parts = zip(encoding.ids, encoding.tokens, strict=True)
+    return not unknown or any(number not in unknown and token != _WORD_START for number, token in parts)
+
+
 def _in_words(precision: dict[str, str]) -> str:
-    """One precision for both towers, or each tower's."""
-    different = set(precision.values())
-    return different.pop() if len(different) == 1 else f"image {precision['image']}, text {precision['text']}"
+    """The precision of both towers, or of each if they differ."""
+    distinct = set(precision.values())
+    return distinct.pop() if len(distinct) == 1 else f"image {precision['image']}, text {precision['text']}"

@@ -1,7 +1,7 @@
-"""ONNX Runtime sessions: how they are set up, and graphs saved as they are after optimisation.
+"""ONNX Runtime sessions and their cached optimized graphs.
 
-Most of the time that opening a model takes goes into rewriting its graph and copying its weights. A graph saved
-after it was rewritten, with its weights in a file beside it that is mapped into memory, opens in a third.
+Optimizing the graph and copying the weights takes most of a model's loading time. An optimized graph with memory-mapped
+weights loads in a third of the time.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 from clipsearch.config import cache_dir, data_dir
 from clipsearch.errors import ModelError
 from clipsearch.system.cpu import available_cores
+from clipsearch.text import first_line
 
 DATA_SUFFIX = ".data"
-"""Added to a graph's name for the file that holds its weights."""
+"""Suffix of the file with a graph's weights."""
 
 _PROBE_RESULT = 255 * 127 * 64
-"""What the probe gives where no sum of two products is cut at 16 bits."""
+"""The probe's result without 16-bit saturation."""
 
 
 def open_session(path: Path, *, threads: int | None = None) -> Any:
@@ -28,7 +29,7 @@ def open_session(path: Path, *, threads: int | None = None) -> Any:
 
     Args:
         path: the graph.
-        threads: instead of one for each core that this process may use.
+        threads: number of threads; all available cores by default.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -38,26 +39,26 @@ def open_session(path: Path, *, threads: int | None = None) -> Any:
     options = session_options(threads=threads)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own exceptions share no base
+    except Exception as error:  # the exceptions of onnxruntime have no common base class
         raise ModelError(f"{path} cannot be loaded ({first_line(error)}); its file may be damaged") from error
 
 
 def session_options(*, threads: int | None = None) -> Any:
-    """Options of every session: all cores, errors only (they are raised as well)."""
+    """Options of every session: all cores by default, logging of errors only."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or available_cores()
     options.log_severity_level = 3
-    # threads that wait by spinning take the cores from the processes that decode pictures meanwhile
+    # spinning threads would take cores from the decoding processes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not int8_is_exact():  # rounds to the same 8 bits, but calculates in float32
+    if not int8_is_exact():  # quantize as before, but compute in float32
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     return options
 
 
-def save_optimised(source: Path, target: Path) -> None:
-    """Write a graph as ONNX Runtime rewrites it for any CPU, its weights in a file beside it.
+def save_optimized(source: Path, target: Path) -> None:
+    """Write a graph optimized for any CPU, with its weights in a separate file.
 
     Raises:
         ModelError: `source` cannot be loaded, or the disk is full.
@@ -65,7 +66,7 @@ def save_optimised(source: Path, target: Path) -> None:
     import onnxruntime
 
     options = session_options()
-    # the next level lays convolutions out for this very processor, which is left to the opening
+    # the next level optimizes the layout for this processor, which happens at loading
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(target)
     prefix = "session.optimized_model_external_initializers_"
@@ -79,12 +80,12 @@ def save_optimised(source: Path, target: Path) -> None:
 
 
 def open_prepared(path: Path, digest: str, *, threads: int | None = None) -> Any:
-    """Open a graph of a folder that may be read-only, by a prepared copy in the cache, made the first time.
+    """Open a graph by its optimized copy in the cache, which is made if missing.
 
-    Without a cache that can be written to, the graph itself is opened: the result is the same, later.
+    If the cache is not writable, the graph itself is opened, with the same results.
 
     Args:
-        path: the graph.
+        path: the graph, in a folder that may be read-only.
         digest: SHA-256 of its content.
         threads: as for `open_session`.
 
@@ -99,11 +100,11 @@ def open_prepared(path: Path, digest: str, *, threads: int | None = None) -> Any
     if not prepared.is_file():
         try:
             _prepare(path, folder)
-        except (OSError, ModelError):  # no place for it; if it is the graph that is damaged, this says so
+        except (OSError, ModelError):  # not writable; a damaged graph is reported by `open_session`
             return open_session(path, threads=threads)
     try:
         return open_session(prepared, threads=threads)
-    except ModelError:  # damaged; to be made again the next time
+    except ModelError:  # damaged; made again the next time
         shutil.rmtree(folder, ignore_errors=True)
         return open_session(path, threads=threads)
 
@@ -113,19 +114,19 @@ def _prepare(path: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".preparing-", dir=folder.parent) as scratch:
         made = Path(scratch) / "graph"
         made.mkdir()
-        save_optimised(path, made / path.name)
+        save_optimized(path, made / path.name)
         try:
             made.replace(folder)
         except OSError:
-            if not (folder / path.name).is_file():  # another process was first, else there is no place for it
+            if not (folder / path.name).is_file():  # not made by another process either
                 raise
 
 
 @cache
 def int8_is_exact() -> bool:
-    """Whether this processor adds products of 8-bit numbers without cutting sums at 16 bits.
+    """Whether this processor adds 8-bit products without saturation at 16 bits.
 
-    x86 processors without VNNI instructions do cut them, which would make embeddings depend on the machine.
+    x86 processors without VNNI saturate, which would make embeddings depend on the machine.
     """
     import numpy as np
     import onnxruntime
@@ -137,8 +138,3 @@ def int8_is_exact() -> bool:
     session = onnxruntime.InferenceSession(str(probe), options, providers=["CPUExecutionProvider"])
     (products,) = session.run(None, {"x": np.full((1, 64), 255, np.uint8)})
     return bool((products == _PROBE_RESULT).all())
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, at most one line of it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,59 +1,63 @@
-"""The open_clip encoder: any architecture and checkpoint that open_clip can load, on CUDA, MPS or CPU."""
+"""The open_clip encoder: any model that open_clip can load, on CUDA, MPS or CPU."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-import open_clip
 import torch
 from numpy.typing import NDArray
 
 from clipsearch.errors import ModelError
 from clipsearch.media.transform import ImageSpec, ImageTransform, Interpolation, ResizeMode
 from clipsearch.models.downloads import network_for, pretrained_config
-from clipsearch.models.encoder import FloatMatrix, l2_normalize
+from clipsearch.models.encoder import FloatMatrix, l2_normalize, transform_images
 from clipsearch.models.specs import ModelSpec, parse_spec
+from clipsearch.models.torch.image_batches import ImageBatches
+from clipsearch.models.torch.light_import import import_open_clip, uninitialized
 from clipsearch.models.torch.towers import ImageTower, TextTower
+from clipsearch.system.silence import silenced
+from clipsearch.text import Notify, first_line
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from clipsearch.models.parity import Parity
 
+open_clip = import_open_clip()
+
 _BATCH_SIZES = {"cuda": 256, "mps": 64, "cpu": 16}
-"""Rows of one run to start with; on CUDA halved for good whenever they do not fit."""
+"""Initial batch sizes; halved permanently when memory is insufficient. For images on CUDA, a measured one is used."""
+
+_IMAGE_BATCHES_IN_FLIGHT = 2
 
 
 class OpenClipEncoder:
     """Runs an open_clip model with torch.
 
     Attributes, besides those of `clipsearch.models.encoder.Encoder`:
-        image_spec: how a picture is brought to the image tower's input.
-        image_tower: module from pixels uint8 [n, h, w, 3] to embeddings, not normalised.
-        text_tower: module from token ids int64 [n, t] to embeddings, not normalised.
-        tokenizer: open_clip's tokenizer of the model.
-        logit_scale: the learned inverse temperature, exponentiated.
+        image_spec: input of the image tower.
+        image_tower: module from pixels uint8 [n, h, w, 3] to embeddings, not normalized.
+        text_tower: module from token ids int64 [n, t] to embeddings, not normalized.
+        tokenizer: open_clip's tokenizer.
     """
 
-    parity: Parity | None = None  # runs the weights themselves
+    parity: Parity | None = None  # not quantized
 
-    def __init__(
-        self, spec: str | ModelSpec, *, device: str = "auto", notify: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, spec: str | ModelSpec, *, device: str = "auto", notify: Notify | None = None) -> None:
         """Load a model.
 
         Args:
             spec: ``architecture/pretrained``, ``hf-hub:org/name`` or ``local-dir:PATH``.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``…
-            notify: takes a line when something has to be downloaded.
+            notify: callback for a notice about a download.
 
         Raises:
-            ModelError: it is unknown, not to be had without a network, or damaged.
+            ModelError: the model is unknown, unavailable offline or damaged.
         """
         parsed = parse_spec(spec) if isinstance(spec, str) else spec
         self.spec = parsed.text
@@ -72,73 +76,102 @@ class OpenClipEncoder:
         self.logit_scale = float(model.logit_scale.detach().exp().max())
         model.to(self._torch_device)
         self.image_tower = ImageTower(model, preprocess["mean"], preprocess["std"]).to(self._torch_device)
+        self.batches_at_once = 1
+        if self.device == "cuda":
+            self.batches_at_once = _IMAGE_BATCHES_IN_FLIGHT
+            self.image_tower.to(memory_format=torch.channels_last)  # as the pixels are
+            torch.cuda.synchronize(self._torch_device)  # the streams of the batches do not wait for this one
+        self._images = ImageBatches(self._embed_images, self._torch_device, in_flight=_IMAGE_BATCHES_IN_FLIGHT)
         self.text_tower = TextTower(model, separator_id=_stripped_separator(self.tokenizer))
         self.dim = self._text_rows([""]).shape[1]
         self.context_length = int(self.tokenizer.context_length)
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text, special tokens included, neither cut nor padded."""
+        """Number of tokens of a text, including special tokens, without truncation and padding."""
         if hasattr(self.tokenizer, "encode"):  # open_clip's own, whose `encode` adds no special tokens
             return len(self.tokenizer.encode(text)) + 2
         cleaned = self.tokenizer.clean_fn(text)
-        if self.tokenizer.tokenizer_mode == "clips":  # cut at context_length - 3, then three special tokens
+        if self.tokenizer.tokenizer_mode == "clips":  # truncated to context_length - 3, plus three special tokens
             return len(self.tokenizer.tokenizer(cleaned, add_special_tokens=False, verbose=False)["input_ids"]) + 3
         return len(self.tokenizer.tokenizer(cleaned, truncation=False, verbose=False)["input_ids"])
 
+    def knows(self, word: str) -> bool:
+        """Whether there is a token for any part of a word; open_clip's own tokenizer has one for each byte."""
+        if hasattr(self.tokenizer, "encode"):
+            return True
+        inner = self.tokenizer.tokenizer
+        cleaned = self.tokenizer.clean_fn(word)
+        tokens = inner(cleaned, add_special_tokens=False, verbose=False)["input_ids"]
+        return any(token != inner.unk_token_id for token in tokens)
+
     def encode_images(self, images: Sequence[Image.Image]) -> FloatMatrix:
-        """Embed RGB pictures of any size; float32 [n, dim], unit rows."""
-        height, width = self.image_spec.size
-        pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
-        for row, image in enumerate(images):
-            pixels[row] = self.transform(image)
-        return self.encode_pixels(pixels)
+        """Embed images; see `Encoder.encode_images`."""
+        return self.encode_pixels(transform_images(self.transform, images))
 
     def encode_pixels(self, pixels: NDArray[np.uint8]) -> FloatMatrix:
-        """Embed transformed pictures, uint8 [n, height, width, 3]; float32 [n, dim], unit rows."""
-        return self._in_batches(len(pixels), lambda rows: self._run(self.image_tower, torch.tensor(pixels[rows])))
+        """Embed transformed images; see `Encoder.encode_pixels`."""
+        return self.encode_pictures([pixels])
+
+    def encode_pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> FloatMatrix:
+        """Embed transformed images, several batches at once from as many threads; see `EncodesPictures`."""
+
+        def run(rows: slice) -> NDArray[np.float32]:
+            return self._images.embed(pictures, rows.start, rows.stop - rows.start)
+
+        return self._in_batches(sum(map(len, pictures)), run)
+
+    @cached_property
+    def images_per_batch(self) -> int:
+        """The best batch, which takes a second to measure on CUDA; see `clipsearch.models.encoder.EmbedsInBatches`."""
+        if self.device == "cuda":
+            self._batch_size = self._images.best_batch(self.image_spec.size)
+        return self._batch_size
 
     def encode_texts(self, texts: Sequence[str]) -> FloatMatrix:
-        """Embed texts; float32 [n, dim], unit rows."""
+        """Embed texts; see `Encoder.encode_texts`."""
         return self._in_batches(len(texts), lambda rows: self._text_rows(texts[rows]))
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of one text as the text tower gets them, padding included."""
+        """Token ids of a text, as passed to the text tower, including padding."""
         ids: list[int] = self.tokenizer([text])[0].tolist()
         return ids
 
     def _text_rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._run(self.text_tower, self.tokenizer(list(texts)))
+        rows = self._run(self.text_tower, self.tokenizer(list(texts)).to(self._torch_device))
+        return rows.float().cpu().numpy()
 
-    def _run(self, tower: torch.nn.Module, batch: torch.Tensor) -> NDArray[np.float32]:
+    def _embed_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self._run(self.image_tower, pixels)
+
+    def _run(self, tower: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
         autocast = torch.autocast(self.device, dtype=self._autocast_dtype, enabled=self._autocast_dtype is not None)
-        if self.device == "cuda":
-            batch = batch.pin_memory()  # copied by the GPU itself, while this thread goes on
         with torch.inference_mode(), autocast:
-            embeddings: torch.Tensor = tower(batch.to(self._torch_device, non_blocking=True))
-        return embeddings.float().cpu().numpy()
+            embeddings: torch.Tensor = tower(batch)
+        return embeddings
 
     def _in_batches(self, total: int, run: Callable[[slice], NDArray[np.float32]]) -> FloatMatrix:
         blocks = [np.empty((0, self.dim), np.float32)]
         start = 0
         while start < total:
+            size = self._batch_size
             try:
-                blocks.append(run(slice(start, start + self._batch_size)))
+                blocks.append(run(slice(start, start + size)))
             except torch.OutOfMemoryError as error:
-                if self._batch_size == 1:
+                if size == 1:
                     raise ModelError(f"{self.spec} does not fit into the memory of {self.device}") from error
-                self._batch_size //= 2
+                self._batch_size = min(self._batch_size, size // 2)  # another thread may have halved it meanwhile
             else:
                 start += len(blocks[-1])
                 continue
-            torch.cuda.empty_cache()  # outside the handler, whose traceback still holds the failed run's tensors
+            torch.cuda.empty_cache()  # outside the handler, whose traceback still refers to the failed run's tensors
         return l2_normalize(np.concatenate(blocks))
 
 
 def pick_device(name: str) -> torch.device:
-    """The torch device for ``auto`` (CUDA before MPS before CPU) or for an explicit name.
+    """The torch device of a name; ``auto`` prefers CUDA, then MPS, then the CPU.
 
     Raises:
-        ModelError: there is no such device here.
+        ModelError: the device is not available.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -146,7 +179,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except Exception as error:  # torch raises RuntimeError, AssertionError and others
-        raise ModelError(f"this machine has no device {name!r} that torch can use; leave out --device") from error
+        raise ModelError(f"torch has no device {name!r} on this machine; remove --device") from error
     return device
 
 
@@ -154,27 +187,27 @@ def image_spec(preprocess: dict[str, Any]) -> ImageSpec:
     """open_clip's preprocessing configuration as an `ImageSpec`.
 
     Raises:
-        ModelError: it asks for something that clipsearch does not do.
+        ModelError: a setting is not supported.
     """
     size = preprocess["size"]
     height, width = (size, size) if isinstance(size, int) else (int(size[0]), int(size[-1]))
     mode: ResizeMode = preprocess["resize_mode"] or "shortest"
     if mode not in get_args(ResizeMode):
-        raise ModelError(f"the model wants its pictures resized by {mode!r}, which is unknown")
-    # open_clip, too, takes everything else ("random") as bicubic
+        raise ModelError(f"the model's resize mode {mode!r} is not supported")
+    # open_clip also treats all other values ("random") as bicubic
     interpolation: Interpolation = "bilinear" if preprocess["interpolation"] == "bilinear" else "bicubic"
     return ImageSpec((height, width), mode, interpolation, preprocess["fill_color"])
 
 
 def weights_fingerprint(state: dict[str, torch.Tensor], preprocess: dict[str, Any]) -> str:
-    """Identity of a model's weights and preprocessing, the same on every machine and for every copy.
+    """Identity of a model's weights and preprocessing, independent of machine and path.
 
     Args:
         state: the state dict, on the CPU.
         preprocess: open_clip's preprocessing configuration.
 
     Returns:
-        16 hex digits (XXH3-64) over names, types, shapes and bytes of the tensors.
+        XXH3-64 of names, types, shapes and bytes of the tensors, 16 hex digits.
     """
     import xxhash
 
@@ -186,50 +219,44 @@ def weights_fingerprint(state: dict[str, torch.Tensor], preprocess: dict[str, An
 
 
 def _load_model(spec: ModelSpec) -> Any:
-    # some checkpoints (OpenAI's) were trained with QuickGELU; open_clip only warns if the architecture lacks it
+    # OpenAI's checkpoints were trained with QuickGELU; open_clip only warns if the architecture lacks it
     quick_gelu = bool(pretrained_config(spec).get("quick_gelu"))
-    model = open_clip.create_model(
-        spec.open_clip_name,
-        spec.pretrained,
-        precision="fp32",
-        device="cpu",
-        force_quick_gelu=quick_gelu,
-        require_pretrained=True,
-        weights_only=True,
-    )
+    # big_vision's checkpoints alone are not checked to have every weight
+    is_checked = not (spec.pretrained or "").endswith((".npz", ".npy"))
+    with uninitialized() if is_checked else contextlib.nullcontext():
+        model = open_clip.create_model(
+            spec.open_clip_name,
+            spec.pretrained,
+            precision="fp32",
+            device="cpu",
+            force_quick_gelu=quick_gelu,
+            require_pretrained=True,
+            weights_only=True,
+        )
     return model.eval().requires_grad_(False)
 
 
 @contextlib.contextmanager
 def _translated(spec: ModelSpec) -> Iterator[None]:
-    """Turn what open_clip, torch, safetensors and transformers raise into one line; mute open_clip's log."""
-    root = logging.getLogger()
-    root.addFilter(_not_from_open_clip)
+    """Silence open_clip and translate the exceptions of it, torch, safetensors and transformers."""
     try:
-        yield
+        with silenced("open_clip"):
+            yield
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"the model {spec.text} cannot be loaded: {_reason(error)}") from error
-    finally:
-        root.removeFilter(_not_from_open_clip)
 
 
 def _reason(error: Exception) -> str:
     kind = type(error).__name__
     if kind == "UnpicklingError":
-        return "its checkpoint is a pickle that holds more than weights, or is damaged; it was not run"
+        return "its checkpoint is a pickle with more than weights, or damaged; it was not executed"
     if kind == "SafetensorError":
         return f"its safetensors file is damaged ({error})"
     if isinstance(error, ModuleNotFoundError) and error.name == "transformers":
         return "its text tower or tokenizer needs another package: pip install transformers"
-    first_line = (str(error).strip().splitlines() or [kind])[0]
-    return first_line[:300]
-
-
-def _not_from_open_clip(record: logging.LogRecord) -> bool:
-    # open_clip logs through the root logger; its errors come back as exceptions
-    return "open_clip" not in record.pathname
+    return first_line(error)
 
 
 def _stripped_separator(tokenizer: Any) -> int | None:

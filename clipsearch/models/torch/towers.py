@@ -1,4 +1,4 @@
-"""The two towers of an open_clip model as modules with the inputs and outputs of a compiled model."""
+"""The towers of an open_clip model as modules with the inputs and outputs of a compiled model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class ImageTower(nn.Module):
-    """Pixels uint8 [n, h, w, 3] to embeddings [n, dim], not normalised; mean and deviation are inside."""
+    """Pixels uint8 [n, h, w, 3] to embeddings [n, dim], not normalized; includes mean and standard deviation."""
 
     scale: Tensor
     offset: Tensor
@@ -19,9 +19,9 @@ class ImageTower(nn.Module):
         super().__init__()
         self.model = model
         deviation = torch.tensor(std, dtype=torch.float32).expand(3).reshape(1, 3, 1, 1)
-        centre = torch.tensor(mean, dtype=torch.float32).expand(3).reshape(1, 3, 1, 1)
+        center = torch.tensor(mean, dtype=torch.float32).expand(3).reshape(1, 3, 1, 1)
         self.register_buffer("scale", 1 / (255 * deviation), persistent=False)
-        self.register_buffer("offset", -centre / deviation, persistent=False)
+        self.register_buffer("offset", -center / deviation, persistent=False)
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -32,15 +32,14 @@ class ImageTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token ids int64 [n, t] to embeddings [n, dim], not normalised."""
+    """Token ids int64 [n, t] to embeddings [n, dim], not normalized."""
 
     def __init__(self, model: Any, *, separator_id: int | None = None) -> None:
         """Wrap a model.
 
         Args:
             model: the open_clip model.
-            separator_id: a token that the model wants replaced by 0, which open_clip's tokenizer does itself
-                and a plain `tokenizer.json` cannot.
+            separator_id: a token to be replaced by 0, as open_clip's tokenizer does and a `tokenizer.json` cannot.
         """
         super().__init__()
         self.model = model

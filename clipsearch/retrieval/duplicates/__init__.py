@@ -10,15 +10,15 @@ from clipsearch.retrieval.duplicates.values import (
     DuplicateFile,
     DuplicateGroup,
     DuplicateKind,
-    HeldContent,
-    HeldFile,
+    LibraryContent,
+    LibraryFile,
 )
 
 __all__ = [
     "DuplicateFile",
     "DuplicateGroup",
     "DuplicateKind",
-    "HeldContent",
-    "HeldFile",
+    "LibraryContent",
+    "LibraryFile",
     "find_duplicates",
 ]

@@ -44,7 +44,7 @@ class Alignment:
         turn: int [n], the turn that brings the second upright with the first, 0 to 7 (`perceptual_hash.turned`).
         correlation: float32 [n], of luminance, -1 to 1.
         detail: float32 [n], the same of fine detail only, which look-alikes rarely share.
-        colour: float32 [n], mean absolute difference of chroma, in levels of 255.
+        color: float32 [n], mean absolute difference of chroma, in levels of 255.
         brightness: float32 [n], mean absolute difference of luminance where they lie, in levels of 255.
         overlap: float32 [n], share of the larger frame that both show, 0 to 1.
         shift: float32 [n], how far the warp moves a corner at most, as a share of the side; 0 for a mere re-save.
@@ -53,7 +53,7 @@ class Alignment:
     turn: NDArray[np.intp]
     correlation: Floats
     detail: Floats
-    colour: Floats
+    color: Floats
     brightness: Floats
     overlap: Floats
     shift: Floats
@@ -64,7 +64,7 @@ def align(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Alignment:
 
     Args:
         first: fingerprints, uint8 [n, bytes].
-        second: likewise.
+        second: the other picture.
     """
     starts = range(0, max(len(first), 1), BATCH)
     parts = [_align(first[start : start + BATCH], second[start : start + BATCH]) for start in starts]
@@ -90,8 +90,8 @@ def _align(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Alignment:
         images, target = _planes(_blurred(moving, blur)), _thinned(_blurred(fixed, blur), stride)
         for _ in range(steps):
             warp = _limited(warp + _step(images, target, warp, stride))
-    colour = np.abs(chroma_of(first) - _turn_each(chroma_of(second), turn)).mean(axis=(1, 2, 3))
-    return _judge(fixed, moving, warp, turn, colour.astype(np.float32))
+    color = np.abs(chroma_of(first) - _turn_each(chroma_of(second), turn)).mean(axis=(1, 2, 3))
+    return _judge(fixed, moving, warp, turn, color.astype(np.float32))
 
 
 def _best_start(fixed: Floats, moving: Floats) -> Floats:
@@ -109,14 +109,14 @@ def _best_start(fixed: Floats, moving: Floats) -> Floats:
 @cache
 def _starts() -> Floats:
     """Warps [starts, 6]: none, and crops of 88 % of either picture in the middle, at each side and in each corner."""
-    found = [np.zeros(6)]
+    starts = [np.zeros(6)]
     for scale in (0.88 - 1, 1 / 0.88 - 1):
         room = abs(scale) * LUMA_SIDE / 2
         sides = [(across * room, down * room) for across in (-1, 0, 1) for down in (-1, 0, 1)]
-        found += [np.array([across, scale, 0, down, 0, scale]) for across, down in sides]
-        found += [np.array([across, scale, 0, 0, 0, 0]) for across in (-room, 0, room)]
-        found += [np.array([0, 0, 0, down, 0, scale]) for down in (-room, 0, room)]
-    return np.array(found, dtype=np.float32)
+        starts += [np.array([across, scale, 0, down, 0, scale]) for across, down in sides]
+        starts += [np.array([across, scale, 0, 0, 0, 0]) for across in (-room, 0, room)]
+        starts += [np.array([0, 0, 0, down, 0, scale]) for down in (-room, 0, room)]
+    return np.array(starts, dtype=np.float32)
 
 
 def _turn_each(pictures: Floats, turn: NDArray[np.intp]) -> Floats:
@@ -134,16 +134,16 @@ def _step(images: Floats, target: Floats, warp: Floats, stride: int) -> Floats:
     columns = (right, right * x, right * y, down, down * x, down * y, -target / 64.0, -np.ones_like(target))
     system = np.stack(columns, axis=1) * inside[:, None]  # [n, 8, pixels]
     normal = system @ system.transpose(0, 2, 1)
-    wanted = -(system @ (value * inside)[..., None])
+    right_side = -(system @ (value * inside)[..., None])
     # not on gain and offset: that would pull a perfect fit away from itself
     warped, light = np.arange(6), np.arange(6, 8)
     normal[:, warped, warped] += _DAMPING * normal[:, warped, warped] + 1e-3
     normal[:, light, light] += 1e-6 * normal[:, light, light] + 1e-3
-    change: Floats = np.linalg.solve(normal, wanted)[:, :6, 0]
+    change: Floats = np.linalg.solve(normal, right_side)[:, :6, 0]
     return change
 
 
-def _judge(fixed: Floats, moving: Floats, warp: Floats, turn: NDArray[np.intp], colour: Floats) -> Alignment:
+def _judge(fixed: Floats, moving: Floats, warp: Floats, turn: NDArray[np.intp], color: Floats) -> Alignment:
     count = len(fixed)
     sharp, target = fixed.reshape(count, LUMA_SIDE**2), moving
     detail = moving - _blurred(moving, _DETAIL_BLUR)
@@ -163,7 +163,7 @@ def _judge(fixed: Floats, moving: Floats, warp: Floats, turn: NDArray[np.intp], 
         turn=turn,
         correlation=np.where(usable, _correlation(sampled[..., 0], sharp, inside), 0.0).astype(np.float32),
         detail=np.where(usable, _correlation(sampled[..., 1], fixed_detail, inside), 0.0).astype(np.float32),
-        colour=colour,
+        color=color,
         brightness=difference.astype(np.float32),
         overlap=np.minimum(seen, seen * area).astype(np.float32),
         shift=(moved / LUMA_SIDE).astype(np.float32),

@@ -47,10 +47,10 @@ def coarse_candidates(fingerprints: NDArray[np.uint8], *, least: float) -> NDArr
     """
     base = coarse_vectors(fingerprints)
     pictures = base.reshape(-1, COARSE_SIDE, COARSE_SIDE)
-    found = [
+    pairs = [
         _nearest(turned(pictures, turn).reshape(base.shape), base, COARSE_NEIGHBOURS + 1, least) for turn in USUAL_TURNS
     ]
-    return unique_pairs(np.concatenate(found))
+    return unique_pairs(np.concatenate(pairs))
 
 
 def unique_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -70,9 +70,9 @@ def _nearest(queries: NDArray[np.floating], base: NDArray[np.floating], k: int, 
         block = np.ascontiguousarray(base[low : low + _BASE_ROWS], np.float32)
         for start in range(0, len(queries), _QUERY_ROWS):
             part = slice(start, start + _QUERY_ROWS)
-            wanted = np.ascontiguousarray(queries[part], np.float32)
-            found, ids = faiss.knn(wanted, block, min(k, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
-            both, all_rows = np.hstack([scores[part], found]), np.hstack([rows[part], ids + low])
+            query_block = np.ascontiguousarray(queries[part], np.float32)
+            cosines, ids = faiss.knn(query_block, block, min(k, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
+            both, all_rows = np.hstack([scores[part], cosines]), np.hstack([rows[part], ids + low])
             order = np.argsort(-both, axis=1, kind="stable")[:, :k]
             scores[part], rows[part] = np.take_along_axis(both, order, 1), np.take_along_axis(all_rows, order, 1)
     query, column = np.nonzero(scores >= least)

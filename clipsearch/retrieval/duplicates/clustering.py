@@ -32,17 +32,17 @@ class StarClustering:
 
     def groups(self) -> list[tuple[int, list[int]]]:
         """The groups: their middle, and the members that match it, one or more, ascending."""
-        found: list[tuple[int, list[int]]] = []
+        stars: list[tuple[int, list[int]]] = []
         left = set(self._near)
         while left:
             middles = [self._middle(part) for part in self._connected(left)]
             self._ask((middle, other) for middle in middles for other in self._second_hand(middle, left))
             for middle in middles:
                 members = self._near[middle] & left
-                found.append((middle, sorted(members)))
+                stars.append((middle, sorted(members)))
                 left -= members | {middle}
             left = {item for item in left if self._near[item] & left}
-        return found
+        return stars
 
     def _join(self, first: int, second: int) -> None:
         self._near.setdefault(first, set()).add(second)

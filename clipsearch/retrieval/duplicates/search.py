@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsearch.media.perceptual_hash import stack_fingerprints
+from clipsearch.retrieval.duplicates.alignment import align
 from clipsearch.retrieval.duplicates.candidates import coarse_candidates, embedding_candidates, unique_pairs
 from clipsearch.retrieval.duplicates.clustering import StarClustering
 from clipsearch.retrieval.duplicates.ranking import rank_files
-from clipsearch.retrieval.duplicates.values import KINDS, DuplicateGroup, DuplicateKind, HeldContent
+from clipsearch.retrieval.duplicates.values import KINDS, DuplicateGroup, DuplicateKind, LibraryContent
 from clipsearch.retrieval.duplicates.verification import LEAST_COARSE, LEAST_SIMILARITY, NEAR, SAME, PairVerifier
 
 
 def find_duplicates(
-    contents: Sequence[HeldContent], embeddings: NDArray[np.float16], *, kinds: Collection[DuplicateKind] = KINDS
+    contents: Sequence[LibraryContent], embeddings: NDArray[np.float16], *, kinds: Collection[DuplicateKind] = KINDS
 ) -> list[DuplicateGroup]:
     """Groups of files that show the same picture.
 
@@ -44,7 +45,7 @@ def find_duplicates(
 
 
 def _join(
-    contents: Sequence[HeldContent], embeddings: NDArray[np.float16], *, loosest: int
+    contents: Sequence[LibraryContent], embeddings: NDArray[np.float16], *, loosest: int
 ) -> list[tuple[list[int], DuplicateKind]]:
     """Rows of contents that match, two or more, and the loosest kind of match among them."""
     rows = [row for row, item in enumerate(contents) if item.fingerprint is not None]
@@ -52,7 +53,8 @@ def _join(
         return []
     fingerprints = stack_fingerprints([contents[row].fingerprint or b"" for row in rows])
     sizes = np.array([(contents[row].width, contents[row].height) for row in rows], dtype=np.int64)
-    judge = PairVerifier(embeddings[rows], fingerprints, sizes)
+    lengths = [contents[row].duration_ms for row in rows]
+    judge = PairVerifier(embeddings[rows], fingerprints, sizes, durations_ms=lengths)
     candidates = unique_pairs(
         np.concatenate(
             [
@@ -61,17 +63,24 @@ def _join(
             ]
         )
     )
-    wanted = (SAME,) if loosest == KINDS.index("same") else (SAME, NEAR)
-    matching = candidates[np.isin(judge.relations(candidates), wanted)]
-    stars = StarClustering(matching, match=lambda pairs: np.isin(judge.relations(pairs), wanted))
-    found: list[tuple[list[int], DuplicateKind]] = []
+    relations = (SAME,) if loosest == KINDS.index("same") else (SAME, NEAR)
+    matching = candidates[np.isin(judge.relations(candidates), relations)]
+    stars = StarClustering(matching, match=lambda pairs: np.isin(judge.relations(pairs), relations))
+    groups: list[tuple[list[int], DuplicateKind]] = []
     for middle, members in stars.groups():
         pairs = np.array([(min(middle, other), max(middle, other)) for other in members], dtype=np.int64)
         kind: DuplicateKind = "near" if (judge.relations(pairs) == NEAR).any() else "same"
-        found.append(([rows[row] for row in (middle, *members)], kind))
-    return found
+        groups.append(([rows[row] for row in (middle, *members)], kind))
+    return groups
 
 
-def _group(contents: Sequence[HeldContent], kind: DuplicateKind) -> DuplicateGroup:
-    files, reason = rank_files(contents)
+def _group(contents: Sequence[LibraryContent], kind: DuplicateKind) -> DuplicateGroup:
+    files, reason = rank_files(contents, _turns(contents) if kind == "near" else None)
     return DuplicateGroup(kind, files, reason)
+
+
+def _turns(contents: Sequence[LibraryContent]) -> dict[str, int]:
+    """How the pictures of a group lie beside the first of them, by hash."""
+    fingerprints = stack_fingerprints([item.fingerprint or b"" for item in contents])
+    fits = align(np.repeat(fingerprints[:1], len(contents), axis=0), fingerprints)
+    return {item.content_hash: int(turn) for item, turn in zip(contents, fits.turn.tolist(), strict=True)}

@@ -1,4 +1,4 @@
-"""What the search for duplicates takes and gives."""
+"""Options and results of the search for duplicates."""
 
 from __future__ import annotations
 
@@ -14,40 +14,53 @@ KINDS: tuple[DuplicateKind, ...] = ("identical", "same", "near")
 
 
 @dataclass(frozen=True)
-class HeldFile:
-    """A file that holds a content: where it is, and its size in bytes."""
+class LibraryFile:
+    """A file with a content.
+
+    Attributes:
+        path: of the file.
+        size: in bytes.
+        mtime_ns: time of last change, nanoseconds since 1970; 0 if unknown.
+        stack: the other files of its stack (`clipsearch.media.stacks`).
+    """
 
     path: Path
     size: int
+    mtime_ns: int = 0
+    stack: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
-class HeldContent:
+class LibraryContent:
     """A content of the library and all the files that hold it.
 
     Attributes:
         content_hash: of the files' bytes.
-        width: of the picture as it is looked at, in pixels.
-        height: likewise.
+        width: in pixels, after EXIF rotation.
+        height: in pixels, after EXIF rotation.
         format: Pillow's name of its format; of a RAW file its suffix in capitals.
         files: that hold it, at least one.
         fingerprint: of `clipsearch.media.perceptual_hash`; ``None`` if it has none yet, then only exact copies are
             found.
         taken_at: on the camera's clock; ``None`` where the file does not tell.
+        camera: make and model, if known.
+        duration_ms: of a video; ``None`` for a picture.
     """
 
     content_hash: str
     width: int
     height: int
     format: str
-    files: tuple[HeldFile, ...]
+    files: tuple[LibraryFile, ...]
     fingerprint: bytes | None = None
     taken_at: datetime | None = None
+    camera: str | None = None
+    duration_ms: int | None = None
 
 
 @dataclass(frozen=True)
 class DuplicateFile:
-    """A file of a group of duplicates; width and height in pixels as it is looked at, size in bytes."""
+    """A file of a group of duplicates; width and height in pixels after EXIF rotation, size in bytes."""
 
     path: Path
     size: int
@@ -55,6 +68,7 @@ class DuplicateFile:
     height: int
     format: str
     content_hash: str
+    stack: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""Whether a picture answers a query: *strong*, *possible* or *none*, with a probability, from cosine similarities.
+"""Calibrated relevance of a picture to a text query: *strong*, *possible* or *none*, with a probability.
 
-A cosine means nothing by itself: its level depends on the model, on the query and on the picture. What it is worth
-shows in two comparisons, as in the score normalisation of speaker verification: with how the query scores on other
-pictures of the library, and with how the picture scores for other captions. A logistic regression over both, fitted
-by `clipsearch.training.mini.calibrate`, makes a probability of them. docs/matching.md has the method and what it
-reaches.
+The level of a cosine similarity depends on the model, the query and the picture. As in score normalization for speaker
+verification, it is compared with the query's scores on other pictures of the library and with the picture's scores for
+other captions. A logistic regression over both, fitted by `clipsearch.training.mini.calibrate`, returns a probability.
+Method and results: docs/matching.md.
 """
 
 from __future__ import annotations
@@ -22,35 +21,34 @@ from clipsearch.system.blas import inner_products
 
 Match: TypeAlias = Literal["strong", "possible", "none"]
 MinMatch: TypeAlias = Literal["strong", "possible", "any"]
-MATCHES: tuple[Match, ...] = get_args(Match)
 MIN_MATCHES: tuple[MinMatch, ...] = get_args(MinMatch)
 
 BACKGROUND_SIZE = 1000
-"""Pictures of a library that a query is compared with, at most: beyond it mean and spread hardly change."""
+"""Maximum sample of library pictures; a larger one hardly changes mean and spread."""
 
-FEWEST_IN_BACKGROUND = 20
-"""Pictures below which a library has no background worth the name; then the bank alone tells."""
+MIN_BACKGROUND = 20
+"""Minimum library size for background statistics; below it only the caption bank is used."""
 
 EXCLUDED_NEAREST_SHARE = 0.05
-"""Share of the bank that says nearly what the query says, and so is no comparison for it."""
+"""Share of the bank, the captions most similar to the query, that is excluded from the comparison."""
 
-HARDEST = 0.02
-"""Share of the bank that fits a picture best, which a match has to beat."""
+HARDEST_SHARE = 0.02
+"""Share of the bank, the captions most similar to a picture, that a match is compared with."""
 
 BANK_FEATURES = ("level", "bank_z", "bank_margin", "commonness", "expected_maximum")
 LIBRARY_FEATURES = ("query_centre", *BANK_FEATURES)
 
-_SMALLEST_SPREAD = 1e-6
+_MIN_SPREAD = 1e-6
 _SEED = 20
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a candidate is worth.
+    """The calibrated relevance of a candidate.
 
     Attributes:
         match: ``strong``, ``possible`` or ``none``.
-        probability: that the library holds a match if this is its best candidate, 0–1, at even odds beforehand.
+        probability: that the picture shows what the query says, 0–1.
     """
 
     match: Match
@@ -59,15 +57,15 @@ class Assessment:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted for a model.
+    """Fitted calibration of a model.
 
     Attributes:
         model: spec of the model it was fitted for.
         library: over `LIBRARY_FEATURES`.
-        bank: over `BANK_FEATURES`, for libraries too small to be a background.
-        strong: probability from which on a match is *strong*.
-        possible: probability from which on it is *possible*.
-        prompt_ensemble: whether short queries are better put into templates (`clipsearch.retrieval.prompts`).
+        bank: over `BANK_FEATURES`, for libraries smaller than `MIN_BACKGROUND`.
+        strong: minimum probability of a *strong* match.
+        possible: minimum probability of a *possible* match.
+        prompt_ensemble: whether short queries are put into templates (`clipsearch.retrieval.prompts`).
     """
 
     model: str
@@ -78,14 +76,14 @@ class Calibration:
     prompt_ensemble: bool
 
     def match(self, probability: float) -> Match:
-        """What to call a probability."""
+        """The match level of a probability."""
         if probability >= self.strong:
             return "strong"
         return "possible" if probability >= self.possible else "none"
 
 
 def load_calibration(spec: str) -> Calibration:
-    """What was fitted for a model, or, for one that nothing was fitted for, what was fitted for the bundled one.
+    """The calibration of a model; the bundled model's if there is none.
 
     Raises:
         ModelError: the file is damaged.
@@ -105,7 +103,7 @@ def _calibration(raw: dict[str, Any]) -> Calibration:
 
 
 def calibration_json(calibration: Calibration, **more: Any) -> str:
-    """The content of a calibration file; `more` is for people."""
+    """The content of a calibration file; `more` documents it."""
     raw = {
         "format": CALIBRATION_FORMAT,
         "model": calibration.model,
@@ -120,7 +118,7 @@ def calibration_json(calibration: Calibration, **more: Any) -> str:
 
 @dataclass(frozen=True)
 class Background:
-    """What a library's pictures are like, for `MatchAssessor.assess`.
+    """Background statistics of a library, for `MatchAssessor.assess`.
 
     Attributes:
         embeddings: of `background_ids`, float32 [m, dim], unit rows.
@@ -134,76 +132,76 @@ class Background:
 
 
 class MatchAssessor:
-    """Assesses the candidates of a query; of one model."""
+    """Assesses the candidates of queries, with one model."""
 
     def __init__(self, calibration: Calibration, bank: FloatMatrix) -> None:
-        """Bind what was fitted and the bank, float32 [captions, dim] of unit rows (`caption_bank`)."""
+        """Bind the calibration and the caption bank, float32 [captions, dim], unit rows."""
         self._calibration = calibration
         self._bank = bank
 
     def background(self, embeddings: NDArray[np.floating]) -> Background:
-        """What a library is compared by; the same until it changes.
+        """Compute the background statistics of a library.
 
         Args:
             embeddings: of `background_ids`, floating [m, dim], m ≥ 1, unit rows.
         """
         vectors = np.asarray(embeddings, np.float32)
-        return Background(vectors, *usual_level(*bank_moments(vectors @ self._bank.T)))
+        return Background(vectors, *score_level(*bank_moments(vectors @ self._bank.T)))
 
     def assess(
         self,
-        direction: NDArray[np.float32],
+        text: NDArray[np.float32],
         candidates: NDArray[np.floating],
         background: Background,
         *,
         searched: int,
     ) -> list[Assessment]:
-        """Say of each candidate whether it answers a query.
+        """Assess each candidate.
 
         Args:
-            direction: the query's words, float32 [dim], unit length.
+            text: embedding of the query text, float32 [dim], unit length.
             candidates: embeddings of the pictures to assess, floating [k, dim], unit rows.
             background: of the library.
-            searched: pictures among which the candidates were found, from 1: the best of many scores high by chance.
+            searched: number of pictures searched, from 1; the maximum of many scores is high by chance.
         """
         vectors = np.asarray(candidates, np.float32)
         scores, similarities, query_scores = (
-            inner_products(some, direction[None])[:, 0] for some in (vectors, self._bank, background.embeddings)
+            inner_products(rows, text[None])[:, 0] for rows in (vectors, self._bank, background.embeddings)
         )
-        bank_scores = inner_products(vectors, self._bank)[:, other_captions(similarities)]
+        bank_scores = inner_products(vectors, self._bank)[:, comparison_captions(similarities)]
         features = np.column_stack(
             [
                 library_features(scores, query_scores, background.level, background.spread),
                 bank_features(scores, bank_scores, similarities, searched),
             ]
         )
-        if len(query_scores) >= FEWEST_IN_BACKGROUND:
-            found = self._calibration.library.probabilities(features)
+        if len(query_scores) >= MIN_BACKGROUND:
+            probabilities = self._calibration.library.probabilities(features)
         else:
-            found = self._calibration.bank.probabilities(features[:, -len(BANK_FEATURES) :])
-        return [Assessment(self._calibration.match(value), value) for value in found.tolist()]
+            probabilities = self._calibration.bank.probabilities(features[:, -len(BANK_FEATURES) :])
+        return [Assessment(self._calibration.match(value), value) for value in probabilities.tolist()]
 
 
 def background_ids(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A fixed random sample of a library's embeddings: int64 [n], ascending, to int64 [up to `BACKGROUND_SIZE`]."""
+    """A deterministic random sample of embedding ids, int64 [n] → int64 [up to `BACKGROUND_SIZE`], ascending."""
     if len(ids) <= BACKGROUND_SIZE:
         return ids
     return np.sort(np.random.default_rng(_SEED).choice(ids, BACKGROUND_SIZE, replace=False))
 
 
 def bank_moments(bank_scores: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and mean square over the bank of each picture's scores, floating [n, captions]; float64 [n] each."""
+    """Mean and mean square of each picture's scores over the bank, floating [n, captions] → float64 [n] each."""
     values = np.asarray(bank_scores, np.float64)
     return values.mean(axis=1), (values**2).mean(axis=1)
 
 
-def usual_level(means: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[float, float]:
+def score_level(means: NDArray[np.float64], squares: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and standard deviation of all cosines between a library's pictures and the bank, from `bank_moments`.
 
-    This is the unit that makes cosines of different models comparable: some lie around 0.1, some around 0.3.
+    They normalize the cosines of different models, whose level ranges from about 0.1 to 0.3.
     """
     level = float(means.mean())
-    return level, max(float(np.sqrt(max(squares.mean() - level**2, 0.0))), _SMALLEST_SPREAD)
+    return level, max(float(np.sqrt(max(squares.mean() - level**2, 0.0))), _MIN_SPREAD)
 
 
 def library_features(
@@ -214,34 +212,31 @@ def library_features(
     Args:
         scores: of the candidates for the query, floating [k].
         background: of the library's sample for the same query, floating [m], m ≥ 1.
-        level: `usual_level`.
-        spread: likewise.
+        level: mean of `score_level`.
+        spread: standard deviation of `score_level`.
 
     Returns:
-        float64 [k, 2], in standard deviations of the library's cosines with the bank: how high the query scores on
-        the library's middle picture, by the median, which a few matches do not move; and on the candidate.
+        float64 [k, 2], in standard deviations of the library's cosines with the bank: the median score of the query
+        over the library, which a few matches do not change; and the score of the candidate.
 
-    Source: zero normalisation, as in Auckenthaler, Carey and Lloyd-Thomas 2000, "Score Normalization for
-    Text-Independent Speaker Verification Systems", its two parts kept apart for the regression to weigh.
+    Source: zero normalization (Z-norm), Auckenthaler, Carey and Lloyd-Thomas 2000, "Score Normalization for
+    Text-Independent Speaker Verification Systems"; its two parts are separate features of the regression.
     """
-    wanted = (np.asarray(scores, np.float64) - level) / spread
-    return np.column_stack([np.full(len(wanted), (_median(background) - level) / spread), wanted])
+    normalized = (np.asarray(scores, np.float64) - level) / spread
+    return np.column_stack([np.full(len(normalized), (_median(background) - level) / spread), normalized])
 
 
 def _median(values: NDArray[np.floating]) -> float:
-    """As `numpy.median`, which loads masked arrays first: that takes longer than all the rest of an assessment."""
+    """`numpy.median` without its import of masked arrays, which takes longer than the rest of an assessment."""
     ordered = np.sort(values)
     return float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
-def other_captions(similarities: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Which captions of the bank say something else than the query.
+def comparison_captions(similarities: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Rows of the captions without the nearest `EXCLUDED_NEAREST_SHARE`, int64, ascending.
 
     Args:
-        similarities: of the captions' embeddings to the query's, floating [captions].
-
-    Returns:
-        int64 [captions that are left], ascending; the nearest `EXCLUDED_NEAREST_SHARE` are not in it.
+        similarities: cosines of the captions with the query, floating [captions].
     """
     keep = len(similarities) - round(EXCLUDED_NEAREST_SHARE * len(similarities))
     return np.sort(np.argpartition(similarities, keep - 1)[:keep])
@@ -253,40 +248,41 @@ def bank_features(
     similarities: NDArray[np.floating],
     searched: int,
 ) -> NDArray[np.float64]:
-    """`BANK_FEATURES` of candidates, but for ``level``.
+    """`BANK_FEATURES` of candidates, without ``level``.
 
     Args:
         scores: of the candidates for the query, floating [k].
         bank_scores: of the candidates for the other captions, floating [k, other captions].
         similarities: of the query to all captions, floating [captions].
-        searched: pictures among which the candidates were found.
+        searched: number of pictures searched.
 
     Returns:
-        float64 [k, 4]: standard deviations above the mean of the captions; the same above the mean of the captions
-        that fit the picture best; how near the nearest captions are to the query, in standard deviations above
-        their mean; and the level that the best of so many reaches by chance.
+        float64 [k, 4]: the score in standard deviations above the mean of the captions; above the mean of the
+        captions most similar to the picture; the similarity of the nearest captions to the query, in standard
+        deviations above their mean; and the expected maximum of `searched` normal scores.
 
-    Source: test normalisation, Auckenthaler, Carey and Lloyd-Thomas 2000, "Score Normalization for Text-Independent
-    Speaker Verification Systems". The largest of n normal values grows as √(2 ln n): Leadbetter, Lindgren and
-    Rootzén 1983, "Extremes and Related Properties of Random Sequences and Processes", §1.5.
+    Source: test normalization (T-norm), Auckenthaler, Carey and Lloyd-Thomas 2000, "Score Normalization for
+    Text-Independent Speaker Verification Systems". The maximum of n normal values grows as
+    √(2 ln n): Leadbetter, Lindgren and Rootzén 1983, "Extremes and Related Properties of Random
+    Sequences and Processes", §1.5.
     """
-    values, wanted = np.asarray(bank_scores, np.float64), np.asarray(scores, np.float64)
-    mean, spread = values.mean(axis=1), np.maximum(values.std(axis=1), _SMALLEST_SPREAD)
+    values, candidates = np.asarray(bank_scores, np.float64), np.asarray(scores, np.float64)
+    mean, spread = values.mean(axis=1), np.maximum(values.std(axis=1), _MIN_SPREAD)
     common = np.asarray(similarities, np.float64)[None]
-    commonness = (_highest(common) - common.mean(axis=1)) / np.maximum(common.std(axis=1), _SMALLEST_SPREAD)
+    commonness = (_highest(common) - common.mean(axis=1)) / np.maximum(common.std(axis=1), _MIN_SPREAD)
     chance = np.sqrt(2 * np.log(max(searched, 1)))
     return np.column_stack(
         [
-            (wanted - mean) / spread,
-            (wanted - _highest(values)) / spread,
-            np.full(len(wanted), commonness),
-            np.full(len(wanted), chance),
+            (candidates - mean) / spread,
+            (candidates - _highest(values)) / spread,
+            np.full(len(candidates), commonness),
+            np.full(len(candidates), chance),
         ]
     )
 
 
 def _highest(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the highest `HARDEST` of each row, float64 [rows]."""
-    count = max(1, round(HARDEST * values.shape[1]))
+    """Mean of the highest `HARDEST_SHARE` of each row, float64 [rows]."""
+    count = max(1, round(HARDEST_SHARE * values.shape[1]))
     highest: NDArray[np.float64] = np.partition(values, values.shape[1] - count, axis=1)[:, -count:].mean(axis=1)
     return highest

@@ -1,4 +1,4 @@
-"""The bank of generic captions: what pictures show in general, embedded once per model."""
+"""The bank of generic captions, embedded once per model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CAPTIONS_FILE = Path("prompts") / "generic_captions.txt"
 
 
 def read_lines(path: Path) -> tuple[str, ...]:
-    """The lines of a list that the program ships, without blank ones and those that begin with ``#``."""
+    """The lines of a text file, without blank lines and comments (``#``)."""
     lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 
@@ -32,26 +32,26 @@ def generic_captions() -> tuple[str, ...]:
 
 
 def caption_bank(encoder: TextEncoder) -> FloatMatrix:
-    """The bank's embeddings: as shipped, from the cache, or made now and put there.
+    """The embeddings of the generic captions; see `cached_embeddings`.
 
     Args:
-        encoder: the model; asked for its text tower only if the bank is neither shipped nor cached.
+        encoder: the model; its text tower is used only if the bank is neither shipped nor cached.
 
     Returns:
         float32 [captions, dim], rows of unit length to float16's precision.
     """
     captions = generic_captions()
     name = bank_name(encoder.fingerprint, captions)
-    return kept_bank(name, (len(captions), encoder.dim), lambda: encoder.encode_texts(captions))
+    return cached_embeddings(name, (len(captions), encoder.dim), lambda: encoder.encode_texts(captions))
 
 
-def kept_bank(name: str, shape: tuple[int, int], embed: Callable[[], FloatMatrix]) -> FloatMatrix:
-    """Embeddings as shipped, from the cache, or made now and put there.
+def cached_embeddings(name: str, shape: tuple[int, int], embed: Callable[[], FloatMatrix]) -> FloatMatrix:
+    """Read embeddings from the shipped files or the cache; otherwise compute and cache them.
 
     Args:
-        name: of the file; other embeddings have another one.
-        shape: that they must have.
-        embed: makes them, float32 of that shape, unit rows.
+        name: of the file, unique to the embeddings.
+        shape: expected shape.
+        embed: computes them, float32, unit rows.
 
     Returns:
         float32 of that shape, rows of unit length to float16's precision.
@@ -65,28 +65,24 @@ def kept_bank(name: str, shape: tuple[int, int], embed: Callable[[], FloatMatrix
     try:
         write_bank(cached, bank)
     except OSError as error:  # a cache that cannot be written costs time, not results
-        logger.info("the bank %s was not cached: %s", name, error)
+        logger.info("cannot cache the bank %s: %s", name, error)
     return bank.astype(np.float32)
 
 
 def bank_name(fingerprint: str, captions: Sequence[str]) -> str:
-    """Name of the file with a model's bank: other weights or other captions have another one."""
+    """File name of a model's bank, by the fingerprint of the weights and the captions."""
     digest = hashlib.sha256("\n".join((fingerprint, *captions)).encode()).hexdigest()
     return f"bank-{digest[:16]}.npy"
 
 
 def write_bank(path: Path, bank: NDArray[np.float16]) -> None:
-    """Write a bank, float16 [captions, dim], so that a reader sees all of it or nothing.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a bank, float16 [captions, dim], atomically."""
     with atomic.replacing(path, durable=True) as file:
         np.save(file, bank, allow_pickle=False)
 
 
 def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float16] | None:
-    """The bank in a file; ``None`` if there is none or it is damaged."""
+    """The bank in a file; ``None`` if it is missing or damaged."""
     try:
         bank = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):

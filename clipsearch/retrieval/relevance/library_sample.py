@@ -1,4 +1,4 @@
-"""What the pictures of a library are like altogether, with which single ones are compared."""
+"""A sample of a library's embeddings, the background for assessing single pictures."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ if TYPE_CHECKING:
 
 
 class LibrarySample:
-    """A sample of a library and what follows from it, kept until the library changes."""
+    """The sample of a library and its statistics, cached for one catalog revision."""
 
     def __init__(self, spec: str, encoder: Callable[[], Encoder]) -> None:
-        """Bind the model: its spec, and what gives its encoder when a bank of captions has to be embedded."""
+        """Bind the model: its spec, and what loads its encoder if the caption bank has to be embedded."""
         self._spec = spec
         self._encoder = encoder
         self._sampled: tuple[int, FloatMatrix] | None = None
-        self._of_sample: tuple[int, Background] | None = None
+        self._background: tuple[int, Background] | None = None
 
     @cached_property
     def calibration(self) -> Calibration:
-        """What was fitted for the model."""
+        """The model's calibration."""
         return load_calibration(self._spec)
 
     def random_cosine(self, index: VectorIndex, revision: int) -> float:
-        """Mean cosine of two pictures of the library; see `retrieval.duplicates.verification.mean_cosine`."""
+        """See `retrieval.duplicates.verification.mean_cosine`."""
         from clipsearch.retrieval.duplicates.verification import mean_cosine
 
         return mean_cosine(self._sample(index, revision), of=len(index))
 
     def assess(
-        self, index: VectorIndex, revision: int, words: NDArray[np.float32], ids: list[int], *, searched: int
+        self, index: VectorIndex, revision: int, text: NDArray[np.float32], ids: list[int], *, searched: int
     ) -> dict[int, Assessment]:
-        """How well pictures match words.
+        """Assess pictures against a text query; see `MatchAssessor.assess`.
 
         Args:
             index: the library's vectors.
-            revision: of the catalog, with which they agree.
-            words: embedding of the words, float32 [dim], unit length.
-            ids: of the pictures' embeddings.
-            searched: pictures among which they were found.
+            revision: catalog revision of the index.
+            text: embedding of the query text, float32 [dim], unit length.
+            ids: embedding ids of the pictures.
+            searched: number of pictures searched.
 
         Returns:
             An assessment for each id.
         """
         if not ids:
             return {}
-        if self._of_sample is None or self._of_sample[0] != revision:
-            self._of_sample = revision, self._assessor.background(self._sample(index, revision))
+        if self._background is None or self._background[0] != revision:
+            self._background = revision, self._assessor.background(self._sample(index, revision))
         candidates = index.vectors(np.array(ids, dtype=np.int64))
-        found = self._assessor.assess(words, candidates, self._of_sample[1], searched=searched)
-        return dict(zip(ids, found, strict=True))
+        assessments = self._assessor.assess(text, candidates, self._background[1], searched=searched)
+        return dict(zip(ids, assessments, strict=True))
 
     @cached_property
     def _assessor(self) -> MatchAssessor:

@@ -1,4 +1,4 @@
-"""Logistic regressions as they are kept in the calibration files under ``data/calibration``."""
+"""Logistic regressions in the calibration files under ``data/calibration``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from clipsearch.config import data_dir
 from clipsearch.errors import ModelError
+from clipsearch.metrics import sigmoid
 
 CALIBRATION_FORMAT = 1
 
@@ -27,17 +28,16 @@ class Logistic:
     coefficients: tuple[float, ...]
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of each row of float64 [n, features]; float64 [n], 0–1."""
+        """float64 [n, features] → float64 [n], 0–1."""
         logits = self.intercept + features @ np.array(self.coefficients)
-        found: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(logits, -50.0, 50.0)))
-        return found
+        return sigmoid(logits)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any], names: tuple[str, ...]) -> Logistic:
-        """What `to_json` made; `names` are its features, in order.
+        """The inverse of `to_json`.
 
         Raises:
-            ValueError: it is of other features.
+            ValueError: the features are not `names`.
         """
         coefficients = raw["coefficients"]
         if set(coefficients) != set(names):
@@ -45,29 +45,30 @@ class Logistic:
         return cls(float(raw["intercept"]), tuple(float(coefficients[name]) for name in names))
 
     def to_json(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """With each coefficient under the name of its feature."""
+        """The JSON object, with the coefficients by feature name."""
         coefficients = {name: round(value, 5) for name, value in zip(names, self.coefficients, strict=True)}
         return {"intercept": round(self.intercept, 5), "coefficients": coefficients}
 
 
 def read_calibration(prefix: str, spec: str, read: Callable[[dict[str, Any]], _Read]) -> _Read:
-    """Read what was fitted for a model, or, for one that nothing was fitted for, what was fitted for the bundled one.
+    """Read the calibration file of a model, or the default one if there is none.
 
     Args:
-        prefix: that the files' names begin with.
+        prefix: of the file name.
         spec: of the model.
-        read: makes something of the file's JSON; a `ValueError`, `TypeError` or `KeyError` of it means damage.
+        read: parses the JSON; `ValueError`, `TypeError` and `KeyError` mean that the file is damaged.
 
     Raises:
         ModelError: the file is damaged.
     """
     folder = data_dir() / "calibration"
-    own = folder / f"{prefix}{spec}.json"
-    path = own if re.fullmatch(r"\w[\w.-]*", spec) and own.is_file() else folder / f"{prefix}default.json"
+    path = folder / f"{prefix}{spec}.json"
+    if not re.fullmatch(r"\w[\w.-]*", spec) or not path.is_file():
+        path = folder / f"{prefix}default.json"
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] != CALIBRATION_FORMAT:
-            raise ModelError(f"{path} is of format {raw['format']!r}; this clipsearch reads {CALIBRATION_FORMAT}")
+            raise ModelError(f"{path} has format {raw['format']!r}; this clipsearch reads format {CALIBRATION_FORMAT}")
         return read(raw)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{path} cannot be read ({error!r}); install clipsearch again") from error

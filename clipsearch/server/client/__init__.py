@@ -1,1 +1,1 @@
-"""The library of a server (`clipsearch serve`), asked over HTTP; it needs nothing of what the server needs."""
+"""The HTTP client of `clipsearch serve`; it needs none of the server's packages."""

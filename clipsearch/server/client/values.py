@@ -1,4 +1,4 @@
-"""What a server's JSON says, as the values that the library itself gives."""
+"""Parse the server's JSON into the values of the local API."""
 
 from __future__ import annotations
 
@@ -9,60 +9,68 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clipsearch.browse.details import HeldFile, PictureDetails
+from clipsearch.browse.details import PictureDetails, PictureFile
 from clipsearch.catalog.facets import Facets, FacetValue
+from clipsearch.catalog.full_text import OcrLine
 from clipsearch.errors import LibraryError
 from clipsearch.media.box import Box
-from clipsearch.media.metadata.reading import ImageMetadata
-from clipsearch.retrieval.results import SearchResult
+from clipsearch.media.metadata.values import metadata_from_fields
+from clipsearch.media.segments import Segment, SegmentKind
+from clipsearch.retrieval.results import Evidence, ResultSegment, SearchResult, SearchResults
 
 _Value = TypeVar("_Value")
 
-_KNOWN_METADATA = frozenset(field.name for field in fields(ImageMetadata))
-
 
 def read_reply(content: bytes, read: Callable[[Mapping[str, Any]], _Value]) -> _Value:
-    """What an answer says.
+    """Parse a response.
 
     Raises:
-        LibraryError: it is not what such a server answers.
+        LibraryError: the response is not of a compatible server.
     """
     try:
         return read(json.loads(content))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LibraryError(
-            f"the server's answer cannot be understood ({type(error).__name__}: {error}); "
-            "is it clipsearch serve of this version?"
+            f"cannot parse the server's response ({type(error).__name__}: {error}); "
+            "check that it is clipsearch serve of this version"
         ) from error
 
 
-def results_of(content: Mapping[str, Any]) -> list[SearchResult]:
-    """Results of a search; the thumbnail of each is where it is on the server."""
-    return [_result(record) for record in content["results"]]
+def results_of(content: Mapping[str, Any]) -> SearchResults:
+    """Search results; thumbnails are paths on the server."""
+    return SearchResults(map(_result, content["results"]), notices=map(str, content.get("notices", ())))
 
 
 def details_of(record: Mapping[str, Any]) -> PictureDetails:
-    """One picture with all that is known of it."""
-    known = {name: value for name, value in record["metadata"].items() if name in _KNOWN_METADATA}
-    known["taken_at"] = _moment(known.get("taken_at"))
-    known["keywords"] = tuple(known.get("keywords") or ())
+    """A picture with its metadata."""
     return PictureDetails(
         content_hash=record["content_hash"],
         files=tuple(
-            HeldFile(Path(file["path"]), file["online"], file["size"], datetime.fromisoformat(file["modified_at"]))
+            PictureFile(
+                path=Path(file["path"]),
+                content_hash=record["content_hash"],
+                online=file["online"],
+                size=file["size"],
+                modified_at=_moment(file["modified_at"]),
+            )
             for file in record["files"]
         ),
         width=record["width"],
         height=record["height"],
         format=record["format"],
-        metadata=ImageMetadata(**known),
+        metadata=metadata_from_fields(record["metadata"]),
         tags=tuple(record["tags"]),
+        place=record["place"],
         thumbnail=_path(record["thumbnail"]),
+        lines=tuple(map(_line, record["text"])),
+        duration_s=record["duration_s"],
+        frame_rate=record["frame_rate"],
+        codec=record["codec"],
     )
 
 
 def facets_of(record: Mapping[str, Any]) -> Facets:
-    """What the files of the library have in common."""
+    """Facet counts."""
     return Facets(**{field.name: _facet(record[field.name]) for field in fields(Facets)})
 
 
@@ -76,6 +84,8 @@ def _result(record: Mapping[str, Any]) -> SearchResult:
         format=record["format"],
         content_hash=record["content_hash"],
         taken_at=_moment(record["taken_at"]),
+        taken_source=record["taken_source"],
+        taken_precision=record["taken_precision"],
         online=record["online"],
         thumbnail=_path(record["thumbnail"]),
         match=record["match"],
@@ -83,7 +93,24 @@ def _result(record: Mapping[str, Any]) -> SearchResult:
         copies=tuple(Path(path) for path in record["copies"]),
         near_duplicates=tuple(Path(path) for path in record["near_duplicates"]),
         part=Box(*record["part"]) if record["part"] is not None else None,
+        stack=tuple(Path(path) for path in record["stack"]),
+        latitude=record["latitude"],
+        longitude=record["longitude"],
+        position_source=record["position_source"],
+        matched=tuple(
+            Evidence(item["kind"], item["excerpt"], Box(*item["box"]) if item["box"] is not None else None)
+            for item in record["matched"]
+        ),
+        place=record["place"],
+        segment=ResultSegment(**{**record["segment"], "kind": SegmentKind(record["segment"]["kind"])}),
+        duration_s=record["duration_s"],
     )
+
+
+def _line(record: Mapping[str, Any]) -> OcrLine:
+    x, y, width, height = record["box"]
+    segment = Segment(SegmentKind(record["segment"]["kind"]), record["segment"]["position"])
+    return OcrLine(segment, record["text"], record["confidence"], record["script"], (x, y, width, height))
 
 
 def _facet(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Measure a model in every way on the training photos' sets, and write a report.
+"""Evaluates a model in all tasks on the training photos' sets, and writes a report.
 
 Run::
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from clipsearch.evaluation import Bootstrap, EvaluationReport, Progress, evaluate_retrieval
+from clipsearch.evaluation import Bootstrap, EvaluationReport, Progress, evaluate_retrieval, read_captions
 from clipsearch.evaluation.few_shot import evaluate_few_shot
 from clipsearch.evaluation.labels import LabelsReport, evaluate_labels
 from clipsearch.evaluation.overlap import evaluate_overlap
@@ -28,7 +28,7 @@ from clipsearch.labeling.zero_shot import DEFAULT_TEMPLATES, load_templates
 from clipsearch.models.encoder import Encoder
 from clipsearch.models.loading import load_encoder
 from clipsearch.training.mini.evaluation_markdown import introduction, section
-from clipsearch.training.mini.evaluation_sets import named_stamps, stamp_categories, write_labels
+from clipsearch.training.mini.evaluation_sets import coco_captions, named_stamps, stamp_categories, write_labels
 
 PROMPT = DEFAULT_TEMPLATES[0]
 
@@ -56,7 +56,7 @@ def tasks(data: Path, scratch: Path, progress: Progress) -> Iterator[Task]:
     Args:
         data: the folder of the training photos.
         scratch: for tables of labels.
-        progress: told how far it is.
+        progress: progress callback.
 
     Raises:
         ConfigError: a list is missing.
@@ -65,6 +65,8 @@ def tasks(data: Path, scratch: Path, progress: Progress) -> Iterator[Task]:
     samples, stamps = data / "imagenet-samples", data / "tuxpaint-stamps"
     names = write_labels(scratch / "named-stamps.tsv", named_stamps(data))
     categories = write_labels(scratch / "stamp-categories.tsv", stamp_categories(data))
+    english = write_labels(scratch / "coco.tsv", coco_captions(data))
+    named = write_labels(scratch / "named.tsv", read_captions(data / "named" / "labels.tsv", split="dev"))
 
     def labels(table: Path, images: Path, templates: str) -> Callable[[Encoder], LabelsReport]:
         chosen = load_templates(templates)
@@ -75,13 +77,25 @@ def tasks(data: Path, scratch: Path, progress: Progress) -> Iterator[Task]:
     yield Task(
         "Retrieval on Flickr8k",
         "retrieval",
-        "Every caption of the `dev` split among its photos, and every photo among their captions.",
+        "Every caption of the `dev` split searched among its photos, and every photo among their captions.",
         lambda encoder: evaluate_retrieval(encoder, flickr, photos, split="dev", progress=progress),
+    )
+    yield Task(
+        "Retrieval on COCO",
+        "coco",
+        "English captions of the `dev` photos searched among these photos, and every photo among their captions.",
+        lambda encoder: evaluate_retrieval(encoder, english, data / "coco" / "images", progress=progress),
+    )
+    yield Task(
+        "Zero-shot on named pictures",
+        "named",
+        "Groceries, clothes, scenes, weather, waste and more: the `dev` pictures among all names of the set.",
+        labels(named, data / "named" / "images", "photo"),
     )
     yield Task(
         "Label search on the ImageNet samples",
         "label-search",
-        f"Every class name, as `{PROMPT}`, among one photo of each class.",
+        f"Every class name, as `{PROMPT}`, searched among one photo of each class.",
         lambda encoder: evaluate_retrieval(
             encoder, samples / "labels.tsv", samples, template=PROMPT.replace("{a}", "a {}"), progress=progress
         ),
@@ -89,37 +103,37 @@ def tasks(data: Path, scratch: Path, progress: Progress) -> Iterator[Task]:
     yield Task(
         "Zero-shot on the ImageNet samples",
         "imagenet-samples",
-        "Every photo among the names of all classes; the ensemble is `data/prompts/photo.txt`.",
+        "Every photo classified by the names of all classes; the ensemble is `data/prompts/photo.txt`.",
         labels(samples / "labels.tsv", samples, "photo"),
     )
     yield Task(
         "Zero-shot on the Tux Paint stamps",
         "stamps",
-        "Stamps whose sentence is a bare name, among all these names; the ensemble is `data/prompts/photo.txt`.",
+        "Stamps whose caption is a bare name, classified by all these names; the ensemble is `data/prompts/photo.txt`.",
         labels(names, stamps / "images", "photo"),
     )
     yield Task(
         "Zero-shot on the stamps' categories",
         "stamp-categories",
-        "Stamps by the folder they are in; the ensemble is `data/prompts/photo.txt`.",
+        "Stamps classified by the names of their folders; the ensemble is `data/prompts/photo.txt`.",
         labels(categories, stamps / "images", "photo"),
     )
     yield Task(
         "Few-shot on the stamps' categories",
         "few-shot",
-        "Stamps of the folders that have 21 or more, told apart by examples; intervals are over ten draws of them.",
+        "Stamps of folders with at least 21, classified from examples; intervals are over ten draws of the examples.",
         lambda encoder: evaluate_few_shot(encoder, categories, stamps / "images", progress=progress),
     )
     yield Task(
         "Robustness on Flickr8k",
         "robustness",
-        "The `dev` split again, every photo corrupted.",
+        "The `dev` split with every photo corrupted.",
         lambda encoder: evaluate_robustness(encoder, flickr, photos, split="dev", progress=progress),
     )
     yield Task(
         "Data overlap of Flickr8k's splits",
         "overlap",
-        "Photos of `dev` that `train` has as well, and what the figures owe to them.",
+        "Photos of `dev` that are also in `train`, and the figures without them.",
         lambda encoder: evaluate_overlap(
             encoder, flickr, photos, split="dev", training_split="train", progress=progress
         ),
@@ -127,7 +141,7 @@ def tasks(data: Path, scratch: Path, progress: Progress) -> Iterator[Task]:
 
 
 def tell(what: str, done: int, total: int) -> None:
-    """Say on stderr when something is done."""
+    """Print completed steps to stderr."""
     if done == total:
         click.echo(f"embedded {what}: {total:,}", err=True)
 
@@ -158,7 +172,7 @@ def main(data: Path, output: Path | None, model: str, resamples: int, only: tupl
                 plot = output / f"{name}-{task.name}.svg"
                 plot_reports(plot, [report], bootstrap)
             parts.append(section(task.title, task.says, report, bootstrap, plot=plot))
-            if output is not None:  # after each part, so that nothing is lost of a run that is broken off
+            if output is not None:  # after each part, so that an interrupted run keeps its results
                 (output / f"{name}.md").write_text("\n".join(parts), encoding="utf-8", newline="\n")
     if output is None:
         click.echo("\n".join(parts))

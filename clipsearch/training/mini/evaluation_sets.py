@@ -8,6 +8,7 @@ from pathlib import Path
 from clipsearch.errors import ConfigError
 from clipsearch.evaluation import Caption, read_captions
 from clipsearch.retrieval.prompts import is_short
+from clipsearch.training.mini.data import read_rows
 
 CATEGORIES = {
     "animals/mammals": "mammal",
@@ -39,12 +40,22 @@ def named_stamps(data: Path) -> list[Caption]:
     Raises:
         ConfigError: the list is missing.
     """
-    found = []
+    captions = []
     for row in read_captions(data / "tuxpaint-stamps" / "captions.tsv"):
         name = _ARTICLE.sub("", row.text.rstrip(".! "))
         if is_short(name) and not any(letter.isdigit() for letter in name):
-            found.append(Caption(row.image, name[0].lower() + name[1:] if name[1:].islower() else name))
-    return found
+            captions.append(Caption(row.image, name[0].lower() + name[1:] if name[1:].islower() else name))
+    return captions
+
+
+def coco_captions(data: Path) -> list[Caption]:
+    """The English captions of COCO's `dev` photos.
+
+    Raises:
+        ConfigError: the list is missing.
+    """
+    rows = read_rows(data / "coco" / "captions.tsv", ("image", "split", "language", "caption"))
+    return [Caption(image, caption) for image, split, language, caption in rows if (split, language) == ("dev", "en")]
 
 
 def stamp_categories(data: Path) -> list[Caption]:
@@ -53,13 +64,13 @@ def stamp_categories(data: Path) -> list[Caption]:
     Raises:
         ConfigError: the list is missing.
     """
-    found = []
+    captions = []
     for row in read_captions(data / "tuxpaint-stamps" / "captions.tsv"):
         folder = row.image.replace("__", "/")
         category = next((name for start, name in CATEGORIES.items() if folder.startswith(f"{start}/")), None)
         if category is not None:
-            found.append(Caption(row.image, category))
-    return found
+            captions.append(Caption(row.image, category))
+    return captions
 
 
 def write_labels(path: Path, rows: list[Caption]) -> Path:

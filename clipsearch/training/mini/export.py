@@ -8,7 +8,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
@@ -16,7 +15,7 @@ from onnx import helper, numpy_helper
 from tokenizers import Tokenizer
 from torch import nn
 
-from clipsearch.training.int8_weights import round_to_int8
+from clipsearch.models.compile.quantization import round_to_int8
 
 OPSET = 17
 _SMALL = 4096  # weights with fewer numbers stay float32: there is nothing to gain
@@ -34,11 +33,17 @@ def export_image_graph(tower: nn.Module, path: Path, size: int) -> None:
 
 
 def export_text_graph(tower: nn.Module, path: Path) -> None:
-    """Write a module that takes ids and mask int64 [n, t] as ONNX with free batch size and length."""
+    """Write a module that takes ids and mask int64 [n, t] of two tokenizers as ONNX with free sizes."""
     ids = torch.ones(2, 7, dtype=torch.int64)
-    axes = {0: "n", 1: "t"}
-    inputs = {"input_ids": axes, "attention_mask": axes}
-    _export(tower, (ids, torch.ones_like(ids)), path, inputs=inputs, output="text_embeddings")
+    others = torch.ones(2, 9, dtype=torch.int64)
+    inputs = {
+        "input_ids": {0: "n", 1: "t"},
+        "attention_mask": {0: "n", 1: "t"},
+        "input_ids_2": {0: "n", 1: "t2"},
+        "attention_mask_2": {0: "n", 1: "t2"},
+    }
+    example = (ids, torch.ones_like(ids), others, torch.ones_like(others))
+    _export(tower, example, path, inputs=inputs, output="text_embeddings")
 
 
 def _export(
@@ -74,7 +79,7 @@ def quantize_weights(source: Path, target: Path) -> None:
     for node in graph.node:
         place = {"MatMul": 1, "Gemm": 1, "Gather": 0}.get(node.op_type)
         name = node.input[place] if place is not None and len(node.input) > 1 else ""
-        if name not in weights or len(weights[name].dims) != 2 or math.prod(weights[name].dims) < _SMALL:
+        if name not in weights or not _is_large_matrix(weights[name]):
             nodes.append(node)
             continue
         transposed = any(item.name == "transB" and item.i for item in node.attribute)
@@ -90,6 +95,11 @@ def quantize_weights(source: Path, target: Path) -> None:
     graph.node.extend(nodes)
     onnx.checker.check_model(model)
     onnx.save(model, target)
+
+
+def _is_large_matrix(weight: Any) -> bool:
+    is_float = weight.data_type == onnx.TensorProto.FLOAT
+    return is_float and len(weight.dims) == 2 and min(weight.dims) > 1 and math.prod(weight.dims) >= _SMALL
 
 
 def _store_as_int8(graph: Any, weight: Any, *, axis: int) -> None:
@@ -121,17 +131,3 @@ def load_tokenizer(path: Path, context_length: int) -> Tokenizer:
     tokenizer.enable_truncation(max_length=context_length)
     tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
     return tokenizer
-
-
-def write_int8_probe(path: Path) -> None:
-    """Write the graph by which `clipsearch.models.onnx.sessions.int8_is_exact` asks what a processor does."""
-    graph = helper.make_graph(
-        [helper.make_node("MatMulInteger", ["x", "weights"], ["products"])],
-        "int8-probe",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.UINT8, [1, 64])],
-        [helper.make_tensor_value_info("products", onnx.TensorProto.INT32, [1, 16])],
-        [numpy_helper.from_array(np.full((64, 16), 127, np.int8), "weights")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)

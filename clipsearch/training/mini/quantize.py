@@ -21,11 +21,10 @@ import onnx
 from numpy.typing import NDArray
 
 from clipsearch.errors import ModelError
-from clipsearch.models.compile.parity_check import CheckEmbeddings, measure_parity
 from clipsearch.models.compile.quantization import quantize_static_int8
 from clipsearch.models.manifest import file_digests
 from clipsearch.models.onnx.encoder import CompiledEncoder
-from clipsearch.models.parity import Parity
+from clipsearch.models.parity import CheckEmbeddings, Parity, measure_parity
 from clipsearch.training.mini.data import TrainingData, load_training_data
 from clipsearch.training.mini.export import open_session
 from clipsearch.training.mini.measure import Retrieval, retrieval
@@ -56,17 +55,18 @@ def quantize_image_tower(model: Path, data: TrainingData) -> tuple[Parity, tuple
     if "static" in before.manifest.precision["image"]:
         raise ModelError(f"{model} has an 8-bit image tower already")
     size = before.manifest.image.size[0]
-    train = [data.images[number] for number in data.train[:CALIBRATION_PHOTOS]]
-    dev = _pixels([data.images[number] for number in data.dev], size)
+    train = [data.images[number] for number in data.sets["flickr8k train"][:CALIBRATION_PHOTOS]]
+    photos = data.sets["flickr8k dev"]
+    dev = _pixels([data.images[number] for number in photos], size)
     with tempfile.TemporaryDirectory() as scratch:
         padded, made = Path(scratch) / "padded.onnx", Path(scratch) / "image.onnx"
         fix_padding(model / "image.onnx", padded, size)
         quantize_static_int8(padded, made, _pixels(train, size))
         after = CompiledEncoder(model, towers={"image.onnx": made})
-        texts = before.encode_texts([caption for number in data.dev for caption in data.captions[number]])
+        texts = before.encode_texts([caption for number in photos for caption in data.captions(number)])
         forms = [CheckEmbeddings(encoder.encode_pixels(dev), texts) for encoder in (before, after)]
         parity = measure_parity(*forms)
-        right = np.repeat(np.arange(len(data.dev)), [len(data.captions[number]) for number in data.dev])
+        right = np.repeat(np.arange(len(photos)), [len(data.captions(number)) for number in photos])
         source, rounded = (retrieval(texts, form.images, right) for form in forms)
         loss = source.hit_rates[2] - rounded.hit_rates[2]
         if not parity.shown or loss > MAX_LOSS:

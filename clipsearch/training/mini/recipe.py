@@ -4,38 +4,57 @@ Run::
 
     python -m clipsearch.training.mini.recipe --data ../shared/data --output data/models/mini
 
-Three stages. First an image head and the text projection are trained over features of the frozen backbones; then the
-last layers of the text backbone are trained with them; then further image heads are trained from other seeds against
-the texts as they now are, and all heads are merged into one. The image backbone stays as it is.
+Four stages. First an image head and the projection of MiniLM are trained over features of the frozen backbones; then
+the last layers of MiniLM with them; then the upper layers of the many-language encoder and the head of the text tower,
+which joins it with MiniLM, against the pictures as they are; then further image heads from other seeds against the
+texts as they are, and all image heads are merged into one. The image backbone stays as it is.
 """
 
 from __future__ import annotations
 
 import logging
-import time
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from clipsearch.config import data_dir
 from clipsearch.media.transform import ImageSpec
 from clipsearch.models.manifest import ModelManifest, TextSpec, file_digests
+from clipsearch.models.onnx.encoder import CompiledEncoder
+from clipsearch.training.mini import usem
 from clipsearch.training.mini.data import TrainingData, load_training_data
 from clipsearch.training.mini.export import export_towers, load_tokenizer
 from clipsearch.training.mini.features import cached, image_extractor, texts_key, view_features
-from clipsearch.training.mini.fit import Stage, Trained, fit
-from clipsearch.training.mini.measure import ExportedModel, measure, retrieval, unit
+from clipsearch.training.mini.fit import Classifier, FixedTexts, Material, Stage, TextNumbers, Trained, fit
+from clipsearch.training.mini.languages import (
+    LanguageModel,
+    LanguageStage,
+    LanguageTexts,
+    Space,
+    fit_evidence,
+    fit_languages,
+)
+from clipsearch.training.mini.measure import measure, retrieval, unit, zero_shot
+from clipsearch.training.mini.minilm import Bert
 from clipsearch.training.mini.quantize import quantize_image_tower
-from clipsearch.training.mini.text_side import TextSide, TokenStates
+from clipsearch.training.mini.text_side import TextSide, TokenStates, sentence_vectors
 from clipsearch.training.mini.towers import (
     CONTEXT_LENGTH,
     IMAGE_SIZE,
     ImageBackbone,
     ImageHead,
     ImageTower,
+    Meanings,
+    TextHead,
     TextTower,
     identity_projection,
     load_bert,
@@ -43,22 +62,31 @@ from clipsearch.training.mini.towers import (
     merge_heads,
     text_files,
 )
+from clipsearch.training.mini.translations import FOREIGN, Translation, listed_words, load_translations
 
-VERSION = "1"
+VERSION = "2"
 SEED = 0
-VIEWS = 3
+VIEWS = (0, 2, 3)
 HIDDEN = 2048
 DROPOUT = 0.6
+TEXT_HIDDEN = 1024
+TEXT_DROPOUT = 0.2
 FROZEN_TEXT_LAYERS = 4
-HEADS = Stage(epochs=80)
-TEXT_LAYERS = Stage(epochs=8, head_lr=3e-4, projection_lr=1e-4, layers_lr=1e-4, scale_lr=1e-3, named_batch=300)
-MORE_HEADS = Stage(epochs=50, scale_lr=1e-3)
+HEADS = Stage(epochs=50)
+TEXT_LAYERS = Stage(
+    epochs=5, head_lr=3e-4, projection_lr=1e-4, layers_lr=1e-4, scale_lr=1e-3, named_batch=150, classes=200
+)
+LANGUAGES = LanguageStage()
+MORE_HEADS = Stage(epochs=40, scale_lr=1e-3)
 HEADS_IN_ALL = 3
+SHORT_TEXTS = 3
+"""How often a word counts as evidence of a language, beside captions."""
+TOKENIZERS = ("tokenizer.json", "tokenizer-2.json")
 logger = logging.getLogger(__name__)
 
 
 def image_views(
-    data: TrainingData, backbone: ImageBackbone, *, cache: Path, views: int = VIEWS, seed: int = SEED
+    data: TrainingData, backbone: ImageBackbone, *, cache: Path, views: tuple[int, ...] = VIEWS, seed: int = SEED
 ) -> NDArray[np.float16]:
     """Backbone features of every view of every picture, float16 [views, images, width]; cached file by file."""
     extract = image_extractor(backbone)
@@ -68,85 +96,273 @@ def image_views(
         file = cache / f"view-{key}-{seed}-{number}.npy"
         return cached(file, lambda: view_features(data.images, number, extract, seed))
 
-    return np.stack([view(number) for number in range(views)])
+    return np.stack([view(number) for number in views])
 
 
-def train(data: TrainingData, views: NDArray[np.float16], *, seed: int = SEED) -> Trained:
+def english_texts(data: TrainingData) -> list[str]:
+    """Every English text that training or measuring uses."""
+    prompts = [f"a photo of a {label}" for label in data.labels]
+    groups = (*(own.get("en", ()) for own in data.sentences), *data.names, *data.class_names)
+    return [*(text for own in groups for text in own), *data.labels, *prompts, *data.keywords]
+
+
+def foreign_texts(data: TrainingData, per_picture: int = 2) -> list[str]:
+    """Sentences in the encoder's other languages: a few of each training picture and language, all of the others."""
+    dev = {number for name, numbers in data.sets.items() if name.endswith("dev") for number in numbers.tolist()}
+    texts: list[str] = []
+    for number, said in enumerate(data.sentences):
+        for language, own in said.items():
+            if language in FOREIGN:
+                texts += own if number in dev else own[:per_picture]
+    return texts
+
+
+def single_words(texts: Sequence[str]) -> list[str]:
+    """The words of texts, each once, in lower case."""
+    return list(dict.fromkeys(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower())))
+
+
+class Mini(nn.Module):
+    """All that training makes."""
+
+    def __init__(
+        self,
+        image: ImageHead,
+        bert: Bert,
+        evidence: Tensor,
+        *,
+        language: LanguageModel,
+        pieces: usem.Pieces,
+        log_scale: Tensor,
+    ) -> None:
+        super().__init__()
+        self.image = image
+        self.bert = bert
+        self.language = language
+        self.pieces = pieces
+        self.register_buffer("evidence", evidence)
+        self.log_scale = nn.Parameter(log_scale, requires_grad=False)
+
+
+def train(
+    data: TrainingData,
+    views: NDArray[np.float16],
+    backbone: ImageBackbone,
+    translations: Sequence[Translation],
+    *,
+    seed: int = SEED,
+) -> Mini:
     """All stages; the same input and seed give the same weights on the same machine."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     bert, tokenizer = load_bert(), load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH)
     width = bert.config.width
-    whole = torch.from_numpy(views[0, data.train].astype(np.float32))
+    pictured = np.concatenate([data.sets["flickr8k train"], data.sets["coco train"], data.sets["named train"]])
+    whole = torch.from_numpy(views[0, pictured].astype(np.float32))
+    meanings = [text for own in translations for text in (own.english, own.text) if own.language == "en"]
+    meanings += [own.english for own in translations]
+    numbers = TextNumbers([*english_texts(data), *known_words(), *meanings])
+    logger.info("%d English texts", len(numbers.texts))
+    states = TokenStates(numbers.texts, bert, tokenizer, layers=FROZEN_TEXT_LAYERS)
+    logger.info("MiniLM's frozen layers have read them")
 
     def new_head() -> ImageHead:
         return ImageHead(whole.mean(dim=0), whole.std(dim=0) + 1e-4, hidden=HIDDEN, dim=width, dropout=DROPOUT)
 
-    def text_side(projection: nn.Linear, layers: int) -> TextSide:
-        return TextSide(bert, TokenStates(data.texts, bert, tokenizer, layers=layers), projection, layers=layers)
-
-    model = Trained(new_head(), text_side(identity_projection(width, width), bert.config.layers))
-    _run_stage("heads", model, views, data, HEADS, rng=rng)
-    model.text = text_side(model.text.projection, FROZEN_TEXT_LAYERS)
-    _run_stage("text layers", model, views, data, TEXT_LAYERS, rng=rng)
-    model.text = text_side(model.text.projection, bert.config.layers).requires_grad_(False)
+    material = Material(views, data, numbers, Classifier(*backbone.classifier()))
+    projection = identity_projection(width, width)
+    model = Trained(new_head(), TextSide(bert, states, projection, trained=False))
+    run_stage("heads", model, material, HEADS, rng=rng)
+    model.text = TextSide(bert, states, projection, trained=True)
+    run_stage("text layers", model, material, TEXT_LAYERS, rng=rng)
+    model.text = TextSide(bert, states, projection, trained=False)
+    evidence = english_evidence(numbers.texts, data, translations, tokenizer, seed=seed)
+    head = TextHead(projection, world_width=usem.WIDTH, hidden=TEXT_HIDDEN, dropout=TEXT_DROPOUT)
+    abroad = foreign_texts(data)
+    pieces = usem.cut_pieces(
+        usem.load_pieces(), [*(own.text for own in translations), *meanings, *vocabulary()], [*numbers.texts, *abroad]
+    )
+    language = LanguageModel(usem.load_encoder(pieces), head)
+    texts = train_languages(language, pieces, model, material, translations=translations, abroad=abroad, rng=rng)
     heads, log_scale = [model.image], model.log_scale.detach().clone()
+    model.text = FixedTexts(texts)
     for number in range(1, HEADS_IN_ALL):
         torch.manual_seed(seed + number)
         model.image = new_head()
         model.log_scale.data.copy_(log_scale)
-        _run_stage(f"head {number + 1}", model, views, data, MORE_HEADS, rng=np.random.default_rng(seed + number))
+        run_stage(f"head {number + 1}", model, material, MORE_HEADS, rng=np.random.default_rng(seed + number))
         heads.append(model.image)
-    model.log_scale.data.copy_(log_scale)
     model.image = merge_heads(heads, whole)
-    logger.info("merged: dev %s", dev_hit_rates(model, views, data))
-    return model
+    logger.info("merged: %s", dev_figures(model, material))
+    return Mini(model.image, bert, evidence, language=language, pieces=pieces, log_scale=log_scale)
 
 
-def _run_stage(
-    name: str, model: Trained, views: NDArray[np.float16], data: TrainingData, stage: Stage, *, rng: np.random.Generator
-) -> None:
-    """Train on the GPU where there is one, and log how it goes."""
-    started = time.monotonic()
+def english_evidence(
+    english: Sequence[str],
+    data: TrainingData,
+    translations: Sequence[Translation],
+    tokenizer: Tokenizer,
+    *,
+    seed: int,
+) -> Tensor:
+    """What each of MiniLM's tokens says for English, from texts and from their words alone, as people type them."""
+    known = {text.lower() for text in english}
+    words = single_words(english)
+    listed = [own.text for own in translations if own.language != "en" and own.text.lower() not in known]
+    sentences = [text for text in foreign_texts(data) if text.lower() not in known]
+    held_out = {
+        text.lower() for word in listed_words() if word.held_out for own in word.translations.values() for text in own
+    }
+    others = set(single_words([*sentences, *listed])).difference(words, held_out)
+    short = [*known_words(), *data.labels, *data.keywords]
+    return fit_evidence(
+        [*english, *words, *short * SHORT_TEXTS],
+        [*sentences, *sorted(others), *listed * SHORT_TEXTS],
+        tokenizer,
+        seed=seed,
+    )
 
-    def tell(epoch: int, loss: float) -> None:
-        figures = "" if epoch % 8 and epoch != stage.epochs else f", dev {dev_hit_rates(model, views, data)}"
-        seconds = time.monotonic() - started
-        logger.info("%s, epoch %d of %d: loss %.3f, %.0f s%s", name, epoch, stage.epochs, loss, seconds, figures)
 
-    model.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    fit(model, views, data, stage, rng=rng, after_epoch=tell)
-    model.cpu()
+def run_stage(name: str, model: Trained, material: Material, stage: Stage, *, rng: np.random.Generator) -> None:
+    """Train, and log how it goes."""
+
+    def after_epoch(epoch: int, loss: float) -> None:
+        figures = dev_figures(model, material) if epoch % 10 == 0 or epoch == stage.epochs else ""
+        logger.info("%s, epoch %d of %d: loss %.3f %s", name, epoch, stage.epochs, loss, figures)
+
+    fit(model, material, stage, rng=rng, after_epoch=after_epoch)
+
+
+def train_languages(
+    language: LanguageModel,
+    pieces: usem.Pieces,
+    model: Trained,
+    material: Material,
+    *,
+    translations: Sequence[Translation],
+    abroad: Sequence[str],
+    rng: np.random.Generator,
+) -> Tensor:
+    """Teach the text tower its languages; see `clipsearch.training.mini.languages`.
+
+    Args:
+        language: what is trained.
+        pieces: the many-language encoder's vocabulary.
+        model: the image head, and MiniLM with its English texts.
+        material: pictures and what is true of them.
+        translations: texts and what they mean.
+        abroad: sentences in other languages.
+        rng: draws.
+
+    Returns:
+        Embeddings of the English texts, float32 [texts, dim].
+    """
+    known = material.numbers.texts
+    assert isinstance(model.text, TextSide) and model.text.pooled is not None
+    numbers = TextNumbers([*known, *abroad, *(own.text for own in translations)])
+    logger.info("%d texts in all languages", len(numbers.texts))
+    encoder = language.encoder
+    world = sentence_vectors(numbers.texts, encoder.pooled, usem.load_tokenizer(pieces), usem.POOLED_WIDTH)
+    logger.info("the many-language encoder has read them")
+    sentences = model.text.pooled
+    features = torch.zeros(len(numbers.texts), sentences.shape[1] + usem.POOLED_WIDTH, dtype=torch.float16)
+    features[: len(known), : sentences.shape[1]] = sentences.half()
+    features[:, sentences.shape[1] :] = world
+    with torch.inference_mode():
+        images = torch.stack([model.image(torch.from_numpy(view.astype(np.float32))).half() for view in material.views])
+    spoken = replace(material, data=with_known_sentences(material.data, numbers), numbers=numbers)
+
+    @torch.no_grad()
+    def embed() -> Tensor:
+        blocks = []
+        for place, block in enumerate(torch.split(features.float(), 4096)):
+            world = language.world(block)
+            english = (torch.arange(len(block)) + 4096 * place < len(known))[:, None]
+            blocks.append(torch.where(english, language.both(block, world), world))
+        return torch.cat(blocks)
+
+    def after_steps(step: int, loss: float) -> None:
+        figures = dev_figures(Trained(model.image, FixedTexts(embed())), spoken, languages=True)
+        logger.info("languages, step %d: loss %.3f %s", step, loss, figures)
+
+    space = Space(images.clone(), features, float(model.logit_scale().detach()))
+    texts = LanguageTexts(numbers, translations, vocabulary())
+    fit_languages(language, space, spoken.data, texts, stage=LANGUAGES, rng=rng, after_steps=after_steps)
+    embeddings = embed()
+    words = numbers(known_words())
+    language.head.meanings = Meanings(F.normalize(embeddings[torch.from_numpy(words)], dim=1))
+    return embeddings[: len(known)]
+
+
+def with_known_sentences(data: TrainingData, numbers: TextNumbers) -> TrainingData:
+    """The data with the sentences that have a number."""
+    sentences = tuple(
+        {
+            language: kept
+            for language, own in said.items()
+            if (kept := tuple(text for text in own if text in numbers.numbers))
+        }
+        for said in data.sentences
+    )
+    return replace(data, sentences=sentences)
+
+
+def vocabulary() -> list[str]:
+    """The words of the bundled vocabulary."""
+    lines = (data_dir() / "vocabulary" / "words.tsv").read_text(encoding="utf-8").splitlines()
+    return [line.split("\t")[0] for line in lines if line and not line.startswith("#")]
+
+
+def known_words() -> list[str]:
+    """English words whose embeddings the text tower keeps: the vocabulary's and the listed ones, each once."""
+    return list(dict.fromkeys([*vocabulary(), *(word.english for word in listed_words())]))
 
 
 @torch.inference_mode()
-def dev_hit_rates(model: Trained, views: NDArray[np.float16], data: TrainingData) -> str:
-    """Hit rates at 1, 5 and 10 on the `dev` split in percent, of the model in training."""
-    device = model.log_scale.device
-    images = model.image(torch.from_numpy(views[0, data.dev].astype(np.float32)).to(device)).cpu().numpy()
-    rows = data.caption_rows[data.dev]
-    texts = model.text(rows.reshape(-1)).cpu().numpy()
-    right = np.arange(len(rows)).repeat(rows.shape[1])
-    rates = retrieval(unit(texts), unit(images), right).hit_rates
-    return " / ".join(f"{100 * rate:.1f}" for rate in rates)
+def dev_figures(model: Trained, material: Material, *, languages: bool = False) -> str:
+    """Hit rates @1/@10 in percent on the `dev` sets of the model in training, for the log."""
+    data, numbers = material.data, material.numbers
+
+    def embed(chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        return unit(model.image(torch.from_numpy(material.views[0, chosen].astype(np.float32))).numpy())
+
+    def hits(set_name: str, language: str) -> str:
+        chosen = data.captioned(set_name, language)
+        asked = [(row, text) for row, number in enumerate(chosen) for text in data.sentences[number][language]]
+        texts = unit(model.text(numbers([text for _, text in asked])).numpy())
+        result = retrieval(texts, embed(chosen), np.array([row for row, _ in asked]))
+        return f"{100 * result.hit_rates[0]:.1f}/{100 * result.hit_rates[2]:.1f}"
+
+    chosen = data.sets["named dev"]
+    labels = sorted({data.names[number][0] for name in ("named train", "named dev") for number in data.sets[name]})
+    nearest = (embed(chosen) @ unit(model.text(numbers(labels)).numpy()).T).argmax(axis=1)
+    right = [labels[row] == data.names[number][0] for row, number in zip(nearest, chosen, strict=True)]
+    figures = [f"flickr {hits('flickr8k dev', 'en')}, coco {hits('coco dev', 'en')}, named {100 * np.mean(right):.1f}"]
+    if languages:
+        spoken = sorted({own for number in data.sets["flickr8k dev"] for own in data.sentences[number]} - {"en"})
+        figures += [f"{language} {hits('flickr8k dev', language)}" for language in spoken]
+    return ", ".join(figures)
 
 
-def write_model(model: Trained, backbone: ImageBackbone, output: Path) -> None:
-    """Write both graphs, the tokenizer and the manifest into `output`."""
-    image_tower = ImageTower(backbone.cpu(), model.image)
-    export_towers(image_tower, TextTower(model.text.bert, model.text.projection), output, IMAGE_SIZE)
-    load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH).save(str(output / "tokenizer.json"))
+def write_model(model: Mini, backbone: ImageBackbone, output: Path) -> None:
+    """Write both graphs, the tokenizers and the manifest into `output`."""
+    head = model.language.head
+    tower = TextTower(model.bert, model.language.encoder, model.get_buffer("evidence"), head)
+    export_towers(ImageTower(backbone.cpu(), model.image), tower, output, IMAGE_SIZE)
+    load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH).save(str(output / TOKENIZERS[0]))
+    usem.load_tokenizer(model.pieces).save(str(output / TOKENIZERS[1]), pretty=False)
     ModelManifest(
         name="mini",
         version=VERSION,
-        dim=model.text.projection.out_features,
+        dim=head.english.out_features,
         image=ImageSpec(size=(IMAGE_SIZE, IMAGE_SIZE), resize_mode="squash", interpolation="bicubic"),
-        text=TextSpec(context_length=CONTEXT_LENGTH),
-        precision={"image": "fp32, head int8", "text": "int8"},
-        logit_scale=float(model.logit_scale().detach()),
-        licence="research use (Flickr8k, ImageNet); see MODEL_CARD.md",
-        languages=("en",),
-        source="EfficientNet-Lite2 and all-MiniLM-L6-v2, trained by clipsearch.training.mini.recipe",
+        text=TextSpec(context_length=CONTEXT_LENGTH, tokenizers=TOKENIZERS),
+        precision={"image": "fp32, head int8", "text": "int8, word pieces 4 bits"},
+        logit_scale=float(model.log_scale.exp()),
+        licence="research use (Flickr8k, COCO, ImageNet); see MODEL_CARD.md",
+        languages=usem.LANGUAGES,
+        source="EfficientNet-Lite2, all-MiniLM-L6-v2 and Universal Sentence Encoder multilingual v3, "
+        "trained by clipsearch.training.mini.recipe",
         files=file_digests(output),
     ).write(output)
 
@@ -165,12 +381,15 @@ def main(data_folder: Path, output: Path, cache: Path, without_stamps: bool, thr
     torch.set_num_threads(threads)
     data = load_training_data(data_folder, stamps=not without_stamps)
     backbone = load_image_backbone()
-    model = train(data, image_views(data, backbone, cache=cache))
+    translations = load_translations(data_folder, tuple(vocabulary()), seed=SEED)
+    model = train(data, image_views(data, backbone, cache=cache), backbone, translations)
     write_model(model, backbone, output)
     quantize_image_tower(output, data)
-    for name, result in measure(ExportedModel(output), data).items():
+    encoder = CompiledEncoder(output)
+    for name, result in measure(encoder, data).items():
         rates = " / ".join(f"{100 * rate:.1f}" for rate in result.hit_rates)
         logger.info("%s: hit rate @1/5/10 %s %%, MRR %.3f", name, rates, result.mean_reciprocal_rank)
+    logger.info("named dev, zero-shot: %.1f %%", 100 * zero_shot(encoder, data))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fit and measure what makes tags of cosines, for one model.
+"""Fits and measures the tag calibration of a model.
 
 Run::
 
@@ -14,8 +14,7 @@ vocabulary. Some minutes, most of them for embedding 2,000 photos.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,9 @@ from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.loading import load_encoder
 from clipsearch.retrieval.relevance.caption_bank import write_bank
 from clipsearch.retrieval.relevance.logistic import Logistic
-from clipsearch.training.mini.calibrate import load_material
+from clipsearch.training.mini.data import load_training_data
+from clipsearch.training.mini.measure import embed_pictures
+from clipsearch.training.mini.spoken import spoken_words
 
 TEMPLATES = ("{}",)
 """Measured on `dev`: average precision 0.289; of ``a photo of {a}`` 0.207, both together 0.293 at twice the time."""
@@ -54,15 +55,6 @@ PRECISION_ALONE = 0.5
 
 FEWEST = 3
 """Photos whose captions must have a word for it to be fitted on."""
-
-_LONGEST = 3
-"""Words of a name that is looked for in captions."""
-
-
-def spoken_words(captions: Sequence[str], folding: Folding, rows: dict[str, int]) -> set[int]:
-    """The rows of the vocabulary's words that occur in captions."""
-    found = {folding.canonical(gram) for caption in captions for gram in _grams(caption)}
-    return {rows[name] for name in found if name in rows}
 
 
 def fit_logistic(features: Sequence[NDArray[np.float64]], truth: NDArray[np.bool_]) -> Logistic:
@@ -86,7 +78,7 @@ class PhotoSet:
     def __init__(self, pictures: FloatMatrix, truth: NDArray[np.bool_], words: FloatMatrix, *, judged: int) -> None:
         """Compare them; every other photo is fitted on, and words that are true of `judged` of them at least."""
         self.pictures, self.truth = pictures, truth
-        self.columns = np.flatnonzero(truth.sum(axis=0) >= judged)  # the others nobody can be said to have left out
+        self.columns = np.flatnonzero(truth.sum(axis=0) >= judged)  # words that captions mention at least that often
         self.fitted_on = np.arange(len(pictures)) % 2 == 0
         scores = pictures @ words.T
         levels = LibraryLevels.of(scores[self.fitted_on], scores[self.fitted_on])
@@ -102,15 +94,15 @@ def measure(scorer: TagScorer, chosen: PhotoSet) -> dict[str, float]:
     """Precision and recall of the tags of the photos that were not fitted on."""
     pictures, truth = chosen.pictures[~chosen.fitted_on], chosen.truth[~chosen.fitted_on]
     tags = scorer.tags(pictures)
-    given = np.zeros_like(truth)
+    predicted = np.zeros_like(truth)
     for row, own in enumerate(tags):
-        given[row, [word for word, _ in own]] = True
-    judged = given[:, chosen.columns]
+        predicted[row, [word for word, _ in own]] = True
+    judged = predicted[:, chosen.columns]
     right = (judged & truth[:, chosen.columns]).sum()
     return {
         "photos": len(pictures),
-        "tags_per_photo": round(float(given.sum(axis=1).mean()), 2),
-        "precision_all_words": round(float(truth[given].mean()), 3) if given.any() else 0.0,
+        "tags_per_photo": round(float(predicted.sum(axis=1).mean()), 2),
+        "precision_all_words": round(float(truth[predicted].mean()), 3) if predicted.any() else 0.0,
         "precision_judged_words": round(float(right / max(judged.sum(), 1)), 3),
         "recall": round(float(right / truth[:, chosen.columns].sum()), 3),
     }
@@ -154,15 +146,21 @@ def main(*, data: Path, output: Path, spec: str) -> None:
     encoder = load_encoder(spec)
     words = load_vocabulary()
     embedded, kinds = embed_words(encoder, words, TEMPLATES), more_general(words)
-    material = load_material(data, encoder)
+    material = load_training_data(data)
+    photos, samples = (
+        embed_pictures(encoder, [material.images[number] for number in material.sets[name]])
+        for name in ("flickr8k dev", "samples")
+    )
     folding, rows = Folding(words), {word.name: row for row, word in enumerate(words)}
-    spoken = [spoken_words(captions, folding, rows) for captions in material.captions]
+    spoken = [
+        spoken_words(captions, folding, rows) for captions in map(material.captions, material.sets["flickr8k dev"])
+    ]
     classes = [rows.get(folding.canonical(label)) for label in material.labels]
     known = [row for row, word in enumerate(classes) if word is not None]
     named = [{word} for word in classes if word is not None]
     sets = {
-        "captions": PhotoSet(material.dev, truth_of(spoken, kinds), embedded, judged=FEWEST),
-        "imagenet": PhotoSet(material.samples[known], truth_of(named, kinds), embedded, judged=1),
+        "captions": PhotoSet(photos, truth_of(spoken, kinds), embedded, judged=FEWEST),
+        "imagenet": PhotoSet(samples[known], truth_of(named, kinds), embedded, judged=1),
     }
     calibration = fit_calibration(encoder.spec, sets["captions"], sets["imagenet"], embedded, kinds)
     measured: dict[str, Any] = {}
@@ -183,13 +181,6 @@ def truth_of(spoken: Sequence[set[int]], kinds: Sequence[Sequence[int]]) -> NDAr
     for row, own in enumerate(spoken):
         truth[row, sorted(own.union(*(kinds[word] for word in own)))] = True
     return truth
-
-
-def _grams(caption: str) -> Iterator[str]:
-    tokens = re.findall(r"[a-z'-]+", caption.lower())
-    for length in range(1, _LONGEST + 1):
-        for start in range(len(tokens) - length + 1):
-            yield " ".join(tokens[start : start + length])
 
 
 if __name__ == "__main__":

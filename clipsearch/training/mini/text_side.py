@@ -7,7 +7,7 @@ where the last layers are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -16,42 +16,33 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from clipsearch.training.mini.minilm import Bert, mean_pool
+from clipsearch.training.mini.usem import token_ids
 
 _CHUNK = 256
 """Texts run at a time, in order of length, so that little of a batch is padding."""
 
 
 class TokenStates:
-    """Hidden states of many texts after some of the backbone's layers, without padding."""
+    """Hidden states of texts after the frozen layers, without padding."""
 
     def __init__(self, texts: Sequence[str], bert: Bert, tokenizer: Tokenizer, *, layers: int) -> None:
         """Run the first `layers` layers over every text; kept as float16."""
-        encodings = tokenizer.encode_batch(list(texts))
-        tokens = [[token for token, kept in zip(e.ids, e.attention_mask, strict=True) if kept] for e in encodings]
+        self.layers = layers
+        tokens = token_ids(texts, tokenizer)
         self.lengths = np.array([len(ids) for ids in tokens])
         self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
         self.states = torch.empty(int(self.lengths.sum()), bert.config.width, dtype=torch.float16)
-        order = self.lengths.argsort(kind="stable")
-        for start in range(0, len(order), _CHUNK):
-            rows = order[start : start + _CHUNK]
-            mask = self._mask(rows)
-            ids = torch.zeros(mask.shape, dtype=torch.int64)
-            for place, row in enumerate(rows):
-                ids[place, : len(tokens[row])] = torch.tensor(tokens[row])
-            with torch.inference_mode():
+        for rows, ids, mask in _padded(tokens, self.lengths):
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
                 hidden = bert.run(bert.embed(ids), mask, 0, layers)
             self.states[self._places(rows)] = hidden[mask.bool()].half()
 
     def batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Hidden states float32 [n, tokens, width] and attention mask int64 [n, tokens] of some texts."""
-        mask = self._mask(rows)
+        mask = _mask(self.lengths[rows])
         hidden = torch.zeros(*mask.shape, self.states.shape[1])
         hidden[mask.bool()] = self.states[self._places(rows)].float()
         return hidden, mask
-
-    def _mask(self, rows: NDArray[np.int64]) -> Tensor:
-        lengths = torch.from_numpy(self.lengths[rows])
-        return (torch.arange(int(lengths.max()))[None] < lengths[:, None]).long()
 
     def _places(self, rows: NDArray[np.int64]) -> Tensor:
         ranges = [np.arange(self.starts[row], self.starts[row] + self.lengths[row]) for row in rows]
@@ -59,26 +50,28 @@ class TokenStates:
 
 
 class TextSide(nn.Module):
-    """Numbers of texts to their embeddings: `layers` of the backbone frozen and computed before, the rest trained."""
+    """Numbers of texts to their embeddings: the layers below `states` frozen and computed before, the rest trained."""
 
-    def __init__(self, bert: Bert, states: TokenStates, projection: nn.Linear, *, layers: int) -> None:
+    def __init__(self, bert: Bert, states: TokenStates, projection: nn.Linear, *, trained: bool) -> None:
+        """Bind the parts; unless the layers above `states` are trained, they are run once here."""
         super().__init__()
         self.bert = bert
         self.projection = projection
         self.states = states
-        self.layers = layers
         self.pooled: Tensor | None = None
-        if not self.trained_layers():
-            with torch.inference_mode():
+        self._trained = trained
+        if not trained:
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
                 pooled = self._pooled(np.arange(len(states.lengths)))
-            self.pooled = pooled.clone()
+            self.pooled = pooled.float().clone()
 
     def trained_layers(self) -> list[nn.Parameter]:
         """The parameters of the backbone's layers that are trained."""
-        return [parameter for layer in list(self.bert.layers)[self.layers :] for parameter in layer.parameters()]
+        layers = list(self.bert.layers)[self.states.layers :] if self._trained else []
+        return [parameter for layer in layers for parameter in layer.parameters()]
 
     def forward(self, rows: NDArray[np.int64]) -> Tensor:
-        """Embeddings [n, dim] of texts, by their numbers int64 [n]; not normalised."""
+        """Embeddings [n, dim] of texts, by their numbers int64 [n]; not normalized."""
         device = self.projection.weight.device
         pooled = self._pooled(rows) if self.pooled is None else self.pooled[torch.from_numpy(rows)].to(device)
         embeddings: Tensor = self.projection(pooled)
@@ -91,5 +84,37 @@ class TextSide(nn.Module):
         blocks = []
         for start in range(0, len(rows), _CHUNK):
             hidden, mask = (part.to(device) for part in self.states.batch(rows[order[start : start + _CHUNK]]))
-            blocks.append(mean_pool(self.bert.run(hidden, mask, self.layers, None), mask))
+            blocks.append(mean_pool(self.bert.run(hidden, mask, self.states.layers, None), mask))
         return torch.cat(blocks)[torch.from_numpy(order.argsort()).to(device)]
+
+
+@torch.inference_mode()
+def sentence_vectors(
+    texts: Sequence[str], encode: Callable[[Tensor, Tensor], Tensor], tokenizer: Tokenizer, width: int
+) -> Tensor:
+    """What an encoder of ids and mask makes of texts as a whole: float16 [n, width]."""
+    tokens = token_ids(texts, tokenizer)
+    lengths = np.array([len(ids) for ids in tokens])
+    vectors = torch.empty(len(texts), width, dtype=torch.float16)
+    for rows, ids, mask in _padded(tokens, lengths):
+        vectors[torch.from_numpy(rows)] = encode(ids, mask).half()
+    return vectors
+
+
+def _padded(
+    tokens: Sequence[Sequence[int]], lengths: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], Tensor, Tensor]]:
+    """The texts in batches of similar length: their numbers, ids int64 [n, t] and mask int64 [n, t]."""
+    order = lengths.argsort(kind="stable")
+    for start in range(0, len(order), _CHUNK):
+        rows = order[start : start + _CHUNK]
+        mask = _mask(lengths[rows])
+        ids = torch.zeros(mask.shape, dtype=torch.int64)
+        for place, row in enumerate(rows):
+            ids[place, : len(tokens[row])] = torch.tensor(tokens[row])
+        yield rows, ids, mask
+
+
+def _mask(lengths: NDArray[np.int64]) -> Tensor:
+    row_lengths = torch.from_numpy(lengths)
+    return (torch.arange(int(row_lengths.max()))[None] < row_lengths[:, None]).long()

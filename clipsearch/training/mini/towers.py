@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from clipsearch.errors import ConfigError
 from clipsearch.training.mini.minilm import Bert, BertConfig, from_hugging_face
+from clipsearch.training.mini.usem import UniversalSentenceEncoder
 
 IMAGE_SIZE = 260
 CONTEXT_LENGTH = 64
@@ -115,18 +116,105 @@ class ImageTower(nn.Module):
         return embeddings
 
 
-class TextTower(nn.Module):
-    """Token ids to text embeddings."""
+class Meanings(nn.Module):
+    """Embeddings of English words, which a text in another language is drawn to if it means one of them.
 
-    def __init__(self, bert: Bert, projection: nn.Linear) -> None:
+    The many-language encoder alone brings `Hund` near to `dog`, but not as near as pictures of dogs are to each other.
+
+    Source: Weston et al. 2015, Memory Networks, §3.1, with one step and fixed memories.
+    """
+
+    SHARPNESS = 100.0
+    NEAR = 0.62
+    """Cosine from which on a text is rather the word than something else that is like it."""
+    STEEPNESS = 40.0
+
+    def __init__(self, words: Tensor) -> None:
+        """Take unit embeddings, float32 [words, dim]."""
+        super().__init__()
+        self.register_buffer("words", words)
+
+    def forward(self, world: Tensor) -> Tensor:
+        """Unit embeddings [n, dim] of unit embeddings [n, dim] by the many-language encoder."""
+        words = self.get_buffer("words")
+        similarities = world @ words.T
+        nearest = _unit((self.SHARPNESS * similarities).softmax(dim=1) @ words)
+        share = torch.sigmoid(self.STEEPNESS * (similarities.amax(dim=1, keepdim=True) - self.NEAR))
+        return _unit(share * nearest + (1.0 - share) * world)
+
+
+class TextHead(nn.Module):
+    """Two sentence vectors of one text to the shared space: MiniLM's, which knows English best, and the many-language
+    encoder's. How much of MiniLM's is taken follows from the evidence that the text is English.
+
+    Source: Jacobs et al. 1991, Adaptive Mixtures of Local Experts, eq. 1, with two experts.
+    """
+
+    def __init__(self, english: nn.Linear, *, world_width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.english = english
+        dim = english.out_features
+        self.world = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(world_width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim)
+        )
+        self.share = nn.Parameter(torch.zeros(1))
+        self.meanings = Meanings(torch.zeros(0, dim))
+
+    def of_english(self, sentence: Tensor) -> Tensor:
+        """Unit embeddings [n, dim] of MiniLM's sentence vectors [n, width]."""
+        return _unit(self.english(sentence))
+
+    def of_world(self, sentence: Tensor) -> Tensor:
+        """Unit embeddings [n, dim] of the many-language encoder's sentence vectors [n, world_width]."""
+        return _unit(self.world(sentence))
+
+    def mixed(self, english: Tensor, world: Tensor) -> Tensor:
+        """Embeddings [n, dim] of English texts by both encoders, not normalized."""
+        share = torch.sigmoid(self.share)
+        return share * english + (1.0 - share) * world
+
+    def forward(self, english: Tensor, world: Tensor, evidence: Tensor) -> Tensor:
+        """Embeddings [n, dim], not normalized, from those by either encoder and the evidence of English [n, 1]."""
+        share = torch.sigmoid(evidence)
+        embeddings: Tensor = share * self.mixed(english, world) + (1.0 - share) * self.meanings(world)
+        return embeddings
+
+
+PAIRS = 65_536
+"""Rows for pairs of neighboring tokens, which share them by a hash: a token alone may be a syllable of any language."""
+
+
+def pair_rows(ids: Tensor, vocabulary: int) -> Tensor:
+    """The row of each pair of neighbors, int64 [..., t - 1], of ids [..., t], after those of the vocabulary."""
+    return (ids[..., :-1] * 7919 + ids[..., 1:]) % PAIRS + vocabulary
+
+
+class TextTower(nn.Module):
+    """Token ids of both tokenizers to text embeddings."""
+
+    def __init__(self, bert: Bert, world: UniversalSentenceEncoder, evidence: Tensor, head: TextHead) -> None:
+        """Take the parts; `evidence` [vocabulary + PAIRS, 1] is what MiniLM's tokens and pairs say for English."""
         super().__init__()
         self.bert = bert
-        self.projection = projection
+        self.world = world
+        self.register_buffer("evidence", evidence)
+        self.head = head
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Embeddings [n, dim] of token ids int64 [n, t] and their mask int64 [n, t]."""
-        embeddings: Tensor = self.projection(self.bert(input_ids, attention_mask))
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, input_ids_2: Tensor, attention_mask_2: Tensor
+    ) -> Tensor:
+        """Embeddings [n, dim] of token ids int64 [n, t] and their masks int64 [n, t]."""
+        table, mask = self.get_buffer("evidence"), attention_mask[:, :, None].float()
+        pairs = pair_rows(input_ids, len(table) - PAIRS)
+        evidence = (table[input_ids] * mask).sum(dim=1) + (table[pairs] * mask[:, 1:]).sum(dim=1)
+        english = self.head.of_english(self.bert(input_ids, attention_mask))
+        world = self.head.of_world(self.world(input_ids_2, attention_mask_2))
+        embeddings: Tensor = self.head(english, world, evidence)
         return embeddings
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows / (rows.pow(2).sum(dim=1, keepdim=True) + 1e-12).pow(0.5)
 
 
 def identity_projection(width: int, dim: int) -> nn.Linear:
@@ -177,7 +265,7 @@ def text_files() -> Path:
 
 def _package(name: str) -> Path:
     """Where an installed package lies, without importing it."""
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
         raise ConfigError(f"training needs the package {name}; install it with: pip install 'clipsearch[train]'")
-    return Path(found.origin).parent
+    return Path(spec.origin).parent

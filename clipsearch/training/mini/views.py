@@ -1,4 +1,4 @@
-"""The views of a picture that training sees: whole, mirrored, and randomly cropped and coloured."""
+"""The views of a picture that training sees: whole, mirrored, and randomly cropped and colored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def mirrored_view(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 def random_view(image: Image.Image, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A random crop, half of them mirrored, half with other colours, some grey: uint8 [size, size, 3].
+    """A random crop, half of them mirrored, half with other colors, some grey: uint8 [size, size, 3].
 
     Source: Szegedy et al. 2015, Going Deeper with Convolutions, §6 (crops by area and aspect ratio).
     """

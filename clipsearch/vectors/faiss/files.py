@@ -1,11 +1,9 @@
-"""Files of saved vectors: sections of bytes, then a stamp that says what they are and of what they were made.
+"""The file format of saved indexes: sections of bytes followed by a stamp.
 
-A file is written beside its place, synced and renamed, so that under its name there is only ever one that was written
-whole: no crash and no power cut tears it. Opening one therefore does not read all of it, which at a million vectors
-would be 1.4 GB for every command. It checks the stamp (which has a checksum of its own), the file's size, and as many
-of its bytes as take a few milliseconds: all of a small file, blocks drawn at random of a large one, each against its
-own checksum. Nothing depends on times, so that a library can be copied or restored with any tool. What is left is a
-disk that changes bytes by itself: ``clipsearch check`` compares all of them.
+Files are replaced atomically, so that a crash leaves no partial file. Opening a file does not read all of it (1.4 GB at
+a million vectors): it verifies the stamp, the size and the checksums of a few random blocks, or of all blocks of a
+small file. Modification times are not used, so that a library can be copied or restored with any tool.
+``clipsearch check`` verifies every block.
 """
 
 from __future__ import annotations
@@ -30,27 +28,27 @@ _MAGIC = b"CLIPSRCHSTAMP\x00\x00\x03"
 _TRAILER = struct.Struct("<QQ16s")  # length of the stamp in bytes, its XXH3-64, magic
 
 _BLOCK_BYTES = 4 << 20
-"""What has a checksum of its own."""
+"""Size of a checksummed block."""
 
 _BLOCKS_AT_OPENING = 4
-"""Blocks that are compared whenever a file is opened: 16 MiB, which take 2 ms."""
+"""Blocks verified when a file is opened: 16 MiB in 2 ms."""
 
 
 class IndexFileError(Exception):
-    """A saved index cannot be used; the text says why. Never reaches a user: the index is made again."""
+    """A saved index cannot be used. Never reaches a user: the index is rebuilt."""
 
 
 @dataclass(frozen=True)
 class IndexStamp:
-    """What a saved index was made from; anything else in the catalog means that it is behind.
+    """The state of the catalog that a saved index corresponds to.
 
     Attributes:
         model: ``spec@fingerprint``.
         dim: embedding dimension.
-        revision: the catalog's, when it was saved.
-        count: vectors in it.
-        checksum: XXH3-64 of the checksums of the index's blocks, hex.
-        details: what the kind of index adds.
+        revision: the catalog's revision.
+        count: number of vectors.
+        checksum: XXH3-64 of the block checksums, hex.
+        details: further data of the kind of index.
     """
 
     model: str
@@ -66,7 +64,7 @@ class IndexFile:
     """A saved index whose stamp has been read.
 
     Attributes:
-        path: where it is.
+        path: of the file.
         stamp: its stamp.
         sections: offset and length in bytes, by name.
     """
@@ -76,7 +74,7 @@ class IndexFile:
     sections: dict[str, tuple[int, int]]
 
     def section(self, name: str) -> NDArray[np.uint8]:
-        """A section's bytes, memory-mapped; read on Windows, which cannot replace a file that is mapped."""
+        """A section's bytes, memory-mapped; read on Windows, which cannot replace a mapped file."""
         offset, length = self.sections[name]
         if length == 0:
             return np.empty(0, np.uint8)
@@ -89,22 +87,22 @@ class IndexFile:
 
 
 class IndexFileWriter:
-    """Writes the sections of a file one after the other."""
+    """Writes the sections of a file."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Begin at a file's beginning."""
+        """Start with an empty file."""
         self.file = file
         self.sections: dict[str, tuple[int, int]] = {}
 
     @contextlib.contextmanager
     def section(self, name: str) -> Iterator[BinaryIO]:
-        """Where to write a section."""
+        """The file, positioned to write a section."""
         start = self.file.tell()
         yield self.file
         self.sections[name] = (start, self.file.tell() - start)
 
     def seal(self, stamp: IndexStamp) -> IndexStamp:
-        """Write the stamp behind the sections; returns it as written."""
+        """Write the stamp after the sections and return it with its checksum."""
         self.file.flush()
         length = self.file.tell()
         blocks = [_checksum(self.file, start, length) for start in range(0, length, _BLOCK_BYTES)]
@@ -117,24 +115,24 @@ class IndexFileWriter:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IndexFileWriter]:
-    """Write an index file that takes the place of `path` when all went well, and leaves nothing when not.
+    """Replace an index file atomically; see `clipsearch.system.atomic.replacing`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with atomic.replacing(path, durable=True) as file:
         yield IndexFileWriter(file)
 
 
 def open_file(path: Path, *, verify: bool = False) -> IndexFile:
-    """Read the stamp of a saved index and see whether the file is as it was written.
+    """Read the stamp of a saved index and verify the file.
 
     Args:
         path: of the file.
-        verify: compare all of its blocks with their checksums.
+        verify: verify every block rather than a sample.
 
     Raises:
-        IndexFileError: it is missing, damaged or not an index of ours.
+        IndexFileError: the file is missing, damaged or of another format.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -143,9 +141,9 @@ def open_file(path: Path, *, verify: bool = False) -> IndexFile:
             starts = dict(zip(range(0, length, _BLOCK_BYTES), content.pop("blocks"), strict=True))
             stamp = IndexStamp(**content)
             if any(start < 0 or size < 0 or start + size > length for start, size in sections.values()):
-                raise IndexFileError("its content is not what its stamp says")
-            some = len(starts) if verify else min(len(starts), _BLOCKS_AT_OPENING)
-            for start in random.sample(sorted(starts), some):
+                raise IndexFileError("its content does not match its stamp")
+            count = len(starts) if verify else min(len(starts), _BLOCKS_AT_OPENING)
+            for start in random.sample(sorted(starts), count):
                 if _checksum(file, start, length) != starts[start]:
                     raise IndexFileError("its checksum does not match")
     except FileNotFoundError as error:
@@ -155,25 +153,16 @@ def open_file(path: Path, *, verify: bool = False) -> IndexFile:
     return IndexFile(path, stamp, sections)
 
 
-def read_stamp(path: Path) -> IndexStamp:
-    """The stamp of a saved index.
-
-    Raises:
-        IndexFileError: it is missing, damaged or not an index of ours.
-    """
-    return open_file(path).stamp
-
-
 def _read_content(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
-    """What the stamp says, and the length of the sections before it in bytes."""
+    """The decoded stamp and the total length of the sections in bytes."""
     file.seek(max(0, size - _TRAILER.size))
     trailer = file.read(_TRAILER.size)
     if len(trailer) != _TRAILER.size:
-        raise IndexFileError("it is cut short")
+        raise IndexFileError("it is truncated")
     length, checksum, magic = _TRAILER.unpack(trailer)
     start = size - _TRAILER.size - length
     if magic != _MAGIC or start < 0:
-        raise IndexFileError("it carries no stamp of this version")
+        raise IndexFileError("it has no stamp of this version")
     file.seek(start)
     encoded = file.read(length)
     if _xxh3(encoded) != checksum:
@@ -183,7 +172,7 @@ def _read_content(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
 
 
 def _checksum(file: BinaryIO, start: int, length: int) -> str:
-    """XXH3-64 (hex) of the block that begins at `start`, of a file's first `length` bytes."""
+    """XXH3-64 (hex) of the block that begins at `start`, within a file's first `length` bytes."""
     file.seek(start)
     return f"{_xxh3(file.read(min(_BLOCK_BYTES, length - start))):016x}"
 

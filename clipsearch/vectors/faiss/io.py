@@ -1,4 +1,4 @@
-"""FAISS indexes as bytes: written without holding the vectors, and looked at where they lie in a file."""
+"""FAISS indexes as bytes: written block by block, and read from mapped memory without a copy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsearch.text import first_line
 from clipsearch.vectors.faiss.files import IndexFileError, IndexFileWriter
 
 Block = tuple[NDArray[np.int64], NDArray[np.floating]]
@@ -19,7 +20,7 @@ _ALIGNMENT = 64
 
 
 def write_vectors(writer: IndexFileWriter, blocks: Iterable[Block], dim: int) -> NDArray[np.int64]:
-    """Write vectors, by ascending id, and their ids; holds no more than a block. Returns the ids."""
+    """Write vectors, given by ascending id, and their ids, a block at a time; returns the ids."""
     written: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
     writer.file.write(b"\0" * (-(writer.file.tell() + len(flat_header(dim, 0))) % _ALIGNMENT))
     with writer.section("vectors") as file:
@@ -37,10 +38,10 @@ def write_vectors(writer: IndexFileWriter, blocks: Iterable[Block], dim: int) ->
 
 
 def read_faiss(section: NDArray[np.uint8], *, writable: bool = False) -> Any:
-    """A FAISS index in memory: one that looks at `section`, which must outlive it, or a copy that can be changed.
+    """Read a serialized FAISS index: without a copy (`section` must outlive it), or `writable` as a copy.
 
     Raises:
-        IndexFileError: it is none.
+        IndexFileError: `section` is not a FAISS index.
     """
     import faiss
 
@@ -49,12 +50,12 @@ def read_faiss(section: NDArray[np.uint8], *, writable: bool = False) -> Any:
             return faiss.deserialize_index(section)
         return faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(section), section.size))  # type: ignore[attr-defined]
     except RuntimeError as error:
-        raise IndexFileError(str(error).splitlines()[0]) from error
+        raise IndexFileError(first_line(error)) from error
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep FAISS from waiting for threads that have nothing to do; holds for the calling thread only."""
+    """Limit FAISS to one thread, for calls from this thread: its idle threads cost time."""
     import faiss
 
     threads = faiss.omp_get_max_threads()
@@ -73,10 +74,10 @@ def new_flat(dim: int) -> Any:
 
 
 def flat_header(dim: int, count: int) -> bytes:
-    """What FAISS writes before the float16 vectors of an index, which it would want to hold all at once.
+    """The bytes FAISS writes before the float16 vectors, made without the vectors.
 
-    An empty index has zeros where one with vectors has their number and their length in bytes: after the four
-    letters and the dimension, and at the end.
+    The header of an empty index, with the number of vectors set after the magic and the dimension, and the number of
+    bytes at the end.
     """
     import faiss
 

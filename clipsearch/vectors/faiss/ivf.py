@@ -1,7 +1,6 @@
-"""An inverted file over the widest axes of the vectors: it finds candidates, which others rank by the vectors.
+"""An inverted file over the principal axes of the vectors, which finds candidates for reranking.
 
-Vectors of models like CLIP are spread widely along some axes and hardly along others. Codes of the widest alone, which
-hold most of what tells two of them apart, take a fraction of the time to compare.
+The variance of CLIP embeddings is concentrated in few axes. Codes of these axes alone are much faster to compare.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from clipsearch.vectors.faiss.io import Block, read_faiss
 from clipsearch.vectors.tuning import sample_of
 
 _AXES_STEP = 16
-"""Numbers of axes are multiples of it: so many components are compared at once."""
+"""The number of axes is a multiple of the SIMD width."""
 
 _VECTORS_PER_LIST = 39
-"""Below so many a list's centroid says little (FAISS's own limit)."""
+"""Minimum number of vectors per list (FAISS's own limit)."""
 
 _TRAINED_PER_LIST = 40
 _ROUNDS = 8
@@ -32,12 +31,12 @@ _SEED = 20
 
 @dataclass(frozen=True)
 class PcaIvf:
-    """FAISS's inverted file over vectors along some axes, in 8-bit codes.
+    """A FAISS IVF index of 8-bit codes along PCA axes.
 
     Attributes:
-        lists: FAISS's index of them.
+        lists: the FAISS index.
         axes: float32 [dim, number of axes], orthonormal columns.
-        mapped: the bytes that `lists` looks at, where it is memory-mapped.
+        mapped: the bytes `lists` reads, if it is memory-mapped.
     """
 
     lists: Any
@@ -46,7 +45,7 @@ class PcaIvf:
 
     @classmethod
     def trained(cls, base: FlatIndex, axes: NDArray[np.float32]) -> PcaIvf:
-        """One that holds the vectors of an index, its lists chosen by spherical k-means on a sample of them.
+        """Train on a sample of the vectors (spherical k-means) and add all of them.
 
         Args:
             base: the vectors, at least one.
@@ -75,28 +74,28 @@ class PcaIvf:
 
     @classmethod
     def from_file(cls, file: IndexFile) -> PcaIvf:
-        """One that was written, memory-mapped.
+        """Open a saved inverted file, memory-mapped.
 
         Raises:
-            IndexFileError: it is damaged.
+            IndexFileError: the file is damaged.
         """
         try:
             section = file.section("lists")
             axes = file.section("axes").view("<f4").reshape(file.stamp.dim, -1)
         except (KeyError, ValueError) as error:
-            raise IndexFileError(f"its content is not what its stamp says: {error}") from error
+            raise IndexFileError(f"its content does not match its stamp: {error}") from error
         lists = read_faiss(section)
         if lists.ntotal != file.stamp.count or lists.d != axes.shape[1]:
-            raise IndexFileError("its content is not what its stamp says")
+            raise IndexFileError("its content does not match its stamp")
         return cls(lists, axes, section)
 
     def copy(self) -> PcaIvf:
-        """One in memory, that can be changed, of one that is memory-mapped."""
-        assert self.mapped is not None, "it is a copy already"
+        """A writable copy, in memory, of a memory-mapped inverted file."""
+        assert self.mapped is not None, "only a memory-mapped inverted file is copied"
         return PcaIvf(read_faiss(self.mapped, writable=True), self.axes)
 
     def write(self, writer: IndexFileWriter) -> None:
-        """Write it as sections of a file."""
+        """Write the sections of a file."""
         import faiss
 
         with writer.section("axes") as file:
@@ -105,21 +104,21 @@ class PcaIvf:
             faiss.write_index(self.lists, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
 
     def __len__(self) -> int:
-        """How many vectors it holds."""
+        """Number of vectors."""
         return int(self.lists.ntotal)
 
     @property
     def imbalance(self) -> float:
-        """Of its lists: 1 when all are of one length."""
+        """FAISS's imbalance factor of the lists: 1 if all have the same length."""
         return float(self.lists.invlists.imbalance_factor())
 
     def add(self, block: Block) -> None:
-        """Add vectors under their ids; it must not be memory-mapped."""
+        """Add vectors by id; the inverted file must be in memory."""
         ids, vectors = block
         self.lists.add_with_ids(np.ascontiguousarray(vectors @ self.axes, np.float32), ids)
 
     def remove(self, ids: NDArray[np.int64]) -> None:
-        """Remove vectors, which it holds; it must not be memory-mapped."""
+        """Remove known ids, int64 [n]; the inverted file must be in memory."""
         import faiss
 
         if len(ids):
@@ -128,41 +127,39 @@ class PcaIvf:
     def candidates(
         self, queries: NDArray[np.float32], count: int, *, lists: int, removed: NDArray[np.int64]
     ) -> list[NDArray[np.int64]]:
-        """Vectors that may be the nearest to queries: the nearest along the axes that its nearest lists hold.
+        """Ids of the candidates of each query: the nearest along the axes in the probed lists.
 
         Args:
             queries: float32 [n, dim].
-            count: how many for each; fewer come back where the lists hold no more.
-            lists: how many lists to look into.
-            removed: ids to leave out, int64 [n].
+            count: candidates per query; fewer if the lists have fewer.
+            lists: number of lists to probe (nprobe).
+            removed: ids to exclude, int64 [m].
         """
         import faiss
 
         options: dict[str, Any] = {"nprobe": min(lists, self.lists.nlist)}
         if len(removed):
             options["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(removed))
-        # threads share the queries out, or the lists of the only one
+        # parallel over queries, or over the lists of a single query
         self.lists.parallel_mode = 0 if len(queries) > 1 else 1
-        wanted = inner_products(queries, self.axes.T)
-        _, found = self.lists.search(wanted, min(count, len(self)), params=faiss.SearchParametersIVF(**options))
-        return [row[row >= 0] for row in found]  # FAISS pads with -1
+        projected = inner_products(queries, self.axes.T)
+        _, ids = self.lists.search(projected, min(count, len(self)), params=faiss.SearchParametersIVF(**options))
+        return [row[row >= 0] for row in ids]  # FAISS pads with -1
 
 
-def widest_axes(vectors: NDArray[np.float32], energy: float) -> NDArray[np.float32]:
-    """The axes along which vectors reach farthest from 0, as principal component analysis without centering gives them.
-
-    For inner products the mean counts, too.
+def pca_axes(vectors: NDArray[np.float32], energy: float) -> NDArray[np.float32]:
+    """Principal axes of vectors, without centering, because the mean contributes to inner products.
 
     Args:
         vectors: float32 [n, dim].
-        energy: share of their mean square that the axes hold at least, up to 1.
+        energy: minimum share of the mean square along the axes, 0–1.
 
     Returns:
-        Orthonormal columns, float32 [dim, number of axes], the widest first.
+        Orthonormal columns, float32 [dim, number of axes], by descending variance.
     """
     dim = vectors.shape[1]
     squares, axes = np.linalg.eigh((vectors.T @ vectors).astype(np.float64))
-    held = np.cumsum(squares[::-1]) / squares.sum()
-    enough = int(np.searchsorted(held, energy)) + 1
-    kept = min(dim, math.ceil(enough / _AXES_STEP) * _AXES_STEP)
-    return np.ascontiguousarray(axes[:, ::-1][:, :kept], np.float32)
+    energies = np.cumsum(squares[::-1]) / squares.sum()
+    enough = int(np.searchsorted(energies, energy)) + 1
+    count = min(dim, math.ceil(enough / _AXES_STEP) * _AXES_STEP)
+    return np.ascontiguousarray(axes[:, ::-1][:, :count], np.float32)

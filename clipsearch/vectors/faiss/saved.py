@@ -1,4 +1,4 @@
-"""The files of a saved index, whatever its kind: opening, saving what is recent, deleting."""
+"""Saved indexes of either kind: opening, saving later changes, deleting."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from clipsearch.vectors.faiss.ivf_index import IvfIndex
 
 
 def recent_path(path: Path) -> Path:
-    """Beside an approximate index: what was added and removed since it was saved."""
+    """Path of the file with the changes since an approximate index was saved."""
     return path.with_name(f"{path.stem}.recent{path.suffix}")
 
 
 def open_index(path: Path, *, verify: bool = False) -> tuple[FlatIndex | IvfIndex, IndexStamp]:
-    """Open a saved index, memory-mapped, with what was added and removed since.
+    """Open a saved index, memory-mapped, with the changes saved since.
 
     Args:
         path: of its file.
-        verify: compare all bytes with the checksums.
+        verify: verify every block.
 
     Returns:
-        The index and its stamp, with the revision that it has by what is recent.
+        The index and its stamp, with the revision after the changes.
 
     Raises:
-        IndexFileError: it is missing, damaged or not an index of ours.
+        IndexFileError: a file is missing, damaged or of another format.
     """
     file = open_file(path, verify=verify)
     if "lists" not in file.sections:
@@ -43,16 +43,16 @@ def open_index(path: Path, *, verify: bool = False) -> tuple[FlatIndex | IvfInde
 
 
 def save_recent(path: Path, index: IvfIndex, stamp: IndexStamp) -> None:
-    """Save what was added to and removed from the approximate index at `path`.
+    """Save the changes to the approximate index at `path`.
 
     Args:
         path: of the index's own file.
-        index: as opened from there.
-        stamp: what it is now.
+        index: opened from it, with changes.
+        stamp: stamp of the changed index.
 
     Raises:
-        OSError: it cannot be written.
-        IndexFileError: the file is another by now.
+        OSError: the file cannot be written.
+        IndexFileError: the index's own file is missing or damaged.
     """
     base = open_file(path).stamp
     added, removed = index.recent()
@@ -61,14 +61,14 @@ def save_recent(path: Path, index: IvfIndex, stamp: IndexStamp) -> None:
 
 
 def delete_index(path: Path) -> None:
-    """Delete the files of a saved index, if there are any."""
+    """Delete the files of a saved index, if they exist."""
     path.unlink(missing_ok=True)
     recent_path(path).unlink(missing_ok=True)
 
 
 def _with_recent(index: IvfIndex, file: IndexFile, added: IndexFile) -> IvfIndex:
     if (added.stamp.model, added.stamp.dim) != (file.stamp.model, file.stamp.dim):
-        raise IndexFileError("what was added to it is of another model")
+        raise IndexFileError("its saved changes are of another model")
     removed = np.array(added.stamp.details["removed"], np.int64)
     index.restore_recent(FlatIndex.from_file(added, writable=True), removed)
     return index

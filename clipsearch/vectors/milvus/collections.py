@@ -1,4 +1,4 @@
-"""The collections of a library's model on Milvus: which there are, what each was made of, and what it holds."""
+"""The Milvus collections of a library's model, with their stamps and manifests."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.system import atomic
-from clipsearch.vectors.common import model_key
-from clipsearch.vectors.engine import VECTORS_NAME, MilvusEngine
+from clipsearch.vectors.common import VECTORS_NAME, model_key
 from clipsearch.vectors.milvus.connection import ID, MilvusConnection
 from clipsearch.vectors.milvus.fields import DIGEST, Vocabulary
 from clipsearch.vectors.milvus.index import MilvusIndex
@@ -32,18 +31,18 @@ _VOCABULARY = ".fields.json"
 
 @dataclass(frozen=True)
 class CollectionStamp:
-    """What a collection was made from, noted with it; anything else in the catalog means that it is behind.
+    """The state of the catalog that a collection corresponds to, stored as a property of the collection.
 
     Attributes:
         model: ``spec@fingerprint``.
         dim: embedding dimension.
-        revision: the catalog's, when it was last brought up to date; -1 before it was complete for the first time.
-        state: changes with what it holds, and names the file of its ids.
-        whole: whether no change is under way; one that was broken off leaves it so.
-        lists: of its inverted file, in each of Milvus's segments; 0 if it is scanned.
-        tuned: vectors when its probing was measured.
-        probing: by ascending k.
-        fields: the catalog's revision, when the fields of every row were as the catalog has them; -1 if never.
+        revision: the catalog's revision at the last update; -1 until the collection is complete.
+        state: random id of the content, part of the name of its manifest file.
+        whole: False while the collection is being changed, and after an interrupted change.
+        lists: nlist of the inverted file of each Milvus segment; 0 for a flat index.
+        tuned: number of vectors when `probing` was measured.
+        probing: search parameters, by ascending k.
+        fields: the catalog's revision to which the scalar fields correspond; -1 if unknown.
     """
 
     model: str
@@ -57,12 +56,12 @@ class CollectionStamp:
     fields: int = -1
 
     def as_text(self) -> str:
-        """For a property of the collection."""
+        """As JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_text(cls, text: str) -> CollectionStamp | None:
-        """From a property; ``None`` if it is not one of this version."""
+        """From JSON; ``None`` if it is of another version."""
         try:
             content = json.loads(text)
             return cls(**{**content, "probing": tuple(ProbeSettings(**item) for item in content["probing"])})
@@ -80,11 +79,11 @@ class SavedCollection:
 
 @dataclass(frozen=True)
 class CollectionManifest:
-    """What a collection holds.
+    """The rows of a collection.
 
     Attributes:
         ids: int64 [n], ascending.
-        digests: of the fields of each, int64 [n] (`clipsearch.vectors.milvus.fields`).
+        digests: digests of the rows' scalar fields, int64 [n] (`clipsearch.vectors.milvus.fields`).
     """
 
     ids: NDArray[np.int64]
@@ -92,46 +91,46 @@ class CollectionManifest:
 
 
 class ModelCollections:
-    """The collections of one model of one library: the one in use, and for a while the one before it."""
+    """The collections of one model of one library: the current one and, for a while, its predecessor."""
 
-    def __init__(self, connection: MilvusConnection, library: Path, engine: MilvusEngine, model: ModelRecord) -> None:
-        """Bind a connection to the library's engine."""
+    def __init__(self, connection: MilvusConnection, library: Path, space: str, model: ModelRecord) -> None:
+        """Use a connection; see `MilvusEngine` for `space`."""
         self.connection = connection
         self.model = model
         self._library = library
-        self._prefix = f"{space_prefix(engine)}{_slug(model)}_"
+        self._prefix = f"{space_prefix(space)}{_slug(model)}_"
 
     def current(self) -> SavedCollection | None:
-        """The collection in use; ``None`` if there is none of the model that was ever complete."""
-        made = (model_key(self.model), self.model.dim)
-        found = [
+        """The current collection; ``None`` if the model has no complete one."""
+        expected = (model_key(self.model), self.model.dim)
+        complete = [
             SavedCollection(name, stamp)
             for name, stamp in self._stamped()
-            if stamp.revision >= 0 and (stamp.model, stamp.dim) == made
+            if stamp.revision >= 0 and (stamp.model, stamp.dim) == expected
         ]
-        return max(found, key=lambda saved: (_number(saved.name), saved.stamp.revision), default=None)
+        return max(complete, key=lambda saved: (_number(saved.name), saved.stamp.revision), default=None)
 
     def names(self) -> list[str]:
-        """All of them."""
+        """Names of all collections of the model."""
         return [name for name in self.connection.collections(self._prefix) if name[len(self._prefix) :].isdigit()]
 
     def new_name(self) -> str:
-        """The name of the next one."""
+        """A name for the next collection."""
         return f"{self._prefix}{max((_number(name) for name in self.names()), default=0) + 1}"
 
     def note(self, collection: str, stamp: CollectionStamp) -> None:
-        """Stamp a collection."""
+        """Write a collection's stamp."""
         self.connection.note(collection, _STAMP, stamp.as_text())
 
     def drop(self, *, but: set[str] | frozenset[str] = frozenset()) -> None:
-        """Delete the collections but some, and the files of their ids."""
+        """Delete collections, except those in `but`, and their manifests."""
         for name in self.names():
             if name not in but:
                 self.connection.drop(name)
                 drop_rows(self._library, name)
 
     def opened(self, saved: SavedCollection, ids: NDArray[np.int64]) -> MilvusIndex:
-        """The index of a collection that holds these ids, int64 [n], ascending."""
+        """The index of a collection with these ids, int64 [n], ascending."""
         stamp = saved.stamp
         return MilvusIndex(
             self.connection,
@@ -143,10 +142,10 @@ class ModelCollections:
             vocabulary=self._vocabulary(saved) if stamp.fields == stamp.revision else None,
         )
 
-    # --- what it holds --------------------------------------------------------------------------
+    # --- manifests ------------------------------------------------------------------------------
 
     def save_rows(self, collection: str, rows: CollectionManifest, vocabulary: Vocabulary) -> str:
-        """Keep what a collection holds beside the library, as Milvus lists millions of rows slowly.
+        """Save a collection's manifest in the library: Milvus lists millions of rows slowly.
 
         Returns:
             The state for its stamp.
@@ -159,12 +158,12 @@ class ModelCollections:
             with atomic.replacing(self._path(collection, state, _VOCABULARY)) as file:
                 file.write(vocabulary.as_text().encode())
         except OSError as error:  # a cache that cannot be saved costs time, not results
-            logger.warning("what %s holds was not saved: %s", collection, error)
+            logger.warning("the manifest of %s was not saved: %s", collection, error)
         return state
 
     def saved_rows(self, saved: SavedCollection) -> CollectionManifest | None:
-        """What a collection held when it was last whole; ``None`` if that was not kept here."""
-        path = self._path(saved.name, saved.stamp.state, _ROWS)  # where a mapped file cannot be deleted, it is read
+        """The saved manifest; ``None`` if it is missing or damaged."""
+        path = self._path(saved.name, saved.stamp.state, _ROWS)  # read on Windows, which cannot delete a mapped file
         try:
             rows = np.load(path, allow_pickle=False) if sys.platform == "win32" else np.load(path, mmap_mode="r")
         except (OSError, ValueError, EOFError):
@@ -172,7 +171,7 @@ class ModelCollections:
         return CollectionManifest(*rows) if rows.dtype == np.int64 and rows.ndim == 2 and len(rows) == 2 else None
 
     def listed_rows(self, collection: str) -> CollectionManifest:
-        """What Milvus says that a collection holds."""
+        """The manifest, as listed by Milvus."""
         return CollectionManifest(*self.connection.columns(collection, [ID, DIGEST]))
 
     def _vocabulary(self, saved: SavedCollection) -> Vocabulary | None:
@@ -193,15 +192,15 @@ class ModelCollections:
 
 
 def drop_rows(library: Path, collection: str) -> None:
-    """Delete what is kept beside a library of what a collection holds."""
+    """Delete the saved manifests of a collection."""
     for kind in (_ROWS, _VOCABULARY):
         for path in (library / VECTORS_NAME).glob(f"{collection}.*{kind}"):
             path.unlink(missing_ok=True)
 
 
-def space_prefix(engine: MilvusEngine) -> str:
-    """How the names of all collections of a library begin."""
-    return f"clipsearch_{engine.space}_"
+def space_prefix(space: str) -> str:
+    """Prefix of the names of a library's collections."""
+    return f"clipsearch_{space}_"
 
 
 def _slug(model: ModelRecord) -> str:

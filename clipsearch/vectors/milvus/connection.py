@@ -1,6 +1,6 @@
-"""What is asked of Milvus, through pymilvus, with its errors as ours.
+"""Requests to Milvus through pymilvus, with its errors translated.
 
-A local file is opened by Milvus Lite, inside this process and for it alone: a second process cannot open it meanwhile.
+A local file is opened by Milvus Lite inside this process; other processes cannot open it at the same time.
 """
 
 from __future__ import annotations
@@ -20,47 +20,48 @@ from numpy.typing import NDArray
 
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.system.optional_packages import require_extra
+from clipsearch.text import first_line
 from clipsearch.vectors.faiss.io import Block
 from clipsearch.vectors.index import Neighbors
 from clipsearch.vectors.milvus.fields import FIELDS, ScalarFields
 
 TOKEN_VARIABLE = "CLIPSEARCH_MILVUS_TOKEN"
-"""``USER:PASSWORD`` or an API key, for servers that ask for one."""
+"""Environment variable with ``USER:PASSWORD`` or an API key, for servers that require one."""
 
-MOST_RESULTS = 16_384
-"""Results that Milvus gives for one request at most."""
+MAX_RESULTS = 16_384
+"""Milvus's maximum number of results per request."""
 
 ID, VECTOR = "id", "vector"
-"""Fields of every collection; those of `clipsearch.vectors.milvus.fields` come with them."""
+"""Fields of every collection, besides those of `clipsearch.vectors.milvus.fields`."""
 
 Fields = Mapping[int, ScalarFields]
-"""Those, by id; nothing is known of an id that is not there."""
+"""Scalar fields by id; all unknown for a missing id."""
 
 _CONSISTENCY = "Strong"
-"""Every read sees all that was written before it, by whichever process: the catalog's revision says what that is."""
+"""Reads see all earlier writes of any process, as the catalog's revision requires."""
 
 _CONNECT_S = 10.0
-_PATIENCE_S = 600.0
-"""How long one request may take: loading and indexing a large collection is one."""
+_TIMEOUT_S = 600.0
+"""Timeout of a request; loading or indexing a large collection is a single request."""
 
 _REQUEST_BYTES = 8 << 20
-"""Vectors that are sent or fetched at once; a server takes up to 64 MB."""
+"""Vectors sent or fetched at once; servers accept up to 64 MB."""
 
 _lock = threading.RLock()
 _open: weakref.WeakValueDictionary[str, MilvusConnection] = weakref.WeakValueDictionary()
 _users: Counter[str] = Counter()
-"""Connections to each local file that are not closed yet: the last one sets it free."""
+"""Open connections to each local file; closing the last one releases the file."""
 
 
 class LocalFileError(LibraryError):
-    """A local file of Milvus cannot be opened: another process has it open, or it is damaged."""
+    """A Milvus Lite file cannot be opened: another process has it open, or it is damaged."""
 
 
 def connect(address: str, *, local: bool) -> MilvusConnection:
-    """The connection to a server, or to a local file by its path; one for the whole process, closed with its last user.
+    """The process-wide connection to a server or a local file, closed with its last user.
 
     Raises:
-        ConfigError: what is needed for it is not installed.
+        ConfigError: pymilvus or Milvus Lite is not installed.
         LocalFileError: the local file cannot be opened.
         LibraryError: the server cannot be reached.
     """
@@ -72,7 +73,7 @@ def connect(address: str, *, local: bool) -> MilvusConnection:
 
 
 class MilvusConnection:
-    """A connection to a server, or to a local file that this process has opened. Safe to use from several threads."""
+    """A connection to a server or a local file. Thread-safe."""
 
     def __init__(self, address: str, *, local: bool) -> None:
         """Connect; use `connect`."""
@@ -81,9 +82,9 @@ class MilvusConnection:
 
         self.address = address
         self.is_local = local
-        for name in ("pymilvus", "milvus_lite"):  # they print tracebacks of what is raised and told here
+        for name in ("pymilvus", "milvus_lite"):  # they log tracebacks of the errors raised here
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        # Milvus Lite keeps a search's number of lists where another thread's search finds it, and takes one writer
+        # Milvus Lite shares a search's nprobe between threads, and supports one writer
         self._turn: contextlib.AbstractContextManager[Any] = threading.Lock() if local else contextlib.nullcontext()
         if local:
             _make_parent(Path(address))
@@ -94,7 +95,7 @@ class MilvusConnection:
         self._finalizer = weakref.finalize(self, _close, self._client, address, local)
 
     def close(self) -> None:
-        """Give the connection up, and set a local file free."""
+        """Close the connection and release a local file."""
         with _lock:
             if _open.get(self.address) is self:
                 del _open[self.address]
@@ -103,22 +104,22 @@ class MilvusConnection:
     # --- collections ----------------------------------------------------------------------------
 
     def collections(self, prefix: str) -> list[str]:
-        """The names that begin so."""
+        """Names of the collections with a prefix."""
         with self._translated("be read"):
             return sorted(name for name in self._client.list_collections() if name.startswith(prefix))
 
     def properties(self, collection: str) -> dict[str, str]:
-        """What is noted with a collection."""
+        """The properties of a collection."""
         with self._translated("be read"):
             return dict(self._client.describe_collection(collection).get("properties") or {})
 
     def note(self, collection: str, key: str, value: str) -> None:
-        """Note something with a collection."""
+        """Set a property of a collection."""
         with self._translated("be written to"):
             self._client.alter_collection_properties(collection, properties={key: value})
 
     def create(self, collection: str, dim: int) -> None:
-        """Make an empty collection of vectors of a dimension, without an index."""
+        """Create an empty collection without an index."""
         from pymilvus import DataType
 
         with self._translated("make a collection"):
@@ -131,87 +132,87 @@ class MilvusConnection:
             self._client.create_collection(collection, schema=schema, consistency_level=_CONSISTENCY)
 
     def index(self, collection: str, kind: str, *, lists: int) -> None:
-        """Seal what a collection holds, build its index, and load it: searches can begin."""
+        """Flush a collection, build its index and load it for searches."""
         with self._translated("index"), self._turn:
-            self._client.flush(collection, timeout=_PATIENCE_S)
+            self._client.flush(collection, timeout=_TIMEOUT_S)
             options = {"nlist": lists} if lists else {}
             params = self._client.prepare_index_params()
-            # Milvus Lite reads the options where pymilvus put them before it took to spreading them out
+            # Milvus Lite reads the options where older versions of pymilvus put them
             params.add_index(
                 VECTOR, index_type=kind, metric_type="IP", params={"params": options} if self.is_local else options
             )
-            # it builds while it loads, and knows nothing of what pymilvus waits for
-            self._client.create_index(collection, params, timeout=_PATIENCE_S, sync=not self.is_local)
-            self._client.load_collection(collection, timeout=_PATIENCE_S)
+            # Milvus Lite builds the index while loading, without the state that pymilvus waits for
+            self._client.create_index(collection, params, timeout=_TIMEOUT_S, sync=not self.is_local)
+            self._client.load_collection(collection, timeout=_TIMEOUT_S)
 
     def load(self, collection: str) -> None:
-        """Make a collection ready for searches, if it is not."""
+        """Load a collection for searches."""
         with self._translated("load"), self._turn:
-            self._client.load_collection(collection, timeout=_PATIENCE_S)
+            self._client.load_collection(collection, timeout=_TIMEOUT_S)
 
     def flush(self, collection: str) -> None:
-        """Seal what was written, so that it is indexed."""
+        """Seal written rows, so that they are indexed."""
         with self._translated("be written to"), self._turn:
-            self._client.flush(collection, timeout=_PATIENCE_S)
+            self._client.flush(collection, timeout=_TIMEOUT_S)
 
     def drop(self, collection: str) -> None:
-        """Delete a collection, if there is one of that name."""
+        """Delete a collection, if it exists."""
         with self._translated("delete"), self._turn:
             if self._client.has_collection(collection):
-                self._client.drop_collection(collection, timeout=_PATIENCE_S)
+                self._client.drop_collection(collection, timeout=_TIMEOUT_S)
 
     # --- rows -----------------------------------------------------------------------------------
 
     def insert(self, collection: str, blocks: Iterable[Block], fields: Fields | None = None) -> None:
-        """Add ids with their vectors and fields; the ids must be new."""
+        """Insert rows; the ids must be new."""
         for rows in _rows(blocks, fields or {}):
             with self._translated("be written to"), self._turn:
-                self._client.insert(collection, rows, timeout=_PATIENCE_S)
+                self._client.insert(collection, rows, timeout=_TIMEOUT_S)
 
     def upsert(self, collection: str, blocks: Iterable[Block], fields: Fields | None = None) -> None:
-        """As `insert`, or put them in the place of what the ids have."""
+        """Insert or replace rows."""
         for rows in _rows(blocks, fields or {}):
             with self._translated("be written to"), self._turn:
-                self._client.upsert(collection, rows, timeout=_PATIENCE_S)
+                self._client.upsert(collection, rows, timeout=_TIMEOUT_S)
 
     def delete(self, collection: str, ids: NDArray[np.int64]) -> None:
-        """Delete rows by id; ids that are not there are passed over."""
-        for start in range(0, len(ids), MOST_RESULTS):
+        """Delete rows by id; unknown ids are ignored."""
+        for start in range(0, len(ids), MAX_RESULTS):
             with self._translated("be written to"), self._turn:
-                self._client.delete(collection, ids=ids[start : start + MOST_RESULTS].tolist(), timeout=_PATIENCE_S)
+                self._client.delete(collection, ids=ids[start : start + MAX_RESULTS].tolist(), timeout=_TIMEOUT_S)
 
     def ids(self, collection: str, *, where: str = "") -> NDArray[np.int64]:
-        """The ids of a collection, or of what passes an expression, int64 [n], ascending; asks page by page."""
+        """Ids of the rows, optionally those that pass an expression, int64 [n], ascending."""
         ids: NDArray[np.int64] = self.columns(collection, [ID], where=where)[0]
         return ids
 
     def columns(self, collection: str, names: Sequence[str], *, where: str = "") -> NDArray[np.int64]:
-        """Fields of numbers, one a row, int64 [names, n], by ascending values of the first."""
+        """Integer fields of the rows, int64 [names, n], sorted by the first."""
         self.load(collection)
-        found: list[list[int]] = []
+        values: list[list[int]] = []
         with self._translated("be read"):
             pages = self._client.query_iterator(
-                collection, filter=where, batch_size=MOST_RESULTS, output_fields=list(names), timeout=_PATIENCE_S
+                collection, filter=where, batch_size=MAX_RESULTS, output_fields=list(names), timeout=_TIMEOUT_S
             )
             while page := pages.next():
-                found += [[row[name] for name in names] for row in page]
+                values += [[row[name] for name in names] for row in page]
             pages.close()
-        columns: NDArray[np.int64] = np.array(sorted(found), np.int64).reshape(-1, len(names)).T
+        columns: NDArray[np.int64] = np.array(sorted(values), np.int64).reshape(-1, len(names)).T
         return columns
 
     def count(self, collection: str, where: str) -> int:
-        """How many rows pass an expression."""
+        """Number of rows that pass an expression."""
         with self._translated("be read"), self._turn:
-            rows = self._client.query(collection, filter=where, output_fields=["count(*)"], timeout=_PATIENCE_S)
+            rows = self._client.query(collection, filter=where, output_fields=["count(*)"], timeout=_TIMEOUT_S)
         return int(rows[0]["count(*)"])
 
     def vectors(self, collection: str, ids: NDArray[np.int64], dim: int) -> Iterator[Block]:
-        """Vectors by id, in blocks and in no order, int64 [n] and float32 [n, dim]; unknown ids are passed over."""
-        step = max(1, min(MOST_RESULTS, _REQUEST_BYTES // (4 * dim)))
+        """Vectors by id, in unordered blocks, int64 [n] and float32 [n, dim]; unknown ids are ignored."""
+        step = max(1, min(MAX_RESULTS, _REQUEST_BYTES // (4 * dim)))
         for start in range(0, len(ids), step):
             with self._translated("be read"), self._turn:
                 rows = self._client.get(
-                    collection, ids=ids[start : start + step].tolist(), output_fields=[VECTOR], timeout=_PATIENCE_S
+                    collection, ids=ids[start : start + step].tolist(), output_fields=[VECTOR], timeout=_TIMEOUT_S
                 )
             if rows:
                 yield (
@@ -222,29 +223,29 @@ class MilvusConnection:
     def search(
         self, collection: str, queries: NDArray[np.float32], limit: int, *, lists: int, where: str = ""
     ) -> list[Neighbors]:
-        """The nearest of each query, float32 [n, dim], as Milvus ranks them.
+        """The nearest neighbors of each query, as ranked by Milvus.
 
         Args:
-            collection: where.
+            collection: its name.
             queries: float32 [n, dim].
-            limit: how many of each, up to `MOST_RESULTS`.
-            lists: how many lists of an inverted file to look into; 0 if there is none.
-            where: an expression that rows have to pass.
+            limit: neighbors per query, up to `MAX_RESULTS`.
+            lists: lists of an inverted file to probe; 0 for a flat index.
+            where: filter expression.
         """
         with self._translated("search"), self._turn:
-            found: Sequence[Any] = self._client.search(
+            results: Sequence[Any] = self._client.search(
                 collection,
                 data=list(np.ascontiguousarray(queries, np.float32)),
                 filter=where,
                 limit=limit,
-                output_fields=[ID],  # without a word of it, Milvus Lite gives all of them, vectors included
+                output_fields=[ID],  # by default Milvus Lite returns all fields, vectors included
                 search_params={"metric_type": "IP", "params": {"nprobe": lists} if lists else {}},
-                timeout=_PATIENCE_S,
+                timeout=_TIMEOUT_S,
             )
-        return [Neighbors(np.array(hits.ids, np.int64), np.array(hits.distances, np.float32)) for hits in found]
+        return [Neighbors(np.array(hits.ids, np.int64), np.array(hits.distances, np.float32)) for hits in results]
 
     @contextlib.contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translated(self, action: str) -> Iterator[None]:
         from grpc import RpcError  # type: ignore[import-untyped]
         from pymilvus.exceptions import ConnectionConfigException, MilvusException
 
@@ -255,11 +256,11 @@ class MilvusConnection:
                 raise LocalFileError(
                     f"cannot open {self.address}: another process has it open, or it is damaged"
                 ) from error
-            raise ConfigError(f"{self.address} is no address of Milvus: {_first_line(error.message)}") from error
+            raise ConfigError(f"{self.address} is not an address of Milvus: {first_line(error.message)}") from error
         except MilvusException as error:
-            raise LibraryError(f"Milvus at {self.address} cannot {what}: {_first_line(error.message)}") from error
-        except RpcError as error:  # which pymilvus passes on where trying again is no use
-            raise LibraryError(f"Milvus at {self.address} cannot {what}: {_first_line(error.details())}") from error
+            raise LibraryError(f"Milvus at {self.address} cannot {action}: {first_line(error.message)}") from error
+        except RpcError as error:  # raised by pymilvus for errors it does not retry
+            raise LibraryError(f"Milvus at {self.address} cannot {action}: {first_line(error.details())}") from error
 
 
 def _make_parent(path: Path) -> None:
@@ -270,19 +271,14 @@ def _make_parent(path: Path) -> None:
 
 
 def _rows(blocks: Iterable[Block], fields: Fields) -> Iterator[list[dict[str, Any]]]:
-    """Rows, as many as one request takes; their vectors are those that float16 holds, as in every index."""
-    nothing = ScalarFields()
+    """Rows in batches of one request; vectors are rounded to float16, as in every index."""
+    unknown = ScalarFields()
     for ids, vectors in blocks:
         stored = np.asarray(vectors, np.float16).astype(np.float32)
         step = max(1, _REQUEST_BYTES // (4 * stored.shape[1] + 64))
         for start in range(0, len(ids), step):
             part = zip(ids[start : start + step].tolist(), stored[start : start + step], strict=True)
-            yield [{ID: row_id, VECTOR: vector, **fields.get(row_id, nothing).as_row()} for row_id, vector in part]
-
-
-def _first_line(message: object) -> str:
-    """What happened, without what pymilvus repeats."""
-    return (str(message).strip().splitlines() or ["it gives no reason"])[0]
+            yield [{ID: row_id, VECTOR: vector, **fields.get(row_id, unknown).as_row()} for row_id, vector in part]
 
 
 def _close(client: Any, address: str, local: bool) -> None:

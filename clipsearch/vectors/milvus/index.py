@@ -1,4 +1,4 @@
-"""Vectors in a collection of Milvus."""
+"""A vector index in a Milvus collection."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from clipsearch.errors import LibraryError
 from clipsearch.query import Filter
 from clipsearch.vectors.id_sets import intersect_sorted, setdiff_sorted
 from clipsearch.vectors.index import Neighbors, best
-from clipsearch.vectors.milvus.connection import ID, MOST_RESULTS, MilvusConnection
+from clipsearch.vectors.milvus.connection import ID, MAX_RESULTS, MilvusConnection
 from clipsearch.vectors.milvus.fields import Vocabulary, expression
 from clipsearch.vectors.tuning import ProbeSettings
 
 _SLACK = np.float32(1e-5)
-"""By how much two ways to sum up the same inner product differ at most."""
+"""Maximum rounding difference between two ways to compute an inner product."""
 
 _EXTRA = 32
-"""Results asked for beyond those wanted, so that equal ones are rarely cut off."""
+"""Additional results to request, so that equal scores at rank k are rarely cut off."""
 
-_FETCHED = 128
-"""Up to so many vectors that pass a filter are fetched and compared here."""
+_MAX_FETCHED = 128
+"""Filters that pass at most this many vectors are evaluated by fetching these."""
 
 _IDS_AT_ONCE = 8192
-"""Ids in one expression."""
+"""Maximum number of ids in an expression."""
 
-_PASSED_OVER = 1024
-"""Up to so many results, those that pass a filter are chosen here; for more, Milvus is told which ids pass."""
+_MAX_POSTFILTERED = 1024
+"""Maximum number of results to filter here; for more, the passing ids are sent to Milvus."""
 
 _QUERIES_AT_ONCE = 64
 
 
 class MilvusIndex:
-    """A collection whose ids are known here.
+    """A collection with its ids.
 
-    Milvus ranks; what may be among the best by its scores is ranked again by the vectors themselves, so that scores
-    and the order of equal ones are those of every index. With an inverted file, unfiltered searches for as many
-    neighbours as were tuned for look into some of its lists; everything else looks into all of them and is exact.
+    Results of Milvus that may be among the best are reranked by the stored vectors, so that scores and the order of
+    equal scores are those of every index. With an inverted file, unfiltered searches for up to as many neighbors as
+    were tuned for probe a part of the lists; all other searches probe all lists and are exact.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class MilvusIndex:
         probing: tuple[ProbeSettings, ...] = (),
         vocabulary: Vocabulary | None = None,
     ) -> None:
-        """Bind a loaded collection.
+        """Use a loaded collection.
 
         Args:
             connection: to Milvus.
             collection: its name.
-            ids: what it holds, int64 [n], ascending.
-            dim: of its vectors.
-            lists: of its inverted file; 0 if it is scanned.
-            probing: how many of them to look into.
-            vocabulary: of its further fields, if these are as the catalog has them.
+            ids: its ids, int64 [n], ascending.
+            dim: embedding dimension.
+            lists: nlist of its inverted file; 0 for a flat index.
+            probing: search parameters, by ascending k.
+            vocabulary: of its scalar fields, if these correspond to the catalog.
         """
         self.dim = dim
         self.collection = collection
@@ -74,140 +74,139 @@ class MilvusIndex:
         self._vocabulary = vocabulary
 
     def __len__(self) -> int:
-        """How many vectors it holds."""
+        """Number of vectors."""
         return len(self._ids)
 
     def ids(self) -> NDArray[np.int64]:
-        """The ids it holds, int64 [n], ascending."""
+        """All ids, int64 [n], ascending."""
         return self._ids
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.floating]) -> None:
-        """Add vectors, floating [n, dim], under ids, int64 [n]."""
+        """Add vectors; see `VectorIndex.add`."""
         added = np.asarray(ids, np.int64)
         self._connection.upsert(self.collection, [(added, vectors)])
         self._ids = np.union1d(self._ids, added)
 
     def remove(self, ids: NDArray[np.int64]) -> None:
-        """Remove the vectors with these ids, int64 [n]; unknown ids are passed over."""
-        gone = np.intersect1d(ids, self._ids)
-        self._connection.delete(self.collection, gone)
-        self._ids = setdiff_sorted(self._ids, gone)
+        """Remove vectors; see `VectorIndex.remove`."""
+        removed = np.intersect1d(ids, self._ids)
+        self._connection.delete(self.collection, removed)
+        self._ids = setdiff_sorted(self._ids, removed)
 
     def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The vectors of some of its ids, int64 [n]: exactly as stored, float32 [n, dim].
+        """The stored vectors; see `VectorIndex.vectors`.
 
         Raises:
-            LibraryError: another process has removed one of them meanwhile.
+            LibraryError: another process has removed one of them.
         """
-        wanted = np.asarray(ids, np.int64)
-        known, vectors = self._fetched(np.unique(wanted))
-        if len(intersect_sorted(wanted, known)) < len(wanted):
-            raise LibraryError("the library has changed meanwhile; search again")
-        found: NDArray[np.float32] = vectors[np.searchsorted(known, wanted)]
-        return found
+        ids = np.asarray(ids, np.int64)
+        known, vectors = self._fetched(np.unique(ids))
+        if len(intersect_sorted(ids, known)) < len(ids):
+            raise LibraryError("the library was changed by another process; search again")
+        rows: NDArray[np.float32] = vectors[np.searchsorted(known, ids)]
+        return rows
 
     def search(self, query: NDArray[np.float32], k: int, *, within: NDArray[np.int64] | None = None) -> Neighbors:
-        """The k vectors nearest to a query, float32 [dim]; see `VectorIndex.search`."""
+        """The k nearest; see `VectorIndex.search`."""
         if within is None:
             return self.search_batch(query[None], k)[0]
-        held = intersect_sorted(np.asarray(within, np.int64), self._ids)
-        k = min(k, len(held))
+        passing = intersect_sorted(np.asarray(within, np.int64), self._ids)
+        k = min(k, len(passing))
         if k <= 0:
-            return _nothing()
-        if len(held) <= _FETCHED:
-            return best([self._scored(query, held)], k)
-        passing_share = len(held) / len(self)
-        expected = round(1.5 * k / passing_share) + _EXTRA
-        if expected > _PASSED_OVER and len(held) <= _IDS_AT_ONCE:
-            return self._in_parts(query, k, held)
-        return self._ranked(query, k, expected, within=held)
+            return _no_neighbors()
+        if len(passing) <= _MAX_FETCHED:
+            return best([self._scored(query, passing)], k)
+        limit = round(1.5 * k * len(self) / len(passing)) + _EXTRA
+        if limit > _MAX_POSTFILTERED and len(passing) <= _IDS_AT_ONCE:
+            return self._in_parts(query, k, passing)
+        return self._ranked(query, k, limit, within=passing)
 
     def search_batch(self, queries: NDArray[np.float32], k: int) -> list[Neighbors]:
-        """The k vectors nearest to each of several queries, float32 [n, dim]."""
+        """The k nearest of each query; see `VectorIndex.search_batch`."""
         k = min(k, len(self))
         if k <= 0:
-            return [_nothing() for _ in queries]
+            return [_no_neighbors() for _ in queries]
         lists = next((item.lists for item in self._probing if item.k >= k), self._lists)
-        asked = min(k + _EXTRA, MOST_RESULTS)
+        limit = min(k + _EXTRA, MAX_RESULTS)
         answers: list[Neighbors] = []
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             part = queries[start : start + _QUERIES_AT_ONCE]
-            found = self.nearest(part, asked, lists=lists)
-            contenders = [_contenders(ranked, k, asked) for ranked in found]
+            results = self.nearest(part, limit, lists=lists)
+            contenders = [_contenders(ranked, k, limit) for ranked in results]
             settled = [ids for ids in contenders if ids is not None]
             known = np.unique(np.concatenate(settled)) if settled else np.empty(0, np.int64)
             fetched = self._fetched(known)
             for query, ids in zip(part, contenders, strict=True):
                 if ids is None:
-                    answers.append(self._ranked(query, k, 4 * asked, lists=lists))
+                    answers.append(self._ranked(query, k, 4 * limit, lists=lists))
                 else:
                     answers.append(best([_scored(query, ids, fetched)], k))
         return answers
 
     def select(self, filter_: Filter, roots: Sequence[RootPlace]) -> MilvusSelection | None:
-        """What passes a filter, if Milvus can tell; see `SelectingIndex.select`."""
+        """The vectors that pass a filter; see `SelectingIndex.select`."""
         where = None if self._vocabulary is None else expression(filter_, self._vocabulary, roots)
         return None if where is None else MilvusSelection(self, where)
 
     def search_where(self, query: NDArray[np.float32], k: int, where: str) -> Neighbors:
-        """The k vectors nearest to a query, float32 [dim], among those that pass an expression."""
-        return self._ranked(query, k, k + _EXTRA, where=where) if k > 0 and len(self) else _nothing()
+        """The exact k nearest of a query, float32 [dim], among those that pass an expression."""
+        return self._ranked(query, k, k + _EXTRA, where=where) if k > 0 and len(self) else _no_neighbors()
 
     def count_where(self, where: str) -> int:
-        """How many pass an expression."""
+        """Number of vectors that pass an expression."""
         return self._connection.count(self.collection, where)
 
     def nearest(
         self, queries: NDArray[np.float32], k: int, *, lists: int | None = None, where: str = ""
     ) -> list[Neighbors]:
-        """The nearest of each query as Milvus ranks them.
+        """The nearest neighbors of each query, as ranked by Milvus.
 
         Args:
             queries: float32 [n, dim].
-            k: how many, up to `MOST_RESULTS`.
-            lists: how many lists to look into; all of them by default.
-            where: an expression that rows have to pass.
+            k: neighbors per query, up to `MAX_RESULTS`.
+            lists: lists to probe; all by default.
+            where: filter expression.
         """
-        wanted = self._lists if lists is None else lists
-        return self._connection.search(self.collection, queries, k, lists=wanted, where=where)
+        lists = self._lists if lists is None else lists
+        return self._connection.search(self.collection, queries, k, lists=lists, where=where)
 
     def _ranked(
         self,
         query: NDArray[np.float32],
         k: int,
-        asked: int,
+        limit: int,
         *,
         within: NDArray[np.int64] | None = None,
         lists: int | None = None,
         where: str = "",
     ) -> Neighbors:
-        """The nearest, of ever more that Milvus ranks until the best that pass are surely among them."""
+        """The k nearest, with a growing limit until all contenders are among Milvus's results."""
         while True:
-            asked = min(asked, MOST_RESULTS)
-            ranked = self.nearest(query[None], asked, lists=lists, where=where)[0]
-            contenders = _contenders(ranked, k, asked, within)
+            limit = min(limit, MAX_RESULTS)
+            ranked = self.nearest(query[None], limit, lists=lists, where=where)[0]
+            contenders = _contenders(ranked, k, limit, within)
             if contenders is not None:
                 return best([self._scored(query, contenders)], k)
-            if asked == MOST_RESULTS:
+            if limit == MAX_RESULTS:
                 if where:
                     within = self._connection.ids(self.collection, where=where)
                 return self._in_parts(query, k, self._ids if within is None else within)
-            asked *= 4
+            limit *= 4
 
     def _in_parts(self, query: NDArray[np.float32], k: int, ids: NDArray[np.int64]) -> Neighbors:
-        """The nearest of some ids, of which Milvus ranks a part at a time."""
+        """The k nearest among ids, ranked by Milvus in parts."""
         parts = [ids[start : start + _IDS_AT_ONCE] for start in range(0, len(ids), _IDS_AT_ONCE)]
-        asked = k + _EXTRA
-        ranked = [self._ranked_part(query, part, min(asked, len(part))) for part in parts]
-        scores = np.sort(np.concatenate([found.scores for found in ranked]))[::-1]
+        limit = k + _EXTRA
+        ranked = [self._ranked_part(query, part, min(limit, len(part))) for part in parts]
+        scores = np.sort(np.concatenate([results.scores for results in ranked]))[::-1]
         if not len(scores):
-            return _nothing()  # another process has removed them meanwhile
+            return _no_neighbors()  # another process has removed them
         least = scores[min(k, len(scores)) - 1] - _SLACK
         near: list[NDArray[np.int64]] = []
-        for part, some in zip(parts, ranked, strict=True):
-            cut_off = asked == len(some.ids) < len(part) and some.scores[-1] >= least
-            found = self._ranked_part(query, part, len(part)) if cut_off else some
-            near.append(found.ids[found.scores >= least])
+        for part, results in zip(parts, ranked, strict=True):
+            is_cut_off = limit == len(results.ids) < len(part) and results.scores[-1] >= least
+            every = self._ranked_part(query, part, len(part)) if is_cut_off else results
+            near.append(every.ids[every.scores >= least])
         return best([self._scored(query, np.concatenate(near))], k)
 
     def _ranked_part(self, query: NDArray[np.float32], part: NDArray[np.int64], k: int) -> Neighbors:
@@ -217,20 +216,20 @@ class MilvusIndex:
         return _scored(query, ids, self._fetched(np.sort(ids)))
 
     def _fetched(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those ids, int64 [n], ascending, that are there and known here, and their vectors, float32 [n, dim]."""
-        wanted = intersect_sorted(ids, self._ids)
-        rows, known = np.empty((len(wanted), self.dim), np.float32), np.zeros(len(wanted), bool)
-        for found, vectors in self._connection.vectors(self.collection, wanted, self.dim):
-            places = np.searchsorted(wanted, found)
-            rows[places], known[places] = vectors, True
-        return wanted[known], rows[known]
+        """The ids, int64 [n] ascending, that Milvus and this index have, and their vectors, float32 [n, dim]."""
+        ids = intersect_sorted(ids, self._ids)
+        rows, is_known = np.empty((len(ids), self.dim), np.float32), np.zeros(len(ids), bool)
+        for block, vectors in self._connection.vectors(self.collection, ids, self.dim):
+            places = np.searchsorted(ids, block)
+            rows[places], is_known[places] = vectors, True
+        return ids[is_known], rows[is_known]
 
 
 class MilvusSelection:
-    """What passes an expression over the fields of a collection."""
+    """The vectors of a collection that pass an expression."""
 
     def __init__(self, index: MilvusIndex, where: str) -> None:
-        """Bind the collection's index, and the expression."""
+        """Combine an index with an expression."""
         self.where = where
         self._index = index
 
@@ -239,34 +238,34 @@ class MilvusSelection:
         return self._index.count_where(self.where)
 
     def __len__(self) -> int:
-        """How many pass."""
+        """Number of passing vectors."""
         return self._count
 
     def search(self, query: NDArray[np.float32], k: int) -> Neighbors:
-        """The k nearest to a query, float32 [dim], among them."""
+        """The k nearest among them; see `Selection.search`."""
         return self._index.search_where(query, k, self.where)
 
 
 def _contenders(
-    ranked: Neighbors, k: int, asked: int, within: NDArray[np.int64] | None = None
+    ranked: Neighbors, k: int, limit: int, within: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64] | None:
-    """The ids that may be among the k best; ``None`` if others may be, too, which were not given.
+    """The ids that may be among the k best; ``None`` if ids beyond `ranked` may be as well.
 
     Args:
-        ranked: the best by Milvus's scores, in their order.
-        k: how many are wanted.
-        asked: how many were asked for: fewer came if that was all.
-        within: ids that may answer, int64 [n], ascending.
+        ranked: results of Milvus, in its order.
+        k: number of neighbors.
+        limit: number of results requested; `ranked` is complete if it has fewer.
+        within: restricts the neighbors to these ids, int64 [n], ascending.
     """
     passing = np.ones(len(ranked.ids), bool)
     if within is not None:
         passing = np.isin(ranked.ids, intersect_sorted(ranked.ids, within))
     ids, scores = ranked.ids[passing], ranked.scores[passing]
-    complete = len(ranked.ids) < asked
+    is_complete = len(ranked.ids) < limit
     if len(ids) < k:
-        return ids if complete else None
+        return ids if is_complete else None
     least = scores[k - 1] - _SLACK
-    if not complete and ranked.scores[-1] >= least:
+    if not is_complete and ranked.scores[-1] >= least:
         return None
     near_enough: NDArray[np.int64] = ids[scores >= least]
     return near_enough
@@ -275,12 +274,12 @@ def _contenders(
 def _scored(
     query: NDArray[np.float32], ids: NDArray[np.int64], fetched: tuple[NDArray[np.int64], NDArray[np.float32]]
 ) -> Neighbors:
-    """Those ids that were fetched, with their inner products; summed up so that equal vectors have equal ones."""
+    """The fetched ones of ids with their inner products, in float64 so that equal vectors have equal scores."""
     known, vectors = fetched
-    found = intersect_sorted(ids, known)
-    scores = vectors[np.searchsorted(known, found)].astype(np.float64) @ query.astype(np.float64)
-    return Neighbors(found, scores.astype(np.float32))
+    ids = intersect_sorted(ids, known)
+    scores = vectors[np.searchsorted(known, ids)].astype(np.float64) @ query.astype(np.float64)
+    return Neighbors(ids, scores.astype(np.float32))
 
 
-def _nothing() -> Neighbors:
+def _no_neighbors() -> Neighbors:
     return Neighbors(np.empty(0, np.int64), np.empty(0, np.float32))

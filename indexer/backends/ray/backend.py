@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from itertools import count
 from types import TracebackType
@@ -14,7 +16,7 @@ from clipsearch.catalog.catalog import Catalog
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.errors import ClipSearchError, LibraryError, ModelError
 from clipsearch.media.thumbnails import keep_thumbnail
-from clipsearch.models.encoder import Encoder, FloatMatrix
+from clipsearch.models.encoder import Encoder
 from clipsearch.system.ray_settings import RaySettings
 from clipsearch.system.remote_files import scheme_of
 from indexer.backends.local import BackendFactory, Engine
@@ -23,6 +25,7 @@ from indexer.backends.ray.known import pack_digests
 from indexer.backends.ray.rows import COLUMN, EmbeddedFile, Task, WorkerError, from_rows, to_rows
 from indexer.backends.ray.worker import Attempts, EmbeddingWorker, WorkerSettings
 from indexer.batches import blocks_of
+from indexer.embedding import Embedded
 from indexer.read import ReadFile
 from indexer.scan import ScannedFile, still_exists
 
@@ -42,6 +45,9 @@ _ROUND = 50_000
 
 _LARGEST_BATCH = 1024
 """Files committed at a time, at most."""
+
+_UNCOMMITTED = 2
+"""Batches that may have come back and not be committed."""
 
 _ATTEMPTS = 2
 """How often a task is begun: one whose node died is not to blame."""
@@ -89,6 +95,7 @@ class RayEngine:
         self._task = _GPU_TASK if settings.worker_gpus else _TASK
         self._stack = ExitStack()
         self.batch_size = self._task
+        self.uncommitted = _UNCOMMITTED
         self.look_ahead = _ROUND
         self.processes = 0
 
@@ -110,10 +117,16 @@ class RayEngine:
     ) -> None:
         self._stack.close()
 
-    def read(self, files: Iterable[ScannedFile], *, is_embedded: Callable[[str], bool]) -> Iterator[ReadFile]:
+    def read(
+        self,
+        files: Iterable[ScannedFile],
+        *,
+        wanted_from: Callable[[str], int | None],
+        waiting: Callable[[], None],
+    ) -> Iterator[ReadFile]:
         """Have files read and embedded, in the order in which that is done.
 
-        Which contents are known is looked up at the start of the run, not by `is_embedded`: the workers cannot
+        Which contents are known is looked up at the start of the run, not by `wanted_from`: the workers cannot
         reach the catalog. What becomes known meanwhile is embedded once more, and committed once.
         """
         for wanted in blocks_of(files, _ROUND):
@@ -123,12 +136,13 @@ class RayEngine:
                     keep_thumbnail(self._store.directory, item.content_hash, item.preview)
                 yield item
 
-    def embed(self, files: Sequence[ReadFile], done: Callable[[int], None]) -> Iterator[FloatMatrix]:
+    def embed(self, files: Sequence[ReadFile]) -> Future[Embedded]:
         """What the workers have embedded."""
-        for file in files:
-            if isinstance(file, EmbeddedFile) and file.views is not None:
-                yield file.views
-                done(1)
+        views = [file.views for file in files if isinstance(file, EmbeddedFile) and file.views is not None]
+        now = time.perf_counter()
+        done: Future[Embedded] = Future()
+        done.set_result(Embedded(views, now, now))
+        return done
 
     def _round(self, files: Sequence[ScannedFile]) -> Iterator[EmbeddedFile]:
         """All of the files, each once, however many workers die with some of them.
@@ -145,8 +159,10 @@ class RayEngine:
             blocks = blocks_of(list(left.values()), size)
             try:
                 for item in self._embedded([Task(f"{turn}:{block[0].path}", block, attempts) for block in blocks]):
-                    if left.pop(item.file.relative_path, None) is not None:
+                    if item.file.relative_path in left:
                         yield item
+                    if item.is_last:
+                        left.pop(item.file.relative_path, None)
             except RayError as error:  # answers went down with a node
                 logger.warning("%s", error)
                 lost = error

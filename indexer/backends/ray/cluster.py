@@ -108,7 +108,7 @@ def _join_or_start(settings: RaySettings) -> None:
 
 
 def _log_what_ray_prints() -> None:
-    """That nodes have died, Ray tells programs on stdout, whatever they want of its logs: no place for that."""
+    """That nodes have died, Ray reports on stdout, whatever they want of its logs: no place for that."""
     import ray._private.worker
 
     def log(data: Mapping[str, Any], ignore_prefix: bool) -> None:
@@ -121,7 +121,7 @@ def _log_what_ray_prints() -> None:
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Nothing on stderr: Ray's C++ part says there that it was told to say nothing."""
+    """Nothing on stderr: Ray's C++ part says there that it was asked to be silent."""
     sys.stderr.flush()
     saved, silence = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
@@ -143,7 +143,7 @@ def _check_answers(address: str) -> None:
     if address == "auto":
         return
     if not colon or not port.isdecimal() or "/" in host:
-        raise ConfigError(f"{address} is no address of a Ray cluster; it is HOST:PORT, as ray start --head prints it")
+        raise ConfigError(f"{address} is not an address of a Ray cluster; use HOST:PORT, as ray start --head prints it")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_LIMIT_S).close()
     except (OSError, OverflowError) as error:

@@ -47,7 +47,7 @@ class EmbeddedFile(ReadFile):
     """A file after a worker has read and embedded it.
 
     Attributes:
-        views: float32 [1 + parts, dim]; ``None`` if its content is embedded already, or failed.
+        views: float32 [segments, dim]; ``None`` if its content is embedded already, or failed.
         host: the machine of the worker.
     """
 

@@ -1,6 +1,6 @@
 """What a run embeds as Parquet files, in the form of an export, so that `clipsearch import` takes it elsewhere.
 
-A shard is written before the catalog is told of its contents, so that what the catalog has of a run is in its shards,
+A shard is written before the catalog has its contents, so that what the catalog has of a run is in its shards,
 however the run ends. A content may be in two of them then; importing it twice changes nothing.
 """
 
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clipsearch.catalog.batch import Batch, image_values, to_blob
+from clipsearch.catalog.batch import Batch, image_values
+from clipsearch.catalog.blobs import to_blob
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.records import RootRecord
+from clipsearch.catalog.records import NewEmbedding, RootRecord
 from clipsearch.catalog.transfer import ExchangedFile, ExchangedImage, ExchangedRoot
 from clipsearch.errors import ConfigError
 from clipsearch.maintenance.transfer import exported_model
@@ -55,7 +56,7 @@ class Shards:
                 manifest = read_manifest(earlier[0])
                 self._model, self._roots = manifest.model, manifest.roots
             elif any(directory.iterdir()):
-                raise ConfigError(f"{directory} holds something else than shards; name a directory that is to be made")
+                raise ConfigError(f"{directory} has other files than shards; choose a new directory")
             self._number = max((int(path.stem.removeprefix(_PREFIX)) for path in self._files()), default=0)
 
     def keep(self, root: RootRecord, batch: Batch) -> None:
@@ -97,7 +98,7 @@ class Shards:
         model = exported_model(active)
         known = self._model or model
         if (known.spec, known.fingerprint, known.dim) != (model.spec, model.fingerprint, model.dim):
-            raise ConfigError(f"{self._directory} holds shards of {known.spec}; name another directory")
+            raise ConfigError(f"{self._directory} has shards of {known.spec}; choose another directory")
         place = ExchangedRoot(root.path, root.volume_id, root.volume_path)
         if place not in self._roots:
             self._roots.append(place)
@@ -115,13 +116,13 @@ class Shards:
 
 def _images(batch: Batch, root: int) -> list[ExchangedImage]:
     """The contents that a batch embeds."""
-    vectors: dict[str, list[bytes]] = {}
+    embedded: dict[str, list[NewEmbedding]] = {}
     for embedding in batch.embeddings:
-        vectors.setdefault(embedding.content_hash, []).append(to_blob(embedding.embedding))
+        embedded.setdefault(embedding.content_hash, []).append(embedding)
     files: dict[str, list[ExchangedFile]] = {}
     for file in batch.files:
         files.setdefault(file.content_hash, []).append(
-            ExchangedFile(root, file.relative_path, file.size, file.mtime_ns)
+            ExchangedFile(root, file.relative_path, file.size, file.mtime_ns, file.sidecar_stamp, file.sidecar)
         )
     return [
         ExchangedImage(
@@ -129,10 +130,11 @@ def _images(batch: Batch, root: int) -> list[ExchangedImage]:
             image_values(image),
             tuple(image.metadata.keywords),
             tuple(files.get(image.content_hash, ())),
-            tuple(vectors[image.content_hash]),
+            tuple(embedding.segment for embedding in embedded[image.content_hash]),
+            tuple(to_blob(embedding.embedding) for embedding in embedded[image.content_hash]),
         )
         for image in batch.images
-        if image.content_hash in vectors
+        if image.content_hash in embedded
     ]
 
 
@@ -144,4 +146,4 @@ def _told(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(f"cannot write {directory}: {error.strerror or error}") from error
     except ValueError as error:
-        raise ConfigError(f"the shards in {directory} are damaged ({error}); name another directory") from error
+        raise ConfigError(f"the shards in {directory} are damaged ({error}); choose another directory") from error

@@ -20,7 +20,9 @@ from clipsearch.models.parity import spaces_agree
 from clipsearch.system.cpu import set_cpu_budget
 from indexer.backends.ray.known import is_packed
 from indexer.backends.ray.rows import COLUMN, EmbeddedFile, GivenUp, Rows, WorkerError, from_rows, to_rows
-from indexer.batches import batch_size, blocks_of, embed_in_steps, look_ahead
+from indexer.batches import blocks_of
+from indexer.embedding import EmbeddingThreads
+from indexer.read import ReadFile
 from indexer.scan import ScannedFile
 from indexer.workers import DecodingPool
 
@@ -32,12 +34,12 @@ _PROCESSES_PER_CORE = 4
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker is told once.
+    """What a worker receives once.
 
     Attributes:
         model: whose embeddings are wanted.
         runtime: what runs it, as for `clipsearch.models.loading.load_encoder`.
-        device: where, likewise.
+        device: where it runs.
         encoder: use this one instead of loading the model.
         cores: that are the worker's own.
         time_limit_s: seconds that a file may take to be decoded.
@@ -100,9 +102,10 @@ class EmbeddingWorker:
         try:
             if ray.get(self._attempts.begin.remote(task.name)) > task.attempts:
                 return to_rows([GivenUp(task.name)])
-            encoder = self._encoder if self._encoder is not None else self._start()
-            return to_rows(list(self._embed(encoder, task.files)))
-        except Exception as error:  # it is told by the program that indexes, which ends the run
+            if self._encoder is None:
+                self._encoder = self._start()
+            return to_rows(list(self._embed(task.files)))
+        except Exception as error:  # the indexing program reports it and ends the run
             reason = str(error) if isinstance(error, ClipSearchError) else f"{type(error).__name__}: {error}"
             return to_rows([WorkerError(self._host, reason, isinstance(error, ModelError))])
 
@@ -123,7 +126,7 @@ class EmbeddingWorker:
             time_limit_s=self._settings.time_limit_s,
             with_preview=True,
         )
-        self._encoder = encoder
+        self._embedding = EmbeddingThreads(encoder)
         return encoder
 
     def _load(self) -> Encoder:
@@ -142,15 +145,18 @@ class EmbeddingWorker:
             )
         return encoder
 
-    def _embed(self, encoder: Encoder, scanned: Sequence[ScannedFile]) -> Iterator[EmbeddedFile]:
+    def _embed(self, scanned: Sequence[ScannedFile]) -> Iterator[EmbeddedFile]:
         files = self._pool.read(
             scanned,
-            is_embedded=lambda digest: is_packed(digest, self._known),
-            look_ahead=look_ahead(encoder),
+            wanted_from=lambda digest: None if is_packed(digest, self._known) else 0,
+            look_ahead=self._embedding.sizes.look_ahead,
         )
-        for block in blocks_of(files, batch_size(encoder)):
-            pixels = [item.pixels for item in block if item.pixels is not None]
-            views = embed_in_steps(encoder, pixels, lambda _: None)
+        for block, embedded in self._embedding.ahead(blocks_of(files, self._embedding.sizes.images), _pixels):
+            views = iter(embedded)
             for item in block:
-                embedded = next(views) if item.pixels is not None else None
-                yield EmbeddedFile(**{**vars(item), "pixels": None, "views": embedded, "host": self._host})
+                picture_views = next(views) if item.pixels is not None else None
+                yield EmbeddedFile(**{**vars(item), "pixels": None, "views": picture_views, "host": self._host})
+
+
+def _pixels(block: Sequence[ReadFile]) -> list[NDArray[np.uint8]]:
+    return [item.pixels for item in block if item.pixels is not None]

@@ -1,4 +1,4 @@
-"""The charts of the explore page, as figures; each is drawn here alone, without any request for tiles or outlines."""
+"""The charts of the explore page, drawn without network requests for tiles or outlines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from clipsearch.browse.embedding_map import EmbeddingMap
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c8c8c")
-"""Without black and yellow, which a background swallows; and a gray.
+"""Distinguishable with any color vision; without black and yellow, which lack contrast, and with a gray.
 
-Source: Okabe and Ito 2008, "Color Universal Design", for people with any kind of color vision.
+Source: Okabe and Ito 2008, "Color Universal Design".
 """
 
 MOST_DRAWN = 100_000
-"""Points that a browser still zooms smoothly: 100,000 take it about 50 ms."""
+"""Maximum points of the map: a browser draws 100,000 in about 50 ms."""
 
 _CONFIG: dict[str, object] = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage"]}
 _WORLD_HEIGHT = 460
@@ -35,22 +35,22 @@ _SEED = 1
 
 
 def chart_config() -> dict[str, object]:
-    """How every chart behaves."""
+    """The Plotly configuration of every chart."""
     return dict(_CONFIG)
 
 
 def drawn_rows(pictures: int) -> NDArray[np.int64]:
-    """Which pictures of a map are drawn, ascending: all, or a random `MOST_DRAWN`, always the same."""
+    """Ascending indexes of the pictures on the map: all, or a fixed random sample of `MOST_DRAWN`."""
     if pictures <= MOST_DRAWN:
         return np.arange(pictures)
     return np.sort(np.random.default_rng(_SEED).choice(pictures, MOST_DRAWN, replace=False))
 
 
 def group_colors(centers: NDArray[np.float32]) -> list[str]:
-    """A color for each group; those of the same color are as far apart as they can be.
+    """A color per group; groups of equal color are far apart.
 
     Args:
-        centers: of the groups on the map, float32 [groups, 2]; NaN for an empty one.
+        centers: centers of the groups on the map, float32 [groups, 2]; NaN for an empty one.
     """
     places = np.nan_to_num(centers, nan=-10.0)
     chosen: list[int] = []
@@ -64,16 +64,16 @@ def group_colors(centers: NDArray[np.float32]) -> list[str]:
 
 
 def map_data(shown: EmbeddingMap, names: Sequence[str]) -> dict[str, Any]:
-    """What the script that draws the map is given: its points group by group, and the names of the largest groups.
+    """The data of the map component: points by group, and the names of the largest groups.
 
     Args:
         shown: the map.
-        names: of its groups.
+        names: names of the groups.
     """
     rows = drawn_rows(len(shown))
     rows = rows[np.argsort(shown.clusters[rows], kind="stable")]
     drawn = np.bincount(shown.clusters[rows], minlength=len(names))
-    centers, counts = shown.centres(), np.bincount(shown.clusters, minlength=len(names))
+    centers, counts = shown.centers(), np.bincount(shown.clusters, minlength=len(names))
     largest = [group for group in np.argsort(-counts, kind="stable")[:_MOST_NAMED].tolist() if counts[group]]
     return {
         "key": f"{library().path}/{shown.drawing}/{len(shown)}",
@@ -89,13 +89,14 @@ def map_data(shown: EmbeddingMap, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def world_figure(spots: NDArray[np.float64], counts: NDArray[np.int64], theme: Theme) -> Figure:
-    """The world with a dot for each spot, the larger the more pictures were taken there.
+def world_figure(spots: NDArray[np.float64], counts: NDArray[np.int64], names: Sequence[str], theme: Theme) -> Figure:
+    """The world map with a dot per spot, sized by the number of pictures.
 
     Args:
-        spots: degrees north and degrees east, float64 [n, 2].
-        counts: of the pictures, int64 [n].
-        theme: the page's colors.
+        spots: degrees north and east, float64 [n, 2].
+        counts: pictures per spot, int64 [n].
+        names: of the spots.
+        theme: the colors of the page.
     """
     import plotly.graph_objects as go
 
@@ -108,8 +109,8 @@ def world_figure(spots: NDArray[np.float64], counts: NDArray[np.int64], theme: T
                 hoverinfo="skip",
             ),
             go.Scatter(
-                x=spots[:, 1], y=spots[:, 0], mode="markers", customdata=counts,
-                hovertemplate=strings.SPOT.format(count="%{customdata}") + "<extra></extra>",
+                x=spots[:, 1], y=spots[:, 0], mode="markers", customdata=counts, text=list(names),
+                hovertemplate=strings.SPOT.format(place="%{text}", count="%{customdata}") + "<extra></extra>",
                 marker={"size": size, "color": COLORS[5], "opacity": 0.8, "line": {"width": 1, "color": "#ffffff"}},
             ),
         ]
@@ -126,6 +127,6 @@ def _lay_out(figure: Figure, height: int, *, revision: str) -> None:
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         showlegend=False,
         dragmode="select",
-        uirevision=revision,  # what is zoomed to stays when the page is drawn again
+        uirevision=revision,  # keeps the zoom across redraws
         hoverlabel={"namelength": -1},
     )

@@ -1,4 +1,4 @@
-"""The map of the embeddings: a point for each picture, groups with names, and parts of it to search among."""
+"""The map of the embeddings: a point per picture, named groups, and selections."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CHART, GROUP, SELECTED = "explore_map", "explore_group", "explore_region"
 _NAMES = "explore_names"
 
 _MIDDLE = (15, 85)
-"""Percentiles of a group's places, across and up, between which its middle lies."""
+"""Percentiles of the coordinates that bound the center of a group."""
 
 _MOST_CORNERS = 50
 _DECIMALS = 3
 
 
 def map_section() -> None:
-    """Show it, and what is selected on it."""
+    """Show the map and its selection."""
     with st.spinner(strings.DRAWING_MAP):
         shown = library().browse.embedding_map()
     names = _names(shown)
@@ -61,11 +61,11 @@ def map_section() -> None:
 
 
 def region_line(corners: Any, drawing: str) -> str:
-    """The filter for what is selected on the map; empty for nothing, or for what no map sends.
+    """The filter of a selection; empty for no or an invalid selection.
 
     Args:
-        corners: across and up, each from 0 to 1: two of a rectangle, or more of a polygon.
-        drawing: of the map.
+        corners: x and y from 0 to 1: two corners of a rectangle, or more of a polygon.
+        drawing: the identifier of the map.
     """
     if not isinstance(corners, list) or not 2 <= len(corners) <= _MOST_CORNERS:
         return ""
@@ -73,15 +73,15 @@ def region_line(corners: Any, drawing: str) -> str:
 
 
 def middle_of(shown: EmbeddingMap, group: int) -> str:
-    """The filter for the middle of a group, its outliers left out."""
+    """The filter for the center of a group, without outliers."""
     points = shown.points[shown.clusters == group]
     low, high = np.percentile(points, _MIDDLE, axis=0).tolist()
-    step = 10**-_DECIMALS  # so that rounding leaves nothing out
+    step = 10**-_DECIMALS  # rounding must not exclude a point
     return _line([(low[0] - step, low[1] - step), (high[0] + step, high[1] + step)], shown.drawing)
 
 
 def map_alt(shown: EmbeddingMap, names: Sequence[str]) -> str:
-    """The map in words: how many pictures, and the largest groups."""
+    """Alternative text: number of pictures and largest groups."""
     counts = np.bincount(shown.clusters, minlength=len(names))
     largest = [
         strings.MAP_ALT_GROUP.format(name=names[group], count=f"{counts[group]:,}")
@@ -97,7 +97,7 @@ def _line(corners: Sequence[tuple[float, float]], drawing: str) -> str:
 
 
 def _selected_corners(shown: EmbeddingMap) -> list[tuple[float, float]]:
-    """Of what is selected on this drawing of the map."""
+    """Corners of the selection on this map."""
     line = st.session_state.get(SELECTED)
     condition = parse_query(line).filter if line else None
     if isinstance(condition, Condition) and isinstance(condition.value, Region):
@@ -131,7 +131,7 @@ def _choose_group(shown: EmbeddingMap, names: Sequence[str]) -> None:
 
 
 def _names(shown: EmbeddingMap) -> list[str]:
-    """Of the groups; a session keeps those of one drawing."""
+    """Names of the groups, cached per session for one map."""
     key = (library().path, shown.drawing)
     kept: tuple[object, list[str]] | None = st.session_state.get(_NAMES)
     if kept is not None and kept[0] == key:
@@ -148,7 +148,7 @@ def _names(shown: EmbeddingMap) -> list[str]:
 
 
 def _state_of(shown: EmbeddingMap) -> None:
-    """Whether a better map is to come."""
+    """A notice while a better map is computed."""
     if shown.complete:
         return
     if shown.problem:

@@ -1,4 +1,4 @@
-"""What is selected on the explore page: some of the pictures, and the way to the search page with all of them."""
+"""The selected pictures of the explore page, with a button to search in them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ui.shared import library
 from ui.theme import DARK, LIGHT, Theme
 
 _SHOWN = 24
-"""Pictures of a selection; all of them are a click away."""
+"""Maximum pictures shown of a selection."""
 
 
 def selected(line: str, *, key: str) -> None:
-    """Show pictures that pass a filter.
+    """Show the pictures that pass a filter.
 
     Args:
-        line: the filter, as a query line.
-        key: of this selection's widgets.
+        line: the filter, in the query language.
+        key: the prefix of the widgets' keys.
     """
     try:
         count = library().browse.facets(line).total
         results = library().search(line, k=_SHOWN) if count else []
-    except QueryError as error:  # the map was drawn anew since the selection was made
+    except QueryError as error:  # the map has changed since the selection
         st.info(plain(str(error)), icon=":material/info:")
         return
     if not results:
@@ -55,5 +55,5 @@ def selected(line: str, *, key: str) -> None:
 
 
 def current_theme() -> Theme:
-    """The colors that this session's page has."""
+    """The theme of this session."""
     return DARK if st.context.theme.type == "dark" else LIGHT

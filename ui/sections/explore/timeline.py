@@ -1,4 +1,4 @@
-"""When the pictures were taken: bars for months or years, and a range of them to search among."""
+"""The timeline: pictures per month or year, and a selected range."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from clipsearch.catalog.facets import FacetValue
 from clipsearch.text import format_count
 from ui import strings_explore as strings
 from ui.components import component
+from ui.filter_line import months_between
 from ui.search_results import facets_holder
 from ui.sections.explore.selected import selected
 
@@ -19,16 +20,16 @@ CHART, MONTHS, PERIOD = "explore_timeline", "explore_months", "explore_period"
 _PICKED = "explore_months_picked"
 
 _MANY_MONTHS = 120
-"""Beyond ten years bars of months are too thin to be hit."""
+"""With more months, the bars are years by default."""
 
 
 def timeline_section() -> None:
-    """Show it, and what is selected on it."""
+    """Show the timeline and its selection."""
     facets = facets_holder.facets()
     if not facets.months:
         st.info(strings.NO_DATES, icon=":material/info:")
         return
-    months = all_months(facets.months[0].value, facets.months[-1].value)
+    months = months_between(facets.months[0].value, facets.months[-1].value)
     counts = {value.value: value.count for value in facets.months}
     st.caption(strings.TIMELINE_HELP)
     yearly = _is_yearly(months)
@@ -52,22 +53,12 @@ def timeline_section() -> None:
         selected(date_line(*chosen), key="explore_timeline_selected")
 
 
-def all_months(first: str, last: str) -> list[str]:
-    """The months from one to another, both included.
-
-    >>> all_months("2020-11", "2021-01")
-    ['2020-11', '2020-12', '2021-01']
-    """
-    numbers = [12 * int(month[:4]) + int(month[5:]) - 1 for month in (first, last)]
-    return [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(numbers[0], numbers[1] + 1)]
-
-
 def bars_of(facets: Sequence[FacetValue], months: Sequence[str], *, yearly: bool) -> list[tuple[str, str, int]]:
     """First month, last month and count of each bar.
 
     Args:
         facets: months with pictures.
-        months: all months between the first and the last of these.
+        months: all months from the first to the last of them.
         yearly: whether a bar is a year.
     """
     counts = {value.value: value.count for value in facets}
@@ -81,12 +72,12 @@ def bars_of(facets: Sequence[FacetValue], months: Sequence[str], *, yearly: bool
 
 
 def picked_months(picked: Any, bars: Sequence[tuple[str, str, int]], months: Sequence[str]) -> tuple[str, str]:
-    """The first and the last month of the bars that are picked on the chart; all for what no chart sends.
+    """The first and the last month of a selection; all months for an invalid selection.
 
     Args:
-        picked: the number of the first bar and of the last one, from 0.
-        bars: as `bars_of` gives them.
-        months: all of them.
+        picked: indexes of the first and the last bar.
+        bars: from `bars_of`.
+        months: all months.
     """
     is_range = isinstance(picked, list) and len(picked) == 2 and all(isinstance(number, int) for number in picked)
     if not is_range or not 0 <= picked[0] <= picked[1] < len(bars):
@@ -95,11 +86,11 @@ def picked_months(picked: Any, bars: Sequence[tuple[str, str, int]], months: Seq
 
 
 def timeline_data(bars: Sequence[tuple[str, str, int]], chosen: tuple[str, str], *, yearly: bool) -> dict[str, Any]:
-    """What the script that draws the timeline is given.
+    """The data of the timeline component.
 
     Args:
-        bars: as `bars_of` gives them.
-        chosen: the first and the last month that are selected.
+        bars: from `bars_of`.
+        chosen: the first and the last selected month.
         yearly: whether a bar is a year.
     """
     inside = [number for number, (start, end, _) in enumerate(bars) if start <= chosen[1] and end >= chosen[0]]
@@ -120,7 +111,7 @@ def timeline_data(bars: Sequence[tuple[str, str, int]], chosen: tuple[str, str],
 
 
 def date_line(first: str, last: str) -> str:
-    """The filter for months from one to another.
+    """The filter for an inclusive range of months.
 
     >>> date_line("2021-06", "2021-08"), date_line("2021-06", "2021-06")
     ('date:2021-06..2021-08', 'date:2021-06')
@@ -129,7 +120,7 @@ def date_line(first: str, last: str) -> str:
 
 
 def timeline_alt(facets: Sequence[FacetValue]) -> str:
-    """The timeline in words."""
+    """Alternative text of the timeline."""
     busiest = max(facets, key=lambda value: value.count)
     return strings.TIMELINE_ALT.format(
         first=facets[0].value, last=facets[-1].value, most=busiest.value, count=f"{busiest.count:,}"
@@ -148,19 +139,19 @@ def _is_yearly(months: Sequence[str]) -> bool:
 
 
 def _chosen(months: Sequence[str]) -> tuple[str, str]:
-    """The range of the slider, which is drawn after the chart; all months unless they are still there."""
+    """The range of the slider, or all months if it no longer exists."""
     first, last = st.session_state.get(_slider_key(), _picked(months))
     return (first, last) if first in months and last in months else (months[0], months[-1])
 
 
 def _picked(months: Sequence[str]) -> tuple[str, str]:
-    """What was last selected on the chart: where the slider starts."""
+    """The last selection on the chart: the initial range of the slider."""
     _, first, last = st.session_state.get(_PICKED, (0, months[0], months[-1]))
     return (first, last) if first in months and last in months else (months[0], months[-1])
 
 
 def _slider_key() -> str:
-    """Another one after each selection on the chart: a slider can be told where to be only when it is new."""
+    """A new key after each selection on the chart: only a new slider takes an initial range."""
     return f"{MONTHS}_{st.session_state.get(_PICKED, (0,))[0]}"
 
 

@@ -1,8 +1,8 @@
-"""Where the pictures were taken: a map of the world, and places on it to search around."""
+"""The world map of the places where pictures were taken, and a selected area."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,22 +27,23 @@ _MOST_PLACES = 100
 
 
 def world_section() -> None:
-    """Show it, and what is selected on it."""
+    """Show the map and its selection."""
     places = library().browse.places()
     if not len(places):
         st.info(strings.NO_PLACES, icon=":material/info:")
         return
-    spots, counts = places.spots(step=_STEP)
+    spots, counts, names = places.spots(step=_STEP)
+    names = [known or coordinates(*spot) for known, spot in zip(names, spots.tolist(), strict=True)]
     st.caption(strings.WORLD_HELP)
-    _choose_place(places, spots, counts)
+    _choose_place(places, spots, counts, names)
     if has_extra("map", "plotly"):
         st.plotly_chart(
-            world_figure(spots, counts, current_theme()),
+            world_figure(spots, counts, names, current_theme()),
             key=CHART,
             on_select=lambda: _select(selected_places(st.session_state[CHART].selection, places)),
             selection_mode=("points", "box", "lasso"),
             config=chart_config(),
-            alt=world_alt(spots, counts),
+            alt=world_alt(counts, names),
         )
     else:
         st.caption(plain(strings.WORLD_EXTRA))
@@ -52,11 +53,11 @@ def world_section() -> None:
 
 
 def selected_places(selection: Mapping[str, Any], places: PicturePlaces) -> str:
-    """The filter for a circle around what is selected on the chart; empty for nothing.
+    """The filter for a circle around the selected spots; empty for no selection.
 
     Args:
-        selection: as Streamlit gives it, with the spots as points.
-        places: of the pictures.
+        selection: the selection of Streamlit.
+        places: places of the pictures.
     """
     points = [(float(point["y"]), float(point["x"])) for point in selection["points"]]
     return near_line(np.array(points), places) if points else ""
@@ -69,21 +70,21 @@ def near_line(spots: NDArray[np.float64], places: PicturePlaces) -> str:
     return str(Condition("near", "in", circle_around(around if len(around) else spots)))
 
 
-def place_name(latitude: float, longitude: float) -> tuple[str, str]:
-    """A latitude and a longitude as people write them.
+def coordinates(latitude: float, longitude: float) -> str:
+    """Formatted latitude and longitude.
 
-    >>> place_name(35.333, -25.1)
-    ('35.33° N', '25.1° W')
+    >>> coordinates(35.333, -25.1)
+    '35.33° N, 25.1° W'
     """
     north = strings.NORTH if latitude >= 0 else strings.SOUTH
     east = strings.EAST if longitude >= 0 else strings.WEST
-    return north.format(degrees=round(abs(latitude), 2)), east.format(degrees=round(abs(longitude), 2))
+    return f"{north.format(degrees=round(abs(latitude), 2))}, {east.format(degrees=round(abs(longitude), 2))}"
 
 
-def world_alt(spots: NDArray[np.float64], counts: NDArray[np.int64]) -> str:
-    """The map in words."""
-    place = ", ".join(place_name(*spots[int(counts.argmax())].tolist()))
-    return strings.WORLD_ALT.format(count=f"{int(counts.sum()):,}", spots=f"{len(spots):,}", most=place)
+def world_alt(counts: NDArray[np.int64], names: Sequence[str]) -> str:
+    """Alternative text of the map."""
+    busiest = names[int(counts.argmax())]
+    return strings.WORLD_ALT.format(count=f"{int(counts.sum()):,}", spots=f"{len(counts):,}", most=busiest)
 
 
 def _select(line: str) -> None:
@@ -92,10 +93,11 @@ def _select(line: str) -> None:
         st.session_state[PLACE] = None
 
 
-def _choose_place(places: PicturePlaces, spots: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+def _choose_place(
+    places: PicturePlaces, spots: NDArray[np.float64], counts: NDArray[np.int64], names: Sequence[str]
+) -> None:
     def name(spot: int) -> str:
-        latitude, longitude = place_name(*spots[spot].tolist())
-        return strings.PLACE_OPTION.format(latitude=latitude, longitude=longitude, count=f"{counts[spot]:,}")
+        return strings.PLACE_OPTION.format(place=names[spot], count=f"{counts[spot]:,}")
 
     def chosen() -> None:
         spot = st.session_state[PLACE]

@@ -1,4 +1,4 @@
-"""Pictures of a search, sorted by labels that a person names."""
+"""Zero-shot classification of search results by label names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PREVIEW_WIDTH = 140
 
 
 def classify() -> None:
-    """A form, and what it led to."""
+    """A form, and the classified pictures."""
     st.write(strings.CLASSIFY_TEXT)
     with st.form("learn_classify", border=False):
         labels = st.text_input(strings.LABELS, key="learn_labels", autocomplete="off")
@@ -35,13 +35,13 @@ def classify() -> None:
     names = [name for part in labels.split(",") if (name := part.strip())]
     if names:
         try:
-            _sorted(admitted_line(line.strip()) or EVERYTHING, names, limit)
+            _by_label(admitted_line(line.strip()) or EVERYTHING, names, limit)
         except ClipSearchError as error:
             show_error(error)
 
 
-def _sorted(line: str, names: list[str], limit: int) -> None:
-    """What a search finds, under the label that fits best, the surest first."""
+def _by_label(line: str, names: list[str], limit: int) -> None:
+    """The results of a search under their best label, by descending probability."""
     results = {result.path: result for result in library().search(line, k=limit)}
     by_label: dict[str, list[tuple[Label, SearchResult]]] = defaultdict(list)
     for picture in library().classify(line, names, limit=limit).best(1):

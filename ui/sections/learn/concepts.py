@@ -1,4 +1,4 @@
-"""Concepts: what the library was taught, cards to confirm or reject, and a form for another one."""
+"""Concepts: the list, suggestions to confirm or reject, and a form to add one."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ui.navigation import open_search
 from ui.plain import plain
 from ui.shared import library
 
-_TAUGHT = "learn_concept"
-"""The concept that suggestions are shown for."""
+_SUGGESTING = "learn_concept"
+"""The concept whose suggestions are shown."""
 
 _SUGGESTED = 6
 _CARD_WIDTH = 180
 
 
 def concepts() -> None:
-    """All of it."""
+    """Draw the section."""
     st.write(strings.CONCEPTS_TEXT)
-    known = library().concepts.all()
-    if not known:
+    all_concepts = library().concepts.all()
+    if not all_concepts:
         st.info(strings.NO_CONCEPTS)
-    for number, concept in enumerate(known):
+    for number, concept in enumerate(all_concepts):
         _concept(number, concept)
-    name = st.session_state.get(_TAUGHT)
-    if name is not None and any(concept.name == name for concept in known):
+    name = st.session_state.get(_SUGGESTING)
+    if name is not None and any(concept.name == name for concept in all_concepts):
         _suggestions(name)
     _add()
 
@@ -45,7 +45,7 @@ def _concept(number: int, concept: ConceptDetails) -> None:
             if st.button(strings.CONCEPT_SEARCH, key=f"learn_concept_search_{number}", icon=":material/search:"):
                 open_search(f"@{concept.name}")
             if st.button(strings.CONCEPT_SUGGEST, key=f"learn_concept_suggest_{number}"):
-                st.session_state[_TAUGHT] = concept.name
+                st.session_state[_SUGGESTING] = concept.name
                 st.rerun()
             if st.button(strings.CONCEPT_REMOVE, key=f"learn_concept_remove_{number}"):
                 library().concepts.remove(concept.name)
@@ -67,7 +67,7 @@ def _suggestions(name: str) -> None:
             for suggestion in suggested:
                 _card(name, suggestion)
         if st.button(strings.SUGGESTIONS_CLOSE, key="learn_suggestions_close"):
-            del st.session_state[_TAUGHT]
+            del st.session_state[_SUGGESTING]
             st.rerun()
 
 
@@ -119,5 +119,5 @@ def _add() -> None:
 
 
 def _pictures(text: str | None) -> list[str]:
-    """The pictures that are named, one a line."""
+    """Parse one picture per line."""
     return [admitted_picture(line.strip()) for line in (text or "").splitlines() if line.strip()]

@@ -1,10 +1,11 @@
-"""Tags: what the library's pictures are called, and having them called so."""
+"""Tags: the list, and automatic tagging."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from clipsearch.errors import ClipSearchError
+from clipsearch.text import fold
 from ui import strings_learn as strings
 from ui.filter_line import PickedFilters
 from ui.flash import flash, show_error
@@ -16,7 +17,7 @@ _SHOWN = 120
 
 
 def tags() -> None:
-    """All of it."""
+    """Draw the section."""
     st.write(strings.TAGS_TEXT)
     if st.button(strings.TAG_ALL, key="learn_tag_all", help=strings.TAG_ALL_HELP, icon=":material/sell:"):
         _tag_all()
@@ -24,8 +25,8 @@ def tags() -> None:
     if not counts:
         st.info(strings.NO_TAGS)
         return
-    part = st.text_input(strings.TAG_FIND, key="learn_tag_find", autocomplete="off").strip().lower()
-    matching = [count for count in counts if part in count.tag.lower()]
+    text = fold(st.text_input(strings.TAG_FIND, key="learn_tag_find", autocomplete="off").strip())
+    matching = [count for count in counts if text in fold(count.tag)]
     with st.container(horizontal=True):
         for number, count in enumerate(matching[:_SHOWN]):
             label = strings.TAG_BUTTON.format(tag=plain(count.tag), count=f"{count.images:,}")

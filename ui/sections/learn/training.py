@@ -1,4 +1,4 @@
-"""How a training goes on that was begun in a terminal, from the file that it keeps up to date."""
+"""The progress of `clipsearch train`, from its progress file."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any
 
 import streamlit as st
 
+from clipsearch.config import typed_path
 from ui import strings_learn as strings
 
 _PROGRESS = Path("training") / "progress.json"
-"""What `clipsearch train` writes below its output; replaced as a whole, so that it is never read half written."""
+"""Below the output folder of `clipsearch train`, which replaces it atomically."""
 
 _MOST_BYTES = 2**20
 _EVERY_S = 2.0
 
 
 def training() -> None:
-    """Which training, and how it goes on."""
+    """Ask for the folder, and show the progress."""
     st.write(strings.TRAINING_TEXT)
     folder = st.text_input(strings.TRAINING_FOLDER, key="learn_training_folder", autocomplete="off").strip()
     if folder:
-        _progress(Path(folder).expanduser())
+        _progress(typed_path(folder))
 
 
 @st.fragment(run_every=_EVERY_S)
@@ -45,7 +46,7 @@ def _progress(folder: Path) -> None:
 
 
 def read_progress(folder: Path) -> dict[str, Any] | None:
-    """What a training tells of itself; ``None`` if there is none in that folder, or something else."""
+    """The content of the progress file; ``None`` if there is no valid one."""
     try:
         with (folder / _PROGRESS).open(encoding="utf-8") as file:
             progress = json.loads(file.read(_MOST_BYTES))

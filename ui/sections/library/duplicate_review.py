@@ -1,4 +1,4 @@
-"""Duplicates under review: the groups found last, for every session of the process, and the state of their files."""
+"""The last found duplicates, shared by all sessions, and the state of their files."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import stat
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from clipsearch.browse.details import HeldFile, PictureDetails
+from clipsearch.browse.details import PictureDetails, PictureFile
 from clipsearch.errors import QueryError
 from clipsearch.library import Library
+from clipsearch.media.metadata.values import date_text
 from clipsearch.retrieval.duplicates import DuplicateFile, DuplicateGroup
+from clipsearch.system.file_times import stamp_of, time_of
 from ui import strings_library as strings
 from ui.shared import library
 
 _SAME_TIME_S = 0.001
-"""Times go through floating-point numbers on their way."""
+"""Tolerance for times that were converted to floating point."""
 
 
 @dataclass(frozen=True)
 class FoundDuplicates:
-    """Groups of duplicates, and the library and its revision that they are of."""
+    """Groups of duplicates of one revision of a library."""
 
     library: Path
     revision: int
@@ -29,23 +32,23 @@ class FoundDuplicates:
 
 
 class DuplicatesHolder:
-    """Holds the last ones; its methods may be called from any thread."""
+    """The last found duplicates; thread-safe."""
 
     def __init__(self) -> None:
-        """Hold none."""
+        """Start empty."""
         self._latest: FoundDuplicates | None = None
         self._finding, self._lock = threading.Lock(), threading.Lock()
 
     def latest(self, library: Library) -> FoundDuplicates | None:
-        """The last ones of a library, be they of its present revision or of an older one."""
+        """The last found duplicates of a library, possibly of an older revision."""
         latest = self._latest
         return latest if latest is not None and latest.library == library.path else None
 
     def find(self, library: Library) -> None:
-        """Look for them, one session at a time; who waited for another one takes what that found.
+        """Find duplicates, one session at a time; a session that waited takes the result of the other.
 
         Raises:
-            QueryError: the library has no images.
+            QueryError: the library has no pictures.
         """
         before = self.latest(library)
         with self._finding:
@@ -56,28 +59,28 @@ class DuplicatesHolder:
                     self._latest = FoundDuplicates(library.path, revision, groups)
 
     def forget(self, library: Library, paths: Collection[Path], *, revision: int) -> None:
-        """Leave out files that are gone, without looking at all pictures again.
+        """Remove deleted files from the groups, without another search.
 
         Args:
-            library: whose they were.
-            paths: of the files.
-            revision: of the library, just before they went.
+            library: the library of the files.
+            paths: paths of the files.
+            revision: the revision of the library before the deletion.
         """
         with self._lock:
             latest = self.latest(library)
             if latest is None:
                 return
-            groups = tuple(left for group in latest.groups if (left := _without(group, paths)) is not None)
+            groups = tuple(rest for group in latest.groups if (rest := _without(group, paths)) is not None)
             current = library.revision() if latest.revision == revision else latest.revision
             self._latest = replace(latest, revision=current, groups=groups)
 
 
 def _without(group: DuplicateGroup, paths: Collection[Path]) -> DuplicateGroup | None:
-    """What is left of a group; ``None`` if it is none any more. Who is best is known, but no longer why."""
-    left = tuple(file for file in group.files if file.path not in paths)
-    if len(left) < 2:
+    """The group without these files; ``None`` if fewer than two remain. The reason is that of the old best file."""
+    rest = tuple(file for file in group.files if file.path not in paths)
+    if len(rest) < 2:
         return None
-    return replace(group, files=left, reason=group.reason if left[0] == group.best else "")
+    return replace(group, files=rest, reason=group.reason if rest[0] == group.best else "")
 
 
 duplicates_holder = DuplicatesHolder()
@@ -85,13 +88,13 @@ duplicates_holder = DuplicatesHolder()
 
 @dataclass(frozen=True)
 class SeenFile:
-    """What is shown of it.
+    """A file of a group with its state.
 
     Attributes:
-        file: of the group.
-        thumbnail: its preview; ``None`` if there is none.
-        date: when the picture was taken or the file changed, in words; empty if neither is known.
-        hindrance: why it cannot be moved to the trash, in words; ``None`` if it can.
+        file: the file.
+        thumbnail: its preview, if there is one.
+        date: text of the date taken or modified; empty if unknown.
+        hindrance: text why it cannot be moved to the trash; ``None`` if it can.
     """
 
     file: DuplicateFile
@@ -101,7 +104,7 @@ class SeenFile:
 
 
 def seen_file(file: DuplicateFile) -> SeenFile:
-    """Look a file up, in the library and on its disk."""
+    """Look a file up in the library and on disk."""
     try:
         picture = library().browse.picture(file.content_hash)
     except QueryError:
@@ -112,15 +115,17 @@ def seen_file(file: DuplicateFile) -> SeenFile:
     return SeenFile(file, picture.thumbnail, _date(picture, entry), _hindrance(entry))
 
 
-def _date(picture: PictureDetails, entry: HeldFile) -> str:
+def _date(picture: PictureDetails, entry: PictureFile) -> str:
     taken_at = picture.metadata.taken_at
     if taken_at is not None:
-        return strings.TAKEN.format(date=f"{taken_at:%Y-%m-%d %H:%M}")
+        return strings.TAKEN.format(date=date_text(taken_at, picture.metadata.taken_precision))
+    if entry.modified_at is None:
+        return ""
     return strings.MODIFIED.format(date=f"{entry.modified_at.astimezone():%Y-%m-%d %H:%M}")
 
 
-def _hindrance(entry: HeldFile) -> str | None:
-    """A file that was edited since it was indexed is no duplicate any more, for all that is known."""
+def _hindrance(entry: PictureFile) -> str | None:
+    """A file that has changed since it was indexed may no longer be a duplicate."""
     if not entry.online:
         return strings.HINDRANCES["offline"]
     try:
@@ -129,5 +134,11 @@ def _hindrance(entry: HeldFile) -> str | None:
         return strings.HINDRANCES["gone"]
     if stat.S_ISLNK(status.st_mode):
         return strings.HINDRANCES["link"]
-    same_time = abs(status.st_mtime - entry.modified_at.timestamp()) < _SAME_TIME_S
-    return None if same_time and status.st_size == entry.size else strings.HINDRANCES["changed"]
+    is_same = status.st_size == entry.size and _same_time(time_of(stamp_of(status.st_mtime_ns)), entry.modified_at)
+    return None if is_same else strings.HINDRANCES["changed"]
+
+
+def _same_time(first: datetime | None, second: datetime | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return abs((first - second).total_seconds()) < _SAME_TIME_S

@@ -1,4 +1,4 @@
-"""The review of duplicates: groups side by side, and what is chosen goes to the trash once it is confirmed."""
+"""The review of duplicates: groups of files, of which selected ones are moved to the trash after confirmation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import streamlit as st
 from clipsearch.errors import ClipSearchError
 from clipsearch.retrieval.duplicates import DuplicateFile, DuplicateGroup, DuplicateKind
 from clipsearch.text import display_text, format_bytes, format_count
+from ui import indexing
 from ui import strings_library as strings
 from ui.flash import flash, show_error
-from ui.indexing import indexing_state
 from ui.plain import plain
 from ui.sections.library.duplicate_review import FoundDuplicates, SeenFile, duplicates_holder, seen_file
 from ui.sections.library.status import forget_status
@@ -25,12 +25,11 @@ _CARD_WIDTH = 220
 _CHOSEN = "library_duplicates_chosen"
 
 _TURN = "library_duplicates_turn"
-"""Rises whenever many are chosen at once: the checkboxes are others then, so that what a browser still says of the
-earlier ones changes nothing."""
+"""Part of the checkboxes' keys; a new key resets them when files are selected by a button."""
 
 
 def duplicates() -> None:
-    """Look for them on demand, then page through the groups."""
+    """Find duplicates on demand, and page through the groups."""
     st.write(strings.DUPLICATES_TEXT)
     latest = duplicates_holder.latest(library())
     if latest is not None and latest.revision != library().revision():
@@ -78,12 +77,12 @@ def _review(latest: FoundDuplicates) -> None:
     buttons = st.container(horizontal=True)
     for group, files in shown:
         _group(group, files)
-    with buttons:  # which say how many are chosen
+    with buttons:  # drawn last: their labels count the selection
         _choosing(latest, [files for _, files in shown])
 
 
 def _chosen() -> set[Path]:
-    """Of all pages; the checkboxes of one page alone are forgotten when it is left."""
+    """The selected files of all pages."""
     chosen: set[Path] = st.session_state.setdefault(_CHOSEN, set())
     return chosen
 
@@ -91,7 +90,7 @@ def _chosen() -> set[Path]:
 def _choosing(latest: FoundDuplicates, shown: Sequence[Sequence[SeenFile]]) -> None:
     files_by_path = {file.path: file for group in latest.groups for file in group.files}
     chosen = [files_by_path[path] for path in sorted(_chosen() & files_by_path.keys())]
-    safe = [files for files in shown if files[0].hindrance is None]  # the best is there to be kept
+    safe = [files for files in shown if files[0].hindrance is None]  # only if the best file is readable
     others = [file.file.path for files in safe for file in files[1:] if file.hindrance is None]
     st.button(strings.CHOOSE_OTHERS, key="library_duplicates_others", on_click=_choose, args=(others, True))
     st.button(
@@ -107,7 +106,7 @@ def _choosing(latest: FoundDuplicates, shown: Sequence[Sequence[SeenFile]]) -> N
         key="library_trash",
         type="primary",
         icon=":material/delete:",
-        disabled=not chosen or indexing_state().running,
+        disabled=not chosen or indexing.background.state().running,
     ):
         _confirm(chosen, _emptied(latest, chosen))
 
@@ -153,7 +152,7 @@ def _card(seen: SeenFile, *, is_best: bool) -> None:
 
 
 def _emptied(latest: FoundDuplicates, chosen: Sequence[DuplicateFile]) -> int:
-    """Of how many groups nothing would be left."""
+    """The number of groups of which no file would remain."""
     paths = {file.path for file in chosen}
     return sum(all(file.path in paths for file in group.files) for group in latest.groups)
 
@@ -182,7 +181,7 @@ def _trash(paths: Sequence[Path]) -> None:
     except ClipSearchError as error:
         show_error(error)
         return
-    finally:  # some may have gone before an error
+    finally:  # files may have been moved before an error
         gone = [path for path in paths if not os.path.lexists(path)]
         duplicates_holder.forget(library(), gone, revision=revision)
         _choose(gone, False)

@@ -1,4 +1,4 @@
-"""The files that could not be read, with their reasons."""
+"""Unreadable files, with the reasons."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Sequence
 import streamlit as st
 
 from clipsearch.library import FileFailure, LibraryStatus
-from clipsearch.text import display_text
+from clipsearch.text import display_text, fold
+from ui import indexing
 from ui import strings_library as strings
-from ui.indexing import indexing_state
 from ui.sections.library.work import begin_indexing
 from ui.shared import library
 
 
 def failures(status: LibraryStatus) -> None:
-    """A table that can be narrowed by typing, and another try."""
+    """A table with a filter, and a button to retry."""
     if not status.failures:
         st.success(strings.NO_FAILURES, icon=":material/check:")
         return
     st.write(strings.FAILURES_TEXT)
-    if st.button(strings.RETRY, key="library_retry", help=strings.RETRY_HELP, disabled=indexing_state().running):
+    if st.button(
+        strings.RETRY, key="library_retry", help=strings.RETRY_HELP, disabled=indexing.background.state().running
+    ):
         begin_indexing(retry_failed=True)
     _table()
 
@@ -28,15 +30,15 @@ def failures(status: LibraryStatus) -> None:
 @st.fragment
 def _table() -> None:
     text = st.text_input(strings.FAILURES_FILTER, key="library_failures_filter", type="search", live=True)
-    every = library().maintenance.failures()
-    shown = [failure for failure in every if (text or "").casefold() in "\n".join(_row(failure).values()).casefold()]
-    st.caption(strings.FAILURES_SHOWN.format(shown=f"{len(shown):,}", count=f"{len(every):,}"))
+    all_failures = library().maintenance.failures()
+    shown = [failure for failure in all_failures if fold(text or "") in fold("\n".join(_row(failure).values()))]
+    st.caption(strings.FAILURES_SHOWN.format(shown=f"{len(shown):,}", count=f"{len(all_failures):,}"))
     failures_table(shown, key="library_failures_table")
 
 
 def failures_table(shown: Sequence[FileFailure], *, key: str) -> None:
-    """Files with the reasons why they could not be read."""
-    # a canvas: nothing in a cell is taken for markup
+    """A table of files and reasons."""
+    # drawn on a canvas, which interprets no markup
     st.dataframe([_row(failure) for failure in shown], hide_index=True, alt=strings.FAILURES_TABLE, key=key)
 
 

@@ -1,21 +1,21 @@
-"""The model in use, what other models have embedded, and changing the model."""
+"""The current model, the embeddings of other models, and migration."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from clipsearch.catalog.records import SpaceRecord
 from clipsearch.errors import ClipSearchError
-from clipsearch.library import LibraryStatus, SpaceStatus
+from clipsearch.library import LibraryStatus
 from clipsearch.models.presets import PRESETS, resolve_preset
 from clipsearch.text import display_text
 from ui import indexing
 from ui import strings_library as strings
 from ui.flash import show_error
-from ui.indexing import indexing_state
 
 
 def model(status: LibraryStatus) -> None:
-    """All of it."""
+    """Draw the section."""
     if status.model is None:
         st.info(strings.NO_MODEL)
         return
@@ -30,11 +30,11 @@ def model(status: LibraryStatus) -> None:
     _change()
 
 
-def _space(number: int, space: SpaceStatus) -> None:
+def _space(number: int, space: SpaceRecord) -> None:
     total = space.embedded + space.missing
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(display_text(space.model))
+            st.text(display_text(space.model.spec))
             if space.active:
                 st.badge(strings.SPACE_ACTIVE, icon=":material/check:", color="green")
             else:
@@ -47,12 +47,12 @@ def _space(number: int, space: SpaceStatus) -> None:
             _space_buttons(number, space)
 
 
-def _space_buttons(number: int, space: SpaceStatus) -> None:
-    busy = indexing_state().running
+def _space_buttons(number: int, space: SpaceRecord) -> None:
+    busy = indexing.background.state().running
     with st.container(horizontal=True):
         label = strings.SPACE_GO_ON if space.missing else strings.SPACE_USE
         if st.button(label, key=f"library_space_{number}", disabled=busy):
-            _begin(space.model)
+            _begin(space.model.spec)
         if (
             space.missing
             and space.embedded
@@ -63,7 +63,7 @@ def _space_buttons(number: int, space: SpaceStatus) -> None:
                 disabled=busy,
             )
         ):
-            _begin(space.model, partial=True)
+            _begin(space.model.spec, partial=True)
 
 
 def _change() -> None:
@@ -80,7 +80,7 @@ def _change() -> None:
             placeholder=strings.CHANGE_MODEL_PLACEHOLDER,
             accept_new_options=True,
         )
-        begin = st.form_submit_button(strings.CHANGE_MODEL_BUTTON, disabled=indexing_state().running)
+        begin = st.form_submit_button(strings.CHANGE_MODEL_BUTTON, disabled=indexing.background.state().running)
     if begin and spec:
         try:
             resolve_preset(spec)
@@ -91,7 +91,7 @@ def _change() -> None:
 
 
 def _begin(spec: str, *, partial: bool = False) -> None:
-    if indexing.start_migration(spec, partial=partial):
+    if indexing.background.start_migration(spec, partial=partial):
         st.rerun()
     st.warning(strings.BUSY)
 

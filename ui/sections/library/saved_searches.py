@@ -1,4 +1,4 @@
-"""Saved searches: run one, see what is new in it, keep another, forget one."""
+"""Saved searches: run, new matches, save and remove."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PREVIEW_WIDTH = 160
 
 
 def saved_searches() -> None:
-    """The list, what is new, and a form for another one."""
+    """The list, new matches, and a form to save a search."""
     st.write(strings.SAVED_TEXT)
     saved = library().saved.all()
     if not saved:
@@ -45,13 +45,13 @@ def _saved(number: int, record: SavedSearchRecord, new: int) -> None:
             if st.button(strings.SAVED_RUN, key=f"library_saved_run_{number}", icon=":material/search:"):
                 open_search(record.line)
             if new and st.button(strings.SAVED_SHOW_NEW, key=f"library_saved_new_{number}"):
-                _look_at_new(record.name)
+                _show_new(record.name)
             if st.button(strings.SAVED_REMOVE, key=f"library_saved_remove_{number}"):
-                _forget(record.name)
+                _remove(record.name)
 
 
-def _look_at_new(name: str) -> None:
-    """Ask what is new, which it is only until it was asked for."""
+def _show_new(name: str) -> None:
+    """Show the new matches, each of which is new only once."""
     try:
         st.session_state[_SHOWN_NEW] = (name, library().saved.new_results(name, group="duplicates"))
     except ClipSearchError as error:
@@ -86,7 +86,7 @@ def _preview(result: SearchResult) -> None:
         st.text(name)
 
 
-def _forget(name: str) -> None:
+def _remove(name: str) -> None:
     try:
         library().saved.remove(name)
     except ClipSearchError as error:
@@ -97,11 +97,11 @@ def _forget(name: str) -> None:
 
 
 def save_form(line: str, *, key: str) -> None:
-    """Ask for the name, and save.
+    """A form that saves a search.
 
     Args:
-        line: what to look for, to begin with.
-        key: of the form; those of its fields begin with it.
+        line: the initial query.
+        key: the prefix of the widgets' keys.
     """
     with st.form(f"{key}_form", border=False, enter_to_submit=True):
         name = st.text_input(strings.SAVE_NAME, key=f"{key}_name", autocomplete="off")
