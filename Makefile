@@ -54,7 +54,7 @@ $(VENV)-default/.installed: pyproject.toml
 	@test -x $(VENV)-default/$(notdir $(BIN))/python || $(PYTHON) -m venv $(VENV)-default
 	@echo "installing clipsearch without its extras into $(VENV)-default (a minute the first time)"
 	@$(VENV)-default/$(notdir $(BIN))/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]' \
-		'playwright>=1.48' 'pytest>=8.2' 'pytest-xdist>=3.6'
+		'playwright>=1.48' 'pytest>=8.2' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,16 @@ def _add_silence(container: Any, sound: Any, seconds: float) -> None:
         frame.sample_rate, frame.pts = 8000, start
         container.mux(sound.encode(frame))
     container.mux(sound.encode(None))
+
+
+def write_video_apart(path: Path, **options: Any) -> Path:
+    """`write_video` in a process of its own.
+
+    For root, SVT-AV1 gives the thread that opens it the highest real-time priority. It keeps it, every thread and
+    process that it starts from then on has it, and on two cores nothing else comes to run.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(write_video, path, **options).result()
 
 
 def write_slides(path: Path, pictures: Sequence[Path], *, seconds: float = 3.0, codec: str = "libvpx-vp9") -> Path:
