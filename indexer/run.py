@@ -182,7 +182,10 @@ class _Run:
         if (address := address_of(root)) is not None:
             self._notify(f"{address} cannot be reached, or nothing is left there; nothing is removed")
             return False
-        there = root.is_dir() and any(root.iterdir())
+        try:
+            there = any(root.iterdir())
+        except OSError:
+            there = False
         self._notify(
             f"{root} is on another drive than when it was indexed; nothing is changed. If its pictures were copied "
             f"there, say so with: clipsearch roots move {root} {root}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -77,10 +78,14 @@ def watch_roots(
         for path in there.keys() - now.keys():
             notify(f"{path} is offline; it is watched again when it is back")
         there = now
-        if there:
-            watcher.until_drives_change(there, fresh, stop)
-        else:
+        if not there:
             stop.wait(options.check_s)
+            continue
+        try:
+            watcher.until_drives_change(there, fresh, stop)
+        except FileNotFoundError:  # a drive that has gone before it was watched
+            if all(path.is_dir() for path in there):
+                raise
 
 
 class _Watcher:
@@ -106,8 +111,9 @@ class _Watcher:
         devices = {}
         for root in self._roots():
             if root.online:
-                status = root.path.stat()
-                devices[root.path] = (status.st_dev, status.st_ino)
+                with contextlib.suppress(OSError):  # a drive that has gone since
+                    status = root.path.stat()
+                    devices[root.path] = (status.st_dev, status.st_ino)
         return devices
 
     def exclusions(self) -> dict[Path, Exclusions]:

@@ -10,13 +10,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
 
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.reports import IndexReport
+from clipsearch.catalog.reports import IndexReport, RootStatus
 from clipsearch.library import Library
 from indexer.watch import WatchOptions, changed_folders, watch_roots
 from tests.conftest import ColourEncoder, Notes, save_photo
@@ -130,6 +130,23 @@ def test_unmounting_and_mounting_again(watched: Watched, photos: Path, notes: No
     assert len(watched.names()) == 7
     save_photo(photos / "afterwards.png", "brown")
     wait_until(lambda: "afterwards.png" in watched.names(), "it is watched again")
+
+
+def test_a_drive_that_goes_away_while_it_is_looked_for(tmp_path: Path, notes: Notes) -> None:
+    gone, stop, looks = RootStatus(tmp_path / "gone", 1, online=True), threading.Event(), []
+
+    def roots() -> list[RootStatus]:
+        looks.append(gone)
+        if len(looks) == 3:
+            stop.set()
+        return [gone]
+
+    def index(folders: Collection[Path], wait_s: float) -> IndexReport:
+        raise AssertionError("nothing is there to be indexed")
+
+    options = WatchOptions(check_s=0.01)
+    watch_roots(roots, index, options=options, stop=stop, notify=notes, indexed=lambda report: None)
+    assert len(looks) == 3
 
 
 @pytest.mark.parametrize(
