@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sqlite3
@@ -25,6 +26,7 @@ from clipsearch.cli import cli
 from clipsearch.config import LibraryPlace
 from clipsearch.library import Library
 from clipsearch.media.decoding import content_hash, load_image
+from clipsearch.media.metadata.gazetteer import Gazetteer
 from clipsearch.media.thumbnails import write_thumbnail
 from clipsearch.media.transform import ImageSpec, ImageTransform
 from clipsearch.models.encoder import FloatMatrix, l2_normalize
@@ -103,7 +105,9 @@ EVERYDAY = ("test_a_user_goes_through_every_page",)
 """The walk through the page, which `make test` runs, too."""
 
 TOGETHER = ("browser", "models", "ray")
-"""Folders whose tests share something expensive, like a browser or a cluster: one worker process runs all of them."""
+"""Folders whose tests share something expensive, like a browser or a cluster: one worker process runs all of them; of
+other folders it runs whole files, which make their libraries and models once.
+"""
 
 LONG = ("browser", "ray")
 """Folders whose tests are left to `make test-all`, but for `EVERYDAY`."""
@@ -112,8 +116,7 @@ LONG = ("browser", "ray")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.parent.name
-        if folder in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(folder))
+        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(item.path)))
         if folder in LONG and item.name not in EVERYDAY:
             item.add_marker(pytest.mark.long)
 
@@ -132,6 +135,14 @@ def ordinary_priority() -> Iterator[None]:
     yield
     if hasattr(os, "sched_getscheduler"):
         assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_gazetteer() -> Iterator[None]:
+    """The gazetteer takes seconds to load: a test process does so once, if at all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clipsearch.maintenance.places.Gazetteer", functools.cache(Gazetteer))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,7 @@ def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.long
 def test_the_heads_belong_to_the_model_whose_embeddings_stay(trained: Path) -> None:
     before, after = load_encoder("mini"), load_encoder(str(trained))
     assert after.fingerprint == before.fingerprint
@@ -74,6 +75,7 @@ def test_the_heads_belong_to_the_model_whose_embeddings_stay(trained: Path) -> N
     ]
 
 
+@pytest.mark.long
 def test_heads_run_without_torch(trained: Path) -> None:
     program = (
         "import sys, numpy as np; from clipsearch.models.loading import load_encoder;"
@@ -84,6 +86,7 @@ def test_heads_run_without_torch(trained: Path) -> None:
     assert done.stdout.split("\n")[0] == "(1, 384) (1,) False"
 
 
+@pytest.mark.long
 def test_the_evaluation_has_every_similarity_type(trained: Path, table: Path) -> None:
     options = ("--model", trained, "--captions", table, "--images", table.parent, "--resamples", 200)
     result = run("evaluate", "video", *options, "--json")
@@ -103,6 +106,7 @@ def test_the_evaluation_has_every_similarity_type(trained: Path, table: Path) ->
     assert "whole-video embeddings: " in text
 
 
+@pytest.mark.long
 def test_models_with_and_without_heads_compare_by_mean_pooling(trained: Path, table: Path) -> None:
     result = run(
         "evaluate", "video", "--compare", "mini", trained, "--captions", table, "--images", table.parent, "--json"
@@ -113,6 +117,7 @@ def test_models_with_and_without_heads_compare_by_mean_pooling(trained: Path, ta
     assert not any(name.startswith("lstm") for name in differences)
 
 
+@pytest.mark.long
 def test_training_again_in_the_same_directory_replaces_the_heads(table: Path, tmp_path: Path) -> None:
     train(table, "mini", tmp_path / "out", "--head", "lstm")
     heads = (tmp_path / "out" / "video-lstm.onnx").read_bytes()

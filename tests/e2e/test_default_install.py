@@ -35,6 +35,8 @@ main()
 
 PATIENCE_S = 60.0
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -63,6 +63,7 @@ def test_the_wheel_holds_the_model_and_no_tests(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "data/")) or "__pycache__" in name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [(["--help"], "Usage: clipsearch"), (["models"], "mini"), (["demo"], "a cat")],

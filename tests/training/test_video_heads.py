@@ -76,6 +76,7 @@ def fitted(kind: HeadType, output: Path, *, epochs: int) -> VideoHeads:
     return VideoHeads(output, VideoHeadsSpec(files={kind: ""}))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", SEQUENTIAL_TYPES)
 def test_a_sequential_head_learns_the_order_that_mean_pooling_loses(kind: SequentialType, tmp_path: Path) -> None:
     heads, unseen = fitted(kind, tmp_path, epochs=8), ordered_clips(40, 2)
@@ -83,6 +84,7 @@ def test_a_sequential_head_learns_the_order_that_mean_pooling_loses(kind: Sequen
     assert order_accuracy(heads, unseen, "mean") == 0.0
 
 
+@pytest.mark.long
 def test_a_tight_head_learns_which_texts_and_clips_match(tmp_path: Path) -> None:
     heads, unseen = fitted("tight", tmp_path, epochs=4), ordered_clips(40, 2)
     one_of_each = unseen.take(np.arange(0, len(unseen), 2))
