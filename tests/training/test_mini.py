@@ -41,6 +41,7 @@ from clipsearch.training.mini.languages import (
     LanguageStage,
     LanguageTexts,
     Space,
+    TextFeatures,
     fit_evidence,
     fit_languages,
 )
@@ -52,6 +53,7 @@ from clipsearch.training.mini.towers import (
     PAIRS,
     ImageHead,
     Meanings,
+    PieceBag,
     TextHead,
     TextTower,
     identity_projection,
@@ -344,14 +346,26 @@ def tiny_encoder() -> UniversalSentenceEncoder:
     ).eval()
 
 
+def test_pieces_of_a_text_are_averaged_with_and_without_padding() -> None:
+    torch.manual_seed(0)
+    pieces = PieceBag(torch.randn(20, 8), width=4, dropout=0.5).eval()
+    ids, starts = torch.tensor([1, 7, 2, 1, 2]), torch.tensor([0, 3])
+    padded, mask = torch.tensor([[1, 7, 2], [1, 2, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
+    torch.testing.assert_close(pieces.of_bags(ids, starts), pieces(padded, mask))
+    pieces.train()
+    dropped = (pieces.of_bags(ids.repeat(100), torch.arange(0, 500, 5)) == 0).all(dim=1)
+    assert 0 < dropped.sum() < 100, "a text keeps all of its pieces or none"
+
+
 @pytest.mark.filterwarnings("ignore")  # of the exporter and the quantizer, which are not ours
 def test_exported_towers_keep_the_contract_and_the_embeddings(tmp_path: Path) -> None:
     torch.manual_seed(0)
     image_tower = TinyImageTower()
-    head = TextHead(identity_projection(16, 16), world_width=512, hidden=24, dropout=0.0)
+    head = TextHead(identity_projection(16, 16), world_width=512 + 4, hidden=24, dropout=0.0)
     head.meanings = Meanings(nn.functional.normalize(torch.randn(40, 16), dim=1))
     evidence = torch.randn(len(WORDS) + PAIRS, 1)
-    text_tower = TextTower(Bert(BERT), tiny_encoder(), evidence, head).eval()
+    pieces = PieceBag(torch.randn(20, 8), width=4, dropout=0.3)
+    text_tower = TextTower(Bert(BERT), tiny_encoder(), pieces, evidence, head).eval()
     export_towers(image_tower, text_tower, tmp_path, 12)
     pixels = np.random.default_rng(0).integers(0, 256, size=(3, 12, 12, 3), dtype=np.uint8)
     images = open_session(tmp_path / "image.onnx").run(["image_embeddings"], {"pixels": pixels})[0]
@@ -434,19 +448,20 @@ def test_languages_bring_a_text_to_what_it_means(data_folder: Path, monkeypatch:
     spoken = tuple((("even", "odd")[number % 2],) for number in range(len(data.images)))
     data = replace(data, keywords=("even", "odd"), spoken=spoken)
     german = [text for own in data.sentences for text in own.get("de", ())]
-    numbers = TextNumbers([*english_texts(data), *german, "Hund", "chien", "dog"])
-    features = torch.randn(len(numbers.texts), 16 + 1281).half()
-    model = LanguageModel(
-        tiny_encoder(), TextHead(identity_projection(16, 16), world_width=512, hidden=24, dropout=0.0)
-    )
+    english = TextNumbers([*english_texts(data), "dog"]).texts
+    numbers = TextNumbers([*english, *german, "Hund", "chien"])
+    tokens = [[number % 20, (7 * number) % 20] for number in range(len(numbers.texts))]
+    features = TextFeatures(torch.randn(len(english), 16).half(), torch.randn(len(numbers.texts), 1281).half(), tokens)
+    head = TextHead(identity_projection(16, 16), world_width=512 + 4, hidden=24, dropout=0.0)
+    model = LanguageModel(tiny_encoder(), PieceBag(torch.randn(20, 8), width=4, dropout=0.3), head)
     translations = [Translation("de", "Hund", "dog", True), Translation("fr", "chien", "dog")]
     space = Space(torch.randn(3, len(data.images), 16).half(), features, 10.0)
     stage = LanguageStage(steps=30, english=8, foreign=8, translations=8, named_batch=4, words=4, lr=1e-2)
 
     def similarity() -> float:
-        rows = features[torch.from_numpy(numbers(["Hund", "chien", "dog"]))].float()
-        world = model.world(rows)
-        return float((world[:2] @ model.both(rows, world)[2]).mean().detach())
+        texts = features.batch(numbers(["Hund", "chien", "dog"]))
+        world = model.world(texts)
+        return float((world[:2] @ model.both(texts, world)[2]).mean().detach())
 
     before = similarity()
     fit_languages(

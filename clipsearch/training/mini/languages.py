@@ -1,5 +1,5 @@
-"""Teaching the text tower its languages: the many-language encoder's upper layers and the head, against pictures as
-they are.
+"""Teaching the text tower its languages: the many-language encoder's upper layers, vectors of word pieces and the head,
+against pictures as they are.
 
 A batch has captions of all languages, contrasted with the pictures of all of them, so that they share one space; a text
 is drawn to what both encoders make of its English translation, and a foreign caption to what they make of its picture's
@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from clipsearch.training.losses import clip_loss, matching_loss
 from clipsearch.training.mini.data import TrainingData
 from clipsearch.training.mini.fit import CAPTIONED_SETS, TextNumbers, named_sets, pick
-from clipsearch.training.mini.towers import PAIRS, TextHead, pair_rows
+from clipsearch.training.mini.text_side import Ragged
+from clipsearch.training.mini.towers import PAIRS, PieceBag, TextHead, pair_rows
 from clipsearch.training.mini.translations import Translation
 from clipsearch.training.mini.usem import LANGUAGES, UniversalSentenceEncoder, token_ids
 
@@ -50,6 +51,7 @@ class LanguageStage:
         words: of the vocabulary per step.
         lr: highest learning rate of the head; it rises and falls over one cycle.
         layers_lr: of the encoder's upper layers.
+        pieces_lr: of the vectors of word pieces.
         share_lr: of the share of MiniLM.
         weight_decay: of AdamW.
         names_weight: weight of the loss over each group of named pictures.
@@ -57,7 +59,7 @@ class LanguageStage:
         agreement_weight: weight of what draws texts to what both encoders make of their English.
     """
 
-    steps: int = 500
+    steps: int = 600
     english: int = 512
     foreign: int = 1024
     flattening: float = 0.4
@@ -67,6 +69,7 @@ class LanguageStage:
     words: int = 256
     lr: float = 1e-3
     layers_lr: float = 2e-4
+    pieces_lr: float = 1e-3
     share_lr: float = 1e-3
     weight_decay: float = 0.05
     names_weight: float = 0.2
@@ -74,26 +77,63 @@ class LanguageStage:
     agreement_weight: float = 2.0
 
 
-class LanguageModel(nn.Module):
-    """The text tower above what is computed once: the many-language encoder's upper layers and the head."""
+@dataclass(frozen=True)
+class TextBatch:
+    """Some texts, as the text tower takes them in training.
 
-    def __init__(self, encoder: UniversalSentenceEncoder, head: TextHead) -> None:
-        """Bind both; what of the head reads MiniLM stays as it is."""
+    Attributes:
+        english: MiniLM's sentence vectors, zeros for a text that is not English, float32 [n, width].
+        pooled: what the many-language encoder has pooled, float32 [n, POOLED_WIDTH].
+        ids: of the word pieces of all of them, int64 [pieces].
+        starts: where each text's ids begin, int64 [n].
+    """
+
+    english: Tensor
+    pooled: Tensor
+    ids: Tensor
+    starts: Tensor
+
+
+class TextFeatures:
+    """What is computed once of every text, by its number."""
+
+    def __init__(self, english: Tensor, pooled: Tensor, tokens: Sequence[Sequence[int]]) -> None:
+        """Take the parts of `TextBatch` for all texts, float16, and the ids of each; the first are the English ones."""
+        self._english = english
+        self._pooled = pooled
+        self._ragged = Ragged(tokens)
+        self._ids = torch.tensor([token for ids in tokens for token in ids], dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return len(self._pooled)
+
+    def batch(self, rows: NDArray[np.int64]) -> TextBatch:
+        """Texts by their numbers, int64 [n]."""
+        english = torch.zeros(len(rows), self._english.shape[1])
+        is_english = rows < len(self._english)
+        english[torch.from_numpy(is_english)] = self._english[torch.from_numpy(rows[is_english])].float()
+        starts = np.concatenate([[0], self._ragged.lengths[rows].cumsum()[:-1]])
+        pooled = self._pooled[torch.from_numpy(rows)].float()
+        return TextBatch(english, pooled, self._ids[self._ragged.places(rows)], torch.from_numpy(starts))
+
+
+class LanguageModel(nn.Module):
+    """The text tower above what is computed once: the many-language encoder's upper layers, pieces and the head."""
+
+    def __init__(self, encoder: UniversalSentenceEncoder, pieces: PieceBag, head: TextHead) -> None:
+        """Bind the parts; what of the head reads MiniLM stays as it is."""
         super().__init__()
         self.encoder = encoder
+        self.pieces = pieces
         self.head = head
 
-    def english(self, features: Tensor) -> Tensor:
-        """Unit embeddings [n, dim] by MiniLM alone, of features [n, width]."""
-        return self.head.of_english(features[:, : self.head.english.in_features])
+    def world(self, texts: TextBatch) -> Tensor:
+        """Unit embeddings [n, dim] by the many-language encoder alone."""
+        return self.head.of_world(self.encoder.sentence(texts.pooled), self.pieces.of_bags(texts.ids, texts.starts))
 
-    def world(self, features: Tensor) -> Tensor:
-        """Unit embeddings [n, dim] by the many-language encoder alone, of features [n, width]."""
-        return self.head.of_world(self.encoder.sentence(features[:, self.head.english.in_features :]))
-
-    def both(self, features: Tensor, world: Tensor) -> Tensor:
+    def both(self, texts: TextBatch, world: Tensor) -> Tensor:
         """Unit embeddings [n, dim] of English texts, by both encoders."""
-        return F.normalize(self.head.mixed(self.english(features), world), dim=1)
+        return F.normalize(self.head.mixed(self.head.of_english(texts.english), world), dim=1)
 
 
 def fit_evidence(english: Sequence[str], foreign: Sequence[str], tokenizer: Tokenizer, *, seed: int) -> Tensor:
@@ -142,13 +182,12 @@ class Space:
 
     Attributes:
         images: embeddings of each view of every picture, float16 [views, images, dim].
-        features: of every text by its number, float16 [texts, width]: MiniLM's sentence vector, zeros for a text that
-            is not English, then what the many-language encoder has pooled.
+        texts: every text by its number.
         logit_scale: the inverse temperature.
     """
 
     images: Tensor
-    features: Tensor
+    texts: TextFeatures
     logit_scale: float
 
 
@@ -197,10 +236,11 @@ def fit_languages(
     groups = [
         {"params": list(model.head.world.parameters()), "lr": stage.lr},
         {"params": upper, "lr": stage.layers_lr},
+        {"params": list(model.pieces.parameters()), "lr": stage.pieces_lr, "weight_decay": 0.0},
         {"params": [model.head.share], "lr": stage.share_lr, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=stage.weight_decay)
-    rates = [stage.lr, stage.layers_lr, stage.share_lr]
+    rates = [stage.lr, stage.layers_lr, stage.pieces_lr, stage.share_lr]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=stage.steps, pct_start=0.15)
     scale = torch.tensor(space.logit_scale)
     total = 0.0
@@ -232,7 +272,7 @@ class _Draws:
         *,
         rng: np.random.Generator,
     ) -> None:
-        self.features = space.features
+        self.features = space.texts
         self.images = space.images
         self.data = data
         self.numbers = texts.numbers
@@ -249,9 +289,9 @@ class _Draws:
         self.translations = _by_language(texts.translations)
         self.listed = _by_language([own for own in texts.translations if own.listed])
 
-    def texts(self, texts: Sequence[str]) -> Tensor:
-        """Features of texts, float32 [n, width]."""
-        return self.features[torch.from_numpy(self.numbers(texts))].float()
+    def texts(self, texts: Sequence[str]) -> TextBatch:
+        """What is computed once of texts."""
+        return self.features.batch(self.numbers(texts))
 
     def pictures(self, chosen: Sequence[int] | NDArray[np.int64]) -> Tensor:
         """Embeddings of one random view of each picture, float32 [n, dim]."""
@@ -306,8 +346,8 @@ def _caption_targets(model: LanguageModel, drawn: _Draws) -> dict[int, Tensor]:
     """For each captioned picture the mean of what both encoders make of its English captions, [dim]."""
     targets = {}
     for number in drawn.english:
-        features = drawn.texts(drawn.data.sentences[number]["en"])
-        targets[number] = F.normalize(model.both(features, model.world(features)).mean(dim=0), dim=0)
+        texts = drawn.texts(drawn.data.sentences[number]["en"])
+        targets[number] = F.normalize(model.both(texts, model.world(texts)).mean(dim=0), dim=0)
     return targets
 
 
@@ -324,9 +364,9 @@ def _loss(
     groups = [said, others, [own.text for own in translations], meanings, keywords, words]
     groups += [phrases for _, phrases, _ in named]
     lengths = [len(group) for group in groups]
-    features = drawn.texts([text for group in groups for text in group])
-    world = model.world(features)
-    both = torch.split(model.both(features, world), lengths)
+    texts = drawn.texts([text for group in groups for text in group])
+    world = model.world(texts)
+    both = torch.split(model.both(texts, world), lengths)
     own, abroad, translated, meant, spoken, known, *_ = torch.split(world, lengths)
     pictures, elsewhere = drawn.pictures(english), drawn.pictures(foreign)
     loss = clip_loss(pictures, both[0], scale) + clip_loss(elsewhere, abroad, scale)

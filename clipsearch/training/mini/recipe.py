@@ -40,6 +40,7 @@ from clipsearch.training.mini.languages import (
     LanguageStage,
     LanguageTexts,
     Space,
+    TextFeatures,
     fit_evidence,
     fit_languages,
 )
@@ -54,6 +55,7 @@ from clipsearch.training.mini.towers import (
     ImageHead,
     ImageTower,
     Meanings,
+    PieceBag,
     TextHead,
     TextTower,
     identity_projection,
@@ -71,6 +73,8 @@ HIDDEN = 2048
 DROPOUT = 0.6
 TEXT_HIDDEN = 1024
 TEXT_DROPOUT = 0.2
+PIECE_WIDTH = 128
+PIECE_DROPOUT = 0.3
 FROZEN_TEXT_LAYERS = 4
 HEADS = Stage(epochs=50)
 TEXT_LAYERS = Stage(
@@ -106,15 +110,9 @@ def english_texts(data: TrainingData) -> list[str]:
     return [*(text for own in groups for text in own), *data.labels, *prompts, *data.keywords]
 
 
-def foreign_texts(data: TrainingData, per_picture: int = 2) -> list[str]:
-    """Sentences in the encoder's other languages: a few of each training picture and language, all of the others."""
-    dev = {number for name, numbers in data.sets.items() if name.endswith("dev") for number in numbers.tolist()}
-    texts: list[str] = []
-    for number, said in enumerate(data.sentences):
-        for language, own in said.items():
-            if language in FOREIGN:
-                texts += own if number in dev else own[:per_picture]
-    return texts
+def foreign_texts(data: TrainingData) -> list[str]:
+    """Every sentence in the encoder's other languages."""
+    return [text for said in data.sentences for language, own in said.items() if language in FOREIGN for text in own]
 
 
 def single_words(texts: Sequence[str]) -> list[str]:
@@ -177,12 +175,15 @@ def train(
     run_stage("text layers", model, material, TEXT_LAYERS, rng=rng)
     model.text = TextSide(bert, states, projection, trained=False)
     evidence = english_evidence(numbers.texts, data, translations, tokenizer, seed=seed)
-    head = TextHead(projection, world_width=usem.WIDTH, hidden=TEXT_HIDDEN, dropout=TEXT_DROPOUT)
+    world_width = usem.WIDTH + PIECE_WIDTH
+    head = TextHead(projection, world_width=world_width, hidden=TEXT_HIDDEN, dropout=TEXT_DROPOUT)
     abroad = foreign_texts(data)
     pieces = usem.cut_pieces(
         usem.load_pieces(), [*(own.text for own in translations), *meanings, *vocabulary()], [*numbers.texts, *abroad]
     )
-    language = LanguageModel(usem.load_encoder(pieces), head)
+    encoder = usem.load_encoder(pieces)
+    bag = PieceBag(encoder.table.unpacked(), width=PIECE_WIDTH, dropout=PIECE_DROPOUT)
+    language = LanguageModel(encoder, bag, head)
     texts = train_languages(language, pieces, model, material, translations=translations, abroad=abroad, rng=rng)
     heads, log_scale = [model.image], model.log_scale.detach().clone()
     model.text = FixedTexts(texts)
@@ -261,13 +262,10 @@ def train_languages(
     assert isinstance(model.text, TextSide) and model.text.pooled is not None
     numbers = TextNumbers([*known, *abroad, *(own.text for own in translations)])
     logger.info("%d texts in all languages", len(numbers.texts))
-    encoder = language.encoder
-    world = sentence_vectors(numbers.texts, encoder.pooled, usem.load_tokenizer(pieces), usem.POOLED_WIDTH)
+    tokens = usem.token_ids(numbers.texts, usem.load_tokenizer(pieces))
+    pooled = sentence_vectors(tokens, language.encoder.pooled, usem.POOLED_WIDTH)
     logger.info("the many-language encoder has read them")
-    sentences = model.text.pooled
-    features = torch.zeros(len(numbers.texts), sentences.shape[1] + usem.POOLED_WIDTH, dtype=torch.float16)
-    features[: len(known), : sentences.shape[1]] = sentences.half()
-    features[:, sentences.shape[1] :] = world
+    features = TextFeatures(model.text.pooled.half(), pooled, tokens)
     with torch.inference_mode():
         images = torch.stack([model.image(torch.from_numpy(view.astype(np.float32))).half() for view in material.views])
     spoken = replace(material, data=with_known_sentences(material.data, numbers), numbers=numbers)
@@ -275,10 +273,11 @@ def train_languages(
     @torch.no_grad()
     def embed() -> Tensor:
         blocks = []
-        for place, block in enumerate(torch.split(features.float(), 4096)):
-            world = language.world(block)
-            english = (torch.arange(len(block)) + 4096 * place < len(known))[:, None]
-            blocks.append(torch.where(english, language.both(block, world), world))
+        for start in range(0, len(features), 4096):
+            rows = np.arange(start, min(start + 4096, len(features)))
+            texts = features.batch(rows)
+            world = language.world(texts)
+            blocks.append(torch.where(torch.from_numpy(rows < len(known))[:, None], language.both(texts, world), world))
         return torch.cat(blocks)
 
     def after_steps(step: int, loss: float) -> None:
@@ -347,7 +346,7 @@ def dev_figures(model: Trained, material: Material, *, languages: bool = False) 
 def write_model(model: Mini, backbone: ImageBackbone, output: Path) -> None:
     """Write both graphs, the tokenizers and the manifest into `output`."""
     head = model.language.head
-    tower = TextTower(model.bert, model.language.encoder, model.get_buffer("evidence"), head)
+    tower = TextTower(model.bert, model.language.encoder, model.language.pieces, model.get_buffer("evidence"), head)
     export_towers(ImageTower(backbone.cpu(), model.image), tower, output, IMAGE_SIZE)
     load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH).save(str(output / TOKENIZERS[0]))
     usem.load_tokenizer(model.pieces).save(str(output / TOKENIZERS[1]), pretty=False)

@@ -22,6 +22,25 @@ _CHUNK = 256
 """Texts run at a time, in order of length, so that little of a batch is padding."""
 
 
+class Ragged:
+    """Where the tokens of each text lie when all are in one row without padding.
+
+    Attributes:
+        lengths: tokens of each text, int64 [texts].
+        starts: where each text begins, int64 [texts].
+    """
+
+    def __init__(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Lay out texts, given as ids."""
+        self.lengths = np.array([len(ids) for ids in tokens])
+        self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
+
+    def places(self, rows: NDArray[np.int64]) -> Tensor:
+        """Where the tokens of some texts lie, int64 [tokens]."""
+        ranges = [np.arange(self.starts[row], self.starts[row] + self.lengths[row]) for row in rows]
+        return torch.from_numpy(np.concatenate(ranges))
+
+
 class TokenStates:
     """Hidden states of texts after the frozen layers, without padding."""
 
@@ -29,24 +48,20 @@ class TokenStates:
         """Run the first `layers` layers over every text; kept as float16."""
         self.layers = layers
         tokens = token_ids(texts, tokenizer)
-        self.lengths = np.array([len(ids) for ids in tokens])
-        self.starts = np.concatenate([[0], self.lengths.cumsum()[:-1]])
+        self.tokens = Ragged(tokens)
+        self.lengths = self.tokens.lengths
         self.states = torch.empty(int(self.lengths.sum()), bert.config.width, dtype=torch.float16)
         for rows, ids, mask in _padded(tokens, self.lengths):
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
                 hidden = bert.run(bert.embed(ids), mask, 0, layers)
-            self.states[self._places(rows)] = hidden[mask.bool()].half()
+            self.states[self.tokens.places(rows)] = hidden[mask.bool()].half()
 
     def batch(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Hidden states float32 [n, tokens, width] and attention mask int64 [n, tokens] of some texts."""
         mask = _mask(self.lengths[rows])
         hidden = torch.zeros(*mask.shape, self.states.shape[1])
-        hidden[mask.bool()] = self.states[self._places(rows)].float()
+        hidden[mask.bool()] = self.states[self.tokens.places(rows)].float()
         return hidden, mask
-
-    def _places(self, rows: NDArray[np.int64]) -> Tensor:
-        ranges = [np.arange(self.starts[row], self.starts[row] + self.lengths[row]) for row in rows]
-        return torch.from_numpy(np.concatenate(ranges))
 
 
 class TextSide(nn.Module):
@@ -89,13 +104,10 @@ class TextSide(nn.Module):
 
 
 @torch.inference_mode()
-def sentence_vectors(
-    texts: Sequence[str], encode: Callable[[Tensor, Tensor], Tensor], tokenizer: Tokenizer, width: int
-) -> Tensor:
-    """What an encoder of ids and mask makes of texts as a whole: float16 [n, width]."""
-    tokens = token_ids(texts, tokenizer)
+def sentence_vectors(tokens: Sequence[Sequence[int]], encode: Callable[[Tensor, Tensor], Tensor], width: int) -> Tensor:
+    """What an encoder of ids and mask makes of texts as a whole, given as ids: float16 [n, width]."""
     lengths = np.array([len(ids) for ids in tokens])
-    vectors = torch.empty(len(texts), width, dtype=torch.float16)
+    vectors = torch.empty(len(tokens), width, dtype=torch.float16)
     for rows, ids, mask in _padded(tokens, lengths):
         vectors[torch.from_numpy(rows)] = encode(ids, mask).half()
     return vectors

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from clipsearch.errors import ConfigError
 from clipsearch.training.mini.minilm import Bert, BertConfig, from_hugging_face
@@ -143,6 +144,43 @@ class Meanings(nn.Module):
         return _unit(share * nearest + (1.0 - share) * world)
 
 
+class PieceBag(nn.Module):
+    """A trained vector for each word piece, averaged over a text: the encoder's own table was made for no pictures.
+
+    Source: Joulin et al. 2017, Bag of Tricks for Efficient Text Classification, §2.1.
+    """
+
+    STD = 0.05
+    """Standard deviation of the numbers that it starts with."""
+
+    def __init__(self, table: Tensor, *, width: int, dropout: float) -> None:
+        """Start with the principal components of a table.
+
+        Args:
+            table: of the encoder, float32 [pieces, any].
+            width: of the vectors.
+            dropout: share of the texts whose vector is zero in training.
+        """
+        super().__init__()
+        centered = table - table.mean(dim=0)
+        _, axes = torch.linalg.eigh(centered.T @ centered)
+        components = centered @ axes[:, -width:]
+        self.table = nn.Embedding(len(table), width)
+        self.table.weight.data = components * (self.STD / components.std())
+        self.dropout = dropout
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Mean vectors [n, width] of ids int64 [n, t] and their mask int64 [n, t]."""
+        mask = attention_mask[:, :, None].float()
+        vectors: Tensor = (self.table(input_ids) * mask).sum(dim=1) / mask.sum(dim=1)
+        return vectors
+
+    def of_bags(self, ids: Tensor, starts: Tensor) -> Tensor:
+        """The same [n, width] of ids without padding, int64 [all of them], and where each text starts, int64 [n]."""
+        vectors = F.embedding_bag(ids, self.table.weight, starts, mode="mean")
+        return vectors * F.dropout(torch.ones(len(starts), 1), self.dropout, self.training)
+
+
 class TextHead(nn.Module):
     """Two sentence vectors of one text to the shared space: MiniLM's, which knows English best, and the many-language
     encoder's. How much of MiniLM's is taken follows from the evidence that the text is English.
@@ -164,9 +202,11 @@ class TextHead(nn.Module):
         """Unit embeddings [n, dim] of MiniLM's sentence vectors [n, width]."""
         return _unit(self.english(sentence))
 
-    def of_world(self, sentence: Tensor) -> Tensor:
-        """Unit embeddings [n, dim] of the many-language encoder's sentence vectors [n, world_width]."""
-        return _unit(self.world(sentence))
+    def of_world(self, sentence: Tensor, pieces: Tensor) -> Tensor:
+        """Unit embeddings [n, dim] of the many-language encoder's sentence vectors and of mean vectors of the pieces,
+        together [n, world_width].
+        """
+        return _unit(self.world(torch.cat([sentence, pieces], dim=1)))
 
     def mixed(self, english: Tensor, world: Tensor) -> Tensor:
         """Embeddings [n, dim] of English texts by both encoders, not normalized."""
@@ -192,11 +232,14 @@ def pair_rows(ids: Tensor, vocabulary: int) -> Tensor:
 class TextTower(nn.Module):
     """Token ids of both tokenizers to text embeddings."""
 
-    def __init__(self, bert: Bert, world: UniversalSentenceEncoder, evidence: Tensor, head: TextHead) -> None:
+    def __init__(
+        self, bert: Bert, world: UniversalSentenceEncoder, pieces: PieceBag, evidence: Tensor, head: TextHead
+    ) -> None:
         """Take the parts; `evidence` [vocabulary + PAIRS, 1] is what MiniLM's tokens and pairs say for English."""
         super().__init__()
         self.bert = bert
         self.world = world
+        self.pieces = pieces
         self.register_buffer("evidence", evidence)
         self.head = head
 
@@ -208,7 +251,8 @@ class TextTower(nn.Module):
         pairs = pair_rows(input_ids, len(table) - PAIRS)
         evidence = (table[input_ids] * mask).sum(dim=1) + (table[pairs] * mask[:, 1:]).sum(dim=1)
         english = self.head.of_english(self.bert(input_ids, attention_mask))
-        world = self.head.of_world(self.world(input_ids_2, attention_mask_2))
+        sentence, pieces = self.world(input_ids_2, attention_mask_2), self.pieces(input_ids_2, attention_mask_2)
+        world = self.head.of_world(sentence, pieces)
         embeddings: Tensor = self.head(english, world, evidence)
         return embeddings
 

@@ -88,6 +88,11 @@ class PackedTable(nn.Module):
         levels = torch.cat([both - 16.0 * high, high], dim=2)
         return (levels - 7.5) * self.get_buffer("scale")[rows]
 
+    def unpacked(self) -> Tensor:
+        """All rows, float32 [rows, width]."""
+        rows: Tensor = self(torch.arange(len(self.get_buffer("scale")))[None])[0]
+        return rows
+
 
 def _levels(table: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:
     """The nearest of the 16 levels, 0 to 15."""
