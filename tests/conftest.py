@@ -115,10 +115,23 @@ LONG = ("browser", "ray")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder in TOGETHER else str(item.path)))
-        if folder in LONG and item.name not in EVERYDAY:
+        if item.path.parent.name in LONG and item.name not in EVERYDAY:
             item.add_marker(pytest.mark.long)
+    items.sort(key=lambda item: item.path.parent.name not in TOGETHER)  # first what takes longest
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By `TOGETHER`; xdist's own groups are without effect under pytest 9.2 (pytest-xdist issue 1386)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FilesTogether(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = Path(file).parent.name
+            return folder if folder in TOGETHER else file
+
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
