@@ -101,6 +101,9 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
     os.environ["TMPDIR"] = str(_MEMORY)  # each commit of a catalog waits for the disk, which two test runs share
     tempfile.tempdir = None
 
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # each core has a test process of its own; inherited by those and by commands
+
 EVERYDAY = ("test_a_user_goes_through_every_page",)
 """The walk through the page, which `make test` runs, too."""
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from clipsearch.errors import ConfigError, LibraryLockedError, QueryError
 from clipsearch.library import Library
 from clipsearch.media.decoding import content_hash
 from clipsearch.system.file_lock import writer_lock
-from tests.conftest import save_photo
+from tests.conftest import ColourEncoder, save_photo
 from tests.retrieval.test_duplicates import scene
 
 MAKE, MODEL, TAKEN, GPS = 0x010F, 0x0110, 0x9003, 0x8825
@@ -33,19 +33,34 @@ def save_with_exif(
     return path
 
 
-@pytest.fixture
-def travels(tmp_path: Path, library: Library) -> Library:
-    folder = tmp_path / "travels"
+def travels_of(folder: Path) -> Library:
+    """A library of four pictures in two folders and above them, made in a folder beside the library."""
     save_with_exif(folder / "crete" / "one.jpg", "red", taken="2021:06:01 10:00:00", place=True)
     save_with_exif(folder / "crete" / "two.jpg", "blue", taken="2021:06:20 10:00:00", size=(32, 48))
     save_with_exif(folder / "oslo" / "three.JPG", "green", taken="2022:01:02 10:00:00", camera="Canon")
     save_photo(folder / "four.png", "white", size=(40, 40))
+    library = Library.open(folder.with_name("library"), create=True, encoder=ColourEncoder())
     library.index(folder)
     return library
 
 
-def test_facets_count_files(travels: Library, tmp_path: Path) -> None:
-    facets = travels.browse.facets()
+@pytest.fixture
+def travels(tmp_path: Path) -> Iterator[Library]:
+    """For tests that change it."""
+    with travels_of(tmp_path / "travels") as library:
+        yield library
+
+
+@pytest.fixture(scope="module")
+def unchanged_travels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """One for all tests that change nothing."""
+    with travels_of(tmp_path_factory.mktemp("unchanged") / "travels") as library:
+        yield library
+
+
+def test_facets_count_files(unchanged_travels: Library) -> None:
+    (root,) = unchanged_travels.roots.all()
+    facets = unchanged_travels.browse.facets()
     assert facets.total == 4
     assert facets.months == (FacetValue("2021-06", 2), FacetValue("2022-01", 1))
     assert facets.undated == 1
@@ -53,20 +68,22 @@ def test_facets_count_files(travels: Library, tmp_path: Path) -> None:
     assert facets.folders == (FacetValue("crete", 2), FacetValue("oslo", 1))
     assert facets.extensions == (FacetValue("jpg", 3), FacetValue("png", 1))
     assert facets.orientations == (FacetValue("landscape", 2), FacetValue("portrait", 1), FacetValue("square", 1))
-    assert facets.roots == (FacetValue(str(tmp_path / "travels"), 4),)
+    assert facets.roots == (FacetValue(str(root.path), 4),)
     assert facets.located == 1
 
 
 @pytest.mark.parametrize(
     "line", ["camera:fuji", "folder:crete", "orientation:portrait", "after:2022", "ext:png", "near:35.3,25.1,20km"]
 )
-def test_facets_of_a_filter_agree_with_a_search(travels: Library, line: str) -> None:
-    assert travels.browse.facets(line).total == len(travels.search(line, k=10)) > 0
-    assert travels.browse.facets(f"a dog {line}") == travels.browse.facets(line), "words play no part"
+def test_facets_of_a_filter_agree_with_a_search(unchanged_travels: Library, line: str) -> None:
+    assert unchanged_travels.browse.facets(line).total == len(unchanged_travels.search(line, k=10)) > 0
+    assert unchanged_travels.browse.facets(f"a dog {line}") == unchanged_travels.browse.facets(line), (
+        "words play no part"
+    )
 
 
-def test_every_value_of_a_facet_filters_as_many_files_as_it_says(travels: Library) -> None:
-    facets = travels.browse.facets()
+def test_every_value_of_a_facet_filters_as_many_files_as_it_says(unchanged_travels: Library) -> None:
+    facets = unchanged_travels.browse.facets()
     for field, values in (
         ("camera", facets.cameras),
         ("folder", facets.folders),
@@ -76,12 +93,12 @@ def test_every_value_of_a_facet_filters_as_many_files_as_it_says(travels: Librar
         ("root", facets.roots),
     ):
         for value in values:
-            assert len(travels.search(f'{field}:"{value.value}"', k=10)) == value.count, (field, value)
+            assert len(unchanged_travels.search(f'{field}:"{value.value}"', k=10)) == value.count, (field, value)
 
 
-def test_facets_of_a_wrong_line(travels: Library) -> None:
+def test_facets_of_a_wrong_line(unchanged_travels: Library) -> None:
     with pytest.raises(QueryError):
-        travels.browse.facets("colour:red")
+        unchanged_travels.browse.facets("colour:red")
 
 
 def test_rare_values_are_left_out(tmp_path: Path, library: Library) -> None:
@@ -125,9 +142,9 @@ def test_a_picture_whose_drive_is_away_has_no_original(travels: Library, tmp_pat
 
 
 @pytest.mark.parametrize("digest", ["0" * 32, "", "%", "abcdef"])
-def test_an_unknown_picture_is_refused(travels: Library, digest: str) -> None:
+def test_an_unknown_picture_is_refused(unchanged_travels: Library, digest: str) -> None:
     with pytest.raises(QueryError, match="has no picture"):
-        travels.browse.picture(digest)
+        unchanged_travels.browse.picture(digest)
 
 
 def test_near_versions_are_those_that_duplicates_finds(tmp_path: Path, library: Library) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipsearch.demo import find_photographs
+from tests.conftest import mostly_long
 from tests.e2e.conftest import Run
 
 HEAVY = ("torch", "open_clip", "torchvision", "timm", "streamlit", "sklearn", "skimage", "indexer")
@@ -40,7 +41,7 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory, environment: dict[str,
     return folder
 
 
-@pytest.mark.parametrize(("words", "expected"), WORDS)
+@pytest.mark.parametrize(("words", "expected"), mostly_long(WORDS, everyday=2))
 def test_the_right_photograph_comes_first(run: Run, demo_folder: Path, words: str, expected: set[str]) -> None:
     done = run("search", words, "-k", "3", "--json", library=demo_folder / "library")
     results = json.loads(done.stdout)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from PIL import Image
 
 from clipsearch.library import Library
 from clipsearch.retrieval.results import result_to_json
+from tests.conftest import ColourEncoder
 
 DATES = {
     "year": "1987",
@@ -20,21 +21,23 @@ DATES = {
 }
 
 
-@pytest.fixture
-def album(library: Library, tmp_path: Path) -> Library:
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    folder = tmp_path_factory.mktemp("dates") / "album"
+    folder.mkdir()
     for number, (name, date) in enumerate(DATES.items()):
         out = io.BytesIO()
         Image.new("RGB", (16, 12), (40 * number, 90, 90)).save(out, "PNG")
-        path = tmp_path / "album" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
+        path = folder / f"{name}.png"
         path.write_bytes(out.getvalue())
         path.with_suffix(".xmp").write_text(
             '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
             '<rdf:Description xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" '
             f'photoshop:DateCreated="{date}"/></rdf:RDF></x:xmpmeta>'
         )
-    assert library.index(tmp_path / "album").embedded == len(DATES)
-    return library
+    with Library.open(folder.with_name("library"), create=True, encoder=ColourEncoder()) as library:
+        assert library.index(folder).embedded == len(DATES)
+        yield library
 
 
 @pytest.mark.parametrize(

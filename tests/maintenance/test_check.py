@@ -17,7 +17,7 @@ import pytest
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import LibraryLockedError
 from clipsearch.library import Library
-from clipsearch.maintenance.check import CheckReport, check_library
+from clipsearch.maintenance.check import CheckReport, check_library, previews
 from clipsearch.maintenance.check.embeddings import unit_vectors
 from clipsearch.media.decoding import content_hash, load_image
 from clipsearch.media.thumbnails import thumbnail_path
@@ -25,7 +25,7 @@ from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.faiss.files import IndexStamp
 from clipsearch.vectors.faiss.flat_index import FlatIndex
 from clipsearch.vectors.faiss.saved import open_index
-from tests.conftest import OpenCatalog, save_photo
+from tests.conftest import OpenCatalog, mostly_long, save_photo
 
 
 def digest_of(path: Path) -> str:
@@ -174,16 +174,19 @@ def test_a_lost_model_is_not_taken_for_something_to_clean_up(sound: Library) -> 
 
 @pytest.mark.parametrize(
     ("vector", "code"),
-    [
-        (b"", "embedding-length"),
-        (bytes(31), "embedding-length"),
-        (bytes(34), "embedding-length"),
-        (bytes(32), "embedding-value"),
-        (np.full(16, np.nan, "<f2").tobytes(), "embedding-value"),
-        (np.full(16, np.inf, "<f2").tobytes(), "embedding-value"),
-        (np.full(16, 0.251, "<f2").tobytes(), "embedding-value"),
-        (np.full(16, 60_000, "<f2").tobytes(), "embedding-value"),
-    ],
+    mostly_long(
+        [
+            (b"", "embedding-length"),
+            (bytes(31), "embedding-length"),
+            (bytes(34), "embedding-length"),
+            (bytes(32), "embedding-value"),
+            (np.full(16, np.nan, "<f2").tobytes(), "embedding-value"),
+            (np.full(16, np.inf, "<f2").tobytes(), "embedding-value"),
+            (np.full(16, 0.251, "<f2").tobytes(), "embedding-value"),
+            (np.full(16, 60_000, "<f2").tobytes(), "embedding-value"),
+        ],
+        everyday=2,
+    ),
 )
 def test_a_malformed_embedding_is_deleted_and_made_again(
     sound: Library, photos: Path, vector: bytes, code: str
@@ -351,7 +354,11 @@ def test_a_damaged_preview_of_a_lost_file_is_deleted(sound: Library, photos: Pat
     assert not preview.exists()
 
 
-def test_previews_of_nothing_are_deleted_and_other_files_left(sound: Library) -> None:
+@pytest.mark.parametrize("at_once", [10_000, 5])
+def test_previews_of_nothing_are_deleted_and_other_files_left(
+    sound: Library, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "_FEW", at_once)
     shard = next((sound.path / "thumbnails").iterdir())
     stray = shard / f"{shard.name}{'0' * 30}.jpg"
     stray.write_bytes(b"")

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from clipsearch.media.ocr import ReadLine, TextReader, is_sure
 from clipsearch.text import search_form
-from tests.conftest import ROOT
+from tests.conftest import ROOT, mostly_long
 
 RECEIPTS = ROOT.parent / "shared" / "data" / "receipts"
 LINES = ("Grand Hotel Heraklion", "Invoice 2041", "Total amount 149.90", "Thank you")
@@ -55,19 +55,22 @@ def words(lines: list[ReadLine]) -> set[str]:
 
 @pytest.mark.parametrize(
     "look",
-    [
-        Rendering(),
-        Rendering(size=16),
-        Rendering(size=90),
-        Rendering(ink="#777777"),
-        Rendering(ink="white", ground="#203080"),
-        Rendering(ink="#f0e000", ground="black"),
-        Rendering(angle=4),
-        Rendering(angle=-12),
-        Rendering(angle=90),
-        Rendering(angle=180),
-        Rendering(noise=25),
-    ],
+    mostly_long(
+        [
+            Rendering(),
+            Rendering(size=16),
+            Rendering(size=90),
+            Rendering(ink="#777777"),
+            Rendering(ink="white", ground="#203080"),
+            Rendering(ink="#f0e000", ground="black"),
+            Rendering(angle=4),
+            Rendering(angle=-12),
+            Rendering(angle=90),
+            Rendering(angle=180),
+            Rendering(noise=25),
+        ],
+        everyday=3,
+    ),
     ids=str,
 )
 def test_rendered_lines_are_read(reader: TextReader, look: Rendering) -> None:

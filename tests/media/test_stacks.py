@@ -75,10 +75,9 @@ def scene(seed: int) -> Image.Image:
     return Image.fromarray(blocks).resize((96, 72), Image.Resampling.BICUBIC)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def photos_in(place: Path) -> Path:
     """RAW and JPEG of one exposure, others of that name, and a Live Photo; RAW files that are TIFFs by content."""
-    folder = tmp_path / "photos"
+    folder = place / "photos"
     (folder / "other").mkdir(parents=True)
     scene(1).save(folder / "DSC1.DNG", "TIFF")
     scene(1).save(folder / "DSC1.JPG", quality=90)
@@ -90,10 +89,24 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def library(tmp_path: Path, folder: Path, encoder: ColourEncoder) -> Iterator[Library]:
-    with Library.open(tmp_path / "library", create=True, encoder=encoder) as library:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For tests that change nothing, as `library` is."""
+    return photos_in(tmp_path_factory.mktemp("stacks"))
+
+
+@pytest.fixture(scope="module")
+def library(folder: Path) -> Iterator[Library]:
+    with Library.open(folder.with_name("library"), create=True, encoder=ColourEncoder()) as library:
         library.index(folder)
+        yield library
+
+
+@pytest.fixture
+def changing(tmp_path: Path) -> Iterator[Library]:
+    """A library of a test's own, of `photos_in` its folder."""
+    with Library.open(tmp_path / "library", create=True, encoder=ColourEncoder()) as library:
+        library.index(photos_in(tmp_path))
         yield library
 
 
@@ -129,7 +142,8 @@ def test_what_is_similar_leaves_the_pictures_own_stack_out(library: Library, fol
     }
 
 
-def test_a_pair_is_no_duplicate_and_its_copy_is_one(library: Library, folder: Path, tmp_path: Path) -> None:
+def test_a_pair_is_no_duplicate_and_its_copy_is_one(changing: Library, tmp_path: Path) -> None:
+    library, folder = changing, tmp_path / "photos"
     assert library.duplicates.find() == []
     assert len(library.duplicates.find(stacks=False)) == 1
     copy = folder / "backup" / "DSC1.JPG"
@@ -143,6 +157,6 @@ def test_a_pair_is_no_duplicate_and_its_copy_is_one(library: Library, folder: Pa
     ]
 
 
-def test_a_root_that_becomes_part_of_another_keeps_its_stacks(tmp_path: Path, folder: Path, library: Library) -> None:
-    library.index(tmp_path)
-    assert {result.path.name: result.stack for result in library.search("red", k=20)}["DSC1.JPG"]
+def test_a_root_that_becomes_part_of_another_keeps_its_stacks(changing: Library, tmp_path: Path) -> None:
+    changing.index(tmp_path)
+    assert {result.path.name: result.stack for result in changing.search("red", k=20)}["DSC1.JPG"]

@@ -37,6 +37,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
+@pytest.mark.long
 def test_a_model_imports_what_it_needs_and_the_next_one_the_rest(base: Path) -> None:
     specs = [f"local-dir:{tiny_model(base, name)}" for name in ("clip", "siglip")]
     command = [sys.executable, "-c", SCRIPT % (HEAVY,), *specs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,22 +17,22 @@ from clipsearch.retrieval.hybrid.finding import TextMatch
 from clipsearch.retrieval.hybrid.fusion import fused_order
 from clipsearch.retrieval.hybrid.words import grade, query_words, whole_text
 from clipsearch.retrieval.results import LOOKS_LIKE, Evidence, SearchResult
-from tests.conftest import save_photo
+from tests.conftest import ColourEncoder, save_photo
 
 
-@pytest.fixture
-def mixed(open_library: Callable[..., Library], tmp_path: Path) -> Library:
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """Sixty pictures of six colours; a blue receipt with text; a folder of that many that a word is common."""
-    folder = tmp_path / "mixed"
+    folder = tmp_path_factory.mktemp("mixed") / "photos"
     for number in range(30):
         save_photo(folder / "Holiday" / f"IMG_{2000 + number}.png", (200, 5 * number, 40))
     for number in range(29):
         save_photo(folder / f"DSC{number:04}.png", (20, 5 * number, 220))
     save_photo(folder / "receipt.png", "blue")
-    library = open_library(create=True)
-    library.index(folder)
-    write_text(library, folder / "receipt.png", "IKEA Deutschland", "Total amount 9.90")
-    return library
+    with Library.open(folder.with_name("library"), create=True, encoder=ColourEncoder()) as library:
+        library.index(folder)
+        write_text(library, folder / "receipt.png", "IKEA Deutschland", "Total amount 9.90")
+        yield library
 
 
 def write_text(library: Library, path: Path, *lines: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -105,14 +105,22 @@ class ColoursByName(ColourEncoder):
         return super().encode_texts(texts)
 
 
-@pytest.fixture
-def colours(tmp_path: Path) -> tuple[Library, ColoursByName, list[str]]:
+@pytest.fixture(scope="module")
+def three_colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("colours")
     for colour in ("red", "lime", "blue"):
-        save_photo(tmp_path / "photos" / f"{colour}.png", colour)
+        save_photo(folder / "photos" / f"{colour}.png", colour)
+    with Library.open(folder / "library", create=True, encoder=ColoursByName()) as library:
+        library.index(folder / "photos")
+    return folder / "library"
+
+
+@pytest.fixture
+def colours(three_colours: Path) -> Iterator[tuple[Library, ColoursByName, list[str]]]:
+    """The library, opened with an encoder that notes what it is asked, and what the library tells."""
     encoder, notes = ColoursByName(), list[str]()
-    library = Library.open(tmp_path / "library", create=True, encoder=encoder, notify=notes.append)
-    library.index(tmp_path / "photos")
-    return library, encoder, notes
+    with Library.open(three_colours, encoder=encoder, notify=notes.append) as library:
+        yield library, encoder, notes
 
 
 @pytest.mark.parametrize("line", ["🐈", "안녕", "собака 犬", "안녕 -red", "-안녕", '"안녕" date:2015'])

@@ -56,6 +56,7 @@ def api(prepared: Path, token: str, token_path: Path) -> Iterator[schemathesis.B
         service.close()
 
 
+@pytest.mark.long
 def test_requests_that_are_made_up_find_nothing(api: schemathesis.BaseSchema, token: str) -> None:
     operations = [found.ok() for found in api.get_all_operations()]
     assert len(operations) >= 13

@@ -50,6 +50,7 @@ def test_the_towers_in_torch_equal_the_bundled_ones(parts: Parts, encoder: Compi
     assert lowest_cosine(captions, encoder.encode_texts(texts)) >= 0.999
 
 
+@pytest.mark.long
 def test_the_written_model_is_the_trained_one(encoder: CompiledEncoder, pixels: np.ndarray, tmp_path: Path) -> None:
     trainee = CompiledTrainee(MINI, Parts("last", 1))
     rng = torch.Generator().manual_seed(0)

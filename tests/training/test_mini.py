@@ -24,6 +24,7 @@ from clipsearch.training.mini.data import (
     caption_keywords,
     load_training_data,
 )
+from clipsearch.training.mini.evidence import fit_evidence
 from clipsearch.training.mini.export import export_towers, load_tokenizer, open_session
 from clipsearch.training.mini.features import cached, view_features
 from clipsearch.training.mini.fit import (
@@ -42,7 +43,6 @@ from clipsearch.training.mini.languages import (
     LanguageTexts,
     Space,
     TextFeatures,
-    fit_evidence,
     fit_languages,
 )
 from clipsearch.training.mini.measure import retrieval, unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from clipsearch.media.decoding import load_image
 from clipsearch.media.loading import open_media
 from clipsearch.media.thumbnails import THUMBNAIL_SIDE, THUMBNAILS_NAME, thumbnail_path, write_thumbnail
 
-_SHARDS = tuple(f"{number:02x}" for number in range(256))
-"""Previews are checked folder by folder, which bounds memory."""
+_FEW = 10_000
+"""Images whose previews are checked all at once; those of more folder by folder, which bounds memory."""
 
 
 @dataclass(frozen=True)
-class _Shard:
-    """The findings in one folder of previews.
+class _Found:
+    """The findings of one comparison.
 
     Attributes:
         damaged: content hashes of previews that cannot be decoded.
@@ -34,10 +34,10 @@ class _Shard:
 def check_previews(checkup: Checkup) -> Iterator[Finding]:
     """Look for damaged, stray and missing previews."""
     share = _share(checkup)
-    shards = [_compare(checkup, shard, share=share) for shard in _SHARDS]
-    damaged = [item for shard in shards for item in shard.damaged]
-    stray = [item for shard in shards for item in shard.stray]
-    missing = [item for shard in shards for item in shard.missing]
+    compared = [_compare(checkup, folder, share=share) for folder in _folders(checkup)]
+    damaged = [item for found in compared for item in found.damaged]
+    stray = [item for found in compared for item in found.stray]
+    missing = [item for found in compared for item in found.missing]
     if damaged:
         yield finding("preview-damaged", len(damaged), f"{damaged[0]}.jpg")
     if stray:
@@ -50,8 +50,8 @@ def check_previews(checkup: Checkup) -> Iterator[Finding]:
 def repair_previews(checkup: Checkup) -> None:
     """Delete damaged and stray previews, and make missing ones from files that are online."""
     checkup.notify("making missing previews")
-    for shard in _SHARDS:
-        compared = _compare(checkup, shard, share=1.0)
+    for folder in _folders(checkup):
+        compared = _compare(checkup, folder, share=1.0)
         for path in compared.stray:
             path.unlink(missing_ok=True)
         for digest in compared.damaged:
@@ -74,11 +74,16 @@ def _share(checkup: Checkup) -> float:
     return min(1.0, checkup.sample / max(1, count_previews(checkup.store.directory)))
 
 
-def _compare(checkup: Checkup, shard: str, *, share: float) -> _Shard:
-    known = checkup.store.upkeep.known_contents(shard)
-    result = _Shard()
+def _folders(checkup: Checkup) -> Sequence[str]:
+    """The names of the folders of previews to compare one after the other; an empty one stands for all of them."""
+    return [""] if checkup.store.counts().images <= _FEW else [f"{number:02x}" for number in range(256)]
+
+
+def _compare(checkup: Checkup, folder: str, *, share: float) -> _Found:
+    known = checkup.store.upkeep.known_contents(folder)
+    result = _Found()
     present = set()
-    for path in sorted((checkup.store.directory / THUMBNAILS_NAME / shard).glob("*.jpg")):
+    for path in sorted((checkup.store.directory / THUMBNAILS_NAME).glob(f"{folder or '??'}/*.jpg")):
         present.add(path.stem)
         if path.stem not in known:
             result.stray.append(path)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,15 +22,11 @@ from clipsearch.training.losses import clip_loss, matching_loss
 from clipsearch.training.mini.data import TrainingData
 from clipsearch.training.mini.fit import CAPTIONED_SETS, TextNumbers, named_sets, pick
 from clipsearch.training.mini.text_side import Ragged
-from clipsearch.training.mini.towers import PAIRS, PieceBag, TextHead, pair_rows
+from clipsearch.training.mini.towers import PieceBag, TextHead
 from clipsearch.training.mini.translations import Translation
-from clipsearch.training.mini.usem import LANGUAGES, UniversalSentenceEncoder, token_ids
+from clipsearch.training.mini.usem import LANGUAGES, UniversalSentenceEncoder
 
 logger = logging.getLogger(__name__)
-_EVIDENCE_EPOCHS = 4
-_EVIDENCE_BATCH = 2048
-_EVIDENCE_RATE = 0.05
-_EVIDENCE_DECAY = 0.1
 FEWEST_PICTURES = 200
 """Captioned pictures that a language must have for its captions to be trained on."""
 
@@ -134,46 +129,6 @@ class LanguageModel(nn.Module):
     def both(self, texts: TextBatch, world: Tensor) -> Tensor:
         """Unit embeddings [n, dim] of English texts, by both encoders."""
         return F.normalize(self.head.mixed(self.head.of_english(texts.english), world), dim=1)
-
-
-def fit_evidence(english: Sequence[str], foreign: Sequence[str], tokenizer: Tokenizer, *, seed: int) -> Tensor:
-    """What tokens of MiniLM and pairs of neighbors say for English: a text's sum is the logit that it is English.
-
-    What no text has says nothing.
-
-    Args:
-        english: texts; those that come several times count as often.
-        foreign: texts in other languages, the same.
-        tokenizer: of the English encoder.
-        seed: of the order of the texts.
-
-    Returns:
-        float32 [vocabulary + PAIRS, 1].
-    """
-    vocabulary = tokenizer.get_vocab_size()
-    words = nn.EmbeddingBag(vocabulary + PAIRS, 1, mode="sum")
-    nn.init.zeros_(words.weight)
-    rows = [torch.tensor(ids) for ids in token_ids([*english, *foreign], tokenizer)]
-    bags = [torch.cat([ids, pair_rows(ids, vocabulary)]) for ids in rows]
-    labels = torch.cat([torch.ones(len(english)), torch.zeros(len(foreign))])
-    weights = torch.where(labels > 0, 0.5 / len(english), 0.5 / len(foreign)) * len(labels)
-    optimizer = torch.optim.Adam(words.parameters(), lr=_EVIDENCE_RATE)
-    rng = np.random.default_rng(seed)
-    batches = max(1, len(bags) // _EVIDENCE_BATCH)
-    steps = _EVIDENCE_EPOCHS * batches
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _EVIDENCE_RATE, total_steps=steps)
-    for _ in range(_EVIDENCE_EPOCHS):
-        for chosen in np.array_split(rng.permutation(len(bags)), batches):
-            drawn = [bags[row] for row in chosen]
-            starts = torch.tensor([0, *(len(bag) for bag in drawn[:-1])]).cumsum(dim=0)
-            logits = words(torch.cat(drawn), starts).squeeze(1)
-            loss = F.binary_cross_entropy_with_logits(logits, labels[chosen], weights[chosen])
-            loss = loss + _EVIDENCE_DECAY * words.weight.pow(2).mean()
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return words.weight.detach().clone()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ texts as they are, and all image heads are merged into one. The image backbone s
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,6 +30,7 @@ from clipsearch.models.manifest import ModelManifest, TextSpec, file_digests
 from clipsearch.models.onnx.encoder import CompiledEncoder
 from clipsearch.training.mini import usem
 from clipsearch.training.mini.data import TrainingData, load_training_data
+from clipsearch.training.mini.evidence import english_evidence
 from clipsearch.training.mini.export import export_towers, load_tokenizer
 from clipsearch.training.mini.features import cached, image_extractor, texts_key, view_features
 from clipsearch.training.mini.fit import Classifier, FixedTexts, Material, Stage, TextNumbers, Trained, fit
@@ -41,7 +40,6 @@ from clipsearch.training.mini.languages import (
     LanguageTexts,
     Space,
     TextFeatures,
-    fit_evidence,
     fit_languages,
 )
 from clipsearch.training.mini.measure import measure, retrieval, unit, zero_shot
@@ -83,8 +81,6 @@ TEXT_LAYERS = Stage(
 LANGUAGES = LanguageStage()
 MORE_HEADS = Stage(epochs=40, scale_lr=1e-3)
 HEADS_IN_ALL = 3
-SHORT_TEXTS = 3
-"""How often a word counts as evidence of a language, beside captions."""
 TOKENIZERS = ("tokenizer.json", "tokenizer-2.json")
 logger = logging.getLogger(__name__)
 
@@ -113,11 +109,6 @@ def english_texts(data: TrainingData) -> list[str]:
 def foreign_texts(data: TrainingData) -> list[str]:
     """Every sentence in the encoder's other languages."""
     return [text for said in data.sentences for language, own in said.items() if language in FOREIGN for text in own]
-
-
-def single_words(texts: Sequence[str]) -> list[str]:
-    """The words of texts, each once, in lower case."""
-    return list(dict.fromkeys(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower())))
 
 
 class Mini(nn.Module):
@@ -174,10 +165,11 @@ def train(
     model.text = TextSide(bert, states, projection, trained=True)
     run_stage("text layers", model, material, TEXT_LAYERS, rng=rng)
     model.text = TextSide(bert, states, projection, trained=False)
-    evidence = english_evidence(numbers.texts, data, translations, tokenizer, seed=seed)
+    abroad = foreign_texts(data)
+    short = [*known_words(), *data.labels, *data.keywords]
+    evidence = english_evidence(numbers.texts, abroad, translations, short=short, tokenizer=tokenizer, seed=seed)
     world_width = usem.WIDTH + PIECE_WIDTH
     head = TextHead(projection, world_width=world_width, hidden=TEXT_HIDDEN, dropout=TEXT_DROPOUT)
-    abroad = foreign_texts(data)
     pieces = usem.cut_pieces(
         usem.load_pieces(), [*(own.text for own in translations), *meanings, *vocabulary()], [*numbers.texts, *abroad]
     )
@@ -196,32 +188,6 @@ def train(
     model.image = merge_heads(heads, whole)
     logger.info("merged: %s", dev_figures(model, material))
     return Mini(model.image, bert, evidence, language=language, pieces=pieces, log_scale=log_scale)
-
-
-def english_evidence(
-    english: Sequence[str],
-    data: TrainingData,
-    translations: Sequence[Translation],
-    tokenizer: Tokenizer,
-    *,
-    seed: int,
-) -> Tensor:
-    """What each of MiniLM's tokens says for English, from texts and from their words alone, as people type them."""
-    known = {text.lower() for text in english}
-    words = single_words(english)
-    listed = [own.text for own in translations if own.language != "en" and own.text.lower() not in known]
-    sentences = [text for text in foreign_texts(data) if text.lower() not in known]
-    held_out = {
-        text.lower() for word in listed_words() if word.held_out for own in word.translations.values() for text in own
-    }
-    others = set(single_words([*sentences, *listed])).difference(words, held_out)
-    short = [*known_words(), *data.labels, *data.keywords]
-    return fit_evidence(
-        [*english, *words, *short * SHORT_TEXTS],
-        [*sentences, *sorted(others), *listed * SHORT_TEXTS],
-        tokenizer,
-        seed=seed,
-    )
 
 
 def run_stage(name: str, model: Trained, material: Material, stage: Stage, *, rng: np.random.Generator) -> None:
