@@ -23,6 +23,9 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# the tests start hundreds of processes, each of which would compile every module again
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-all test-default services lint types docs docs-site reference screenshots bench evaluate train-mini finetune-demo video-heads-demo calibrate clean
 
