@@ -43,7 +43,7 @@ from clipsearch.training.mini.languages import (
     LanguageTexts,
     Space,
     TextFeatures,
-    fit_languages,
+    fit_average,
 )
 from clipsearch.training.mini.measure import retrieval, unit
 from clipsearch.training.mini.minilm import Bert, BertConfig
@@ -457,6 +457,7 @@ def test_languages_bring_a_text_to_what_it_means(data_folder: Path, monkeypatch:
     translations = [Translation("de", "Hund", "dog", True), Translation("fr", "chien", "dog")]
     space = Space(torch.randn(3, len(data.images), 16).half(), features, 10.0)
     stage = LanguageStage(steps=30, english=8, foreign=8, translations=8, named_batch=4, words=4, lr=1e-2)
+    stages = (stage, replace(stage, steps=20))
 
     def similarity() -> float:
         texts = features.batch(numbers(["Hund", "chien", "dog"]))
@@ -464,7 +465,7 @@ def test_languages_bring_a_text_to_what_it_means(data_folder: Path, monkeypatch:
         return float((world[:2] @ model.both(texts, world)[2]).mean().detach())
 
     before = similarity()
-    fit_languages(
-        model, space, data, LanguageTexts(numbers, translations, ["dog"]), stage=stage, rng=np.random.default_rng(0)
+    fit_average(
+        model, space, data, LanguageTexts(numbers, translations, ["dog"]), stages=stages, rng=np.random.default_rng(0)
     )
     assert similarity() > max(0.8, before + 0.3)

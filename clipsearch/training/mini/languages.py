@@ -8,6 +8,7 @@ English captions. What lies below the trained layers is computed once.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -214,6 +215,42 @@ def fit_languages(
     model.eval()
     for parameter in upper:
         parameter.requires_grad_(False)
+
+
+def fit_average(
+    model: LanguageModel,
+    space: Space,
+    data: TrainingData,
+    texts: LanguageTexts,
+    *,
+    stages: Sequence[LanguageStage],
+    rng: np.random.Generator,
+    after_steps: Callable[[int, float], None] | None = None,
+) -> None:
+    """Train several times from the same start and average the weights, in place.
+
+    Args:
+        model: what is trained.
+        space: pictures and texts.
+        data: which text is true of which picture.
+        texts: all texts.
+        stages: how, once for each run.
+        rng: draws.
+        after_steps: as for `fit_languages`; called once more for the average, with no steps and no loss.
+
+    Source: Wortsman et al. 2022, Model Soups, §2, the uniform soup.
+    """
+    start = copy.deepcopy(model.state_dict())
+    total = {name: torch.zeros_like(weight) for name, weight in start.items() if weight.is_floating_point()}
+    for stage in stages:
+        model.load_state_dict(start)
+        fit_languages(model, space, data, texts, stage=stage, rng=rng, after_steps=after_steps)
+        for name, weight in model.state_dict().items():
+            if name in total:
+                total[name] += weight / len(stages)
+    model.load_state_dict({**start, **total})
+    if after_steps is not None:
+        after_steps(0, 0.0)
 
 
 class _Draws:

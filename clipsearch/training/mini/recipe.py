@@ -5,9 +5,9 @@ Run::
     python -m clipsearch.training.mini.recipe --data ../shared/data --output data/models/mini
 
 Four stages. First an image head and the projection of MiniLM are trained over features of the frozen backbones; then
-the last layers of MiniLM with them; then the upper layers of the many-language encoder and the head of the text tower,
-which joins it with MiniLM, against the pictures as they are; then further image heads from other seeds against the
-texts as they are, and all image heads are merged into one. The image backbone stays as it is.
+the last layers of MiniLM with them; then, twice from the same start, the upper layers of the many-language encoder and
+the head of the text tower, which joins it with MiniLM, against the pictures as they are; then further image heads from
+other seeds against the texts as they are, and all image heads are merged into one. The image backbone stays as it is.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from clipsearch.training.mini.languages import (
     LanguageTexts,
     Space,
     TextFeatures,
-    fit_languages,
+    fit_average,
 )
 from clipsearch.training.mini.measure import measure, retrieval, unit, zero_shot
 from clipsearch.training.mini.minilm import Bert
@@ -78,7 +78,8 @@ HEADS = Stage(epochs=50)
 TEXT_LAYERS = Stage(
     epochs=5, head_lr=3e-4, projection_lr=1e-4, layers_lr=1e-4, scale_lr=1e-3, named_batch=150, classes=200
 )
-LANGUAGES = LanguageStage()
+LANGUAGES = (LanguageStage(layers_lr=5e-5), LanguageStage(steps=1500))
+"""Two runs whose weights are averaged: the short one forgets less, the long one learns more."""
 MORE_HEADS = Stage(epochs=40, scale_lr=1e-3)
 HEADS_IN_ALL = 3
 TOKENIZERS = ("tokenizer.json", "tokenizer-2.json")
@@ -252,7 +253,7 @@ def train_languages(
 
     space = Space(images.clone(), features, float(model.logit_scale().detach()))
     texts = LanguageTexts(numbers, translations, vocabulary())
-    fit_languages(language, space, spoken.data, texts, stage=LANGUAGES, rng=rng, after_steps=after_steps)
+    fit_average(language, space, spoken.data, texts, stages=LANGUAGES, rng=rng, after_steps=after_steps)
     embeddings = embed()
     words = numbers(known_words())
     language.head.meanings = Meanings(F.normalize(embeddings[torch.from_numpy(words)], dim=1))
