@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from clipsearch.vectors.index import Neighbors, Selection, VectorIndex
 
+FEWEST_AT_ONCE = 16
+"""Candidates to look at together at least: stacks are merged in such parts, and a second block costs another search."""
+
 _MIN_ASSESSED = 500
 """Minimum candidates to assess if weak matches are excluded: the probability does not depend on the score alone."""
 
@@ -143,8 +146,9 @@ class CandidateFinder:
         candidates = nearest | {item.embedding_id: item for item in below}
         order = fused_order(list(candidates), [match for match in texts.matches if match.embedding_id in candidates])
         fused = [replace(candidates[row_id], text_strength=strengths.get(row_id, 0.0)) for row_id in order]
-        for start in range(0, len(fused), request.last_rank):  # in parts: assessing takes longer than all else
-            yield self.matching(request, fused[start : start + request.last_rank], kept=strengths.keys())
+        part = max(request.last_rank, FEWEST_AT_ONCE)
+        for start in range(0, len(fused), part):  # in parts: assessing takes longer than all else
+            yield self.matching(request, fused[start : start + part], kept=strengths.keys())
         yield from self._matching_blocks(request, ranked, excluded=candidates.keys() | request.own_ids)
 
     def _of_ids(self, request: RetrievalRequest, query_vector: QueryVector, ids: Sequence[int]) -> list[Candidate]:
@@ -160,7 +164,7 @@ class CandidateFinder:
 
     def _nearest(self, request: RetrievalRequest, query_vector: QueryVector) -> Iterator[list[Candidate]]:
         # every content has at least one file, so this many contents are enough
-        enough = request.last_rank + len(request.own_ids)
+        enough = max(request.last_rank, FEWEST_AT_ONCE) + len(request.own_ids)
         first_block = _MIN_ASSESSED if request.options.min_match != "any" else enough
         ranked = self._ranked(request, query_vector.vector, first_block)
         return self._matching_blocks(request, ranked, excluded=request.own_ids)

@@ -12,12 +12,10 @@ from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import FoundFile
 from clipsearch.media.segments import WHOLE_IMAGE
 from clipsearch.media.stacks import StackFile, stacks_of
-from clipsearch.retrieval.candidates import Candidate
+from clipsearch.retrieval.candidates import FEWEST_AT_ONCE, Candidate
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
-
-_FEWEST_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class StackMerger:
     def merged(self, hits: Iterable[Hit], *, count: int) -> Iterator[Hit]:
         """The hits in their order, each stack once; `count` are probably needed."""
         left = iter(hits)
-        while block := list(islice(left, max(count, _FEWEST_AT_ONCE))):
+        while block := list(islice(left, max(count, FEWEST_AT_ONCE))):
             stacks = self._stacks([file for hit in block for file in hit.files])
             for hit in block:
                 files = [file for file in hit.files if file.path not in self._claimed]
