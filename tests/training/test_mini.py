@@ -43,7 +43,7 @@ from clipsearch.training.mini.languages import (
     LanguageTexts,
     Space,
     TextFeatures,
-    fit_average,
+    fit_languages,
 )
 from clipsearch.training.mini.measure import retrieval, unit
 from clipsearch.training.mini.minilm import Bert, BertConfig
@@ -465,7 +465,7 @@ def test_languages_bring_a_text_to_what_it_means(data_folder: Path, monkeypatch:
         return float((world[:2] @ model.both(texts, world)[2]).mean().detach())
 
     before = similarity()
-    fit_average(
+    fit_languages(
         model, space, data, LanguageTexts(numbers, translations, ["dog"]), stages=stages, rng=np.random.default_rng(0)
     )
     assert similarity() > max(0.8, before + 0.3)

@@ -37,7 +37,7 @@ def english_evidence(
     Args:
         english: all English texts.
         abroad: sentences in other languages.
-        translations: texts and what they mean; words that are held out from training teach nothing here either.
+        translations: texts and their English; words that no training sees are left out here, too.
         short: those of the English texts that people type alone.
         tokenizer: of the English encoder.
         seed: of the order of the texts.

@@ -168,24 +168,50 @@ def fit_languages(
     data: TrainingData,
     texts: LanguageTexts,
     *,
-    stage: LanguageStage,
+    stages: Sequence[LanguageStage],
     rng: np.random.Generator,
     after_steps: Callable[[int, float], None] | None = None,
 ) -> None:
-    """Train the upper layers and the head in place.
+    """Train the upper layers and the head in place: once for each stage from the same start; the weights are averaged.
 
     Args:
         model: what is trained.
         space: pictures and texts.
         data: which text is true of which picture.
         texts: all texts.
-        stage: how.
+        stages: how, one at least.
         rng: draws.
-        after_steps: gets the number of steps done and the mean loss since the last time, every hundred.
+        after_steps: gets the number of steps done and the mean loss since the last time, every hundred; for the average
+            zeros.
+
+    Source: Wortsman et al. 2022, Model Soups, §2, the uniform soup.
     """
-    model.eval()
     drawn = _Draws(space, data, texts, rng=rng)
-    targets = _caption_targets(model, drawn)
+    targets = _caption_targets(model.eval(), drawn)
+    scale = torch.tensor(space.logit_scale)
+    start = copy.deepcopy(model.state_dict())
+    total = {name: torch.zeros_like(weight) for name, weight in start.items() if weight.is_floating_point()}
+    for stage in stages:
+        model.load_state_dict(start)
+        _fit(model, drawn, targets, scale, stage=stage, after_steps=after_steps)
+        for name, weight in model.state_dict().items():
+            if name in total:
+                total[name] += weight / len(stages)
+    model.load_state_dict({**start, **total})
+    if after_steps is not None:
+        after_steps(0, 0.0)
+
+
+def _fit(
+    model: LanguageModel,
+    drawn: _Draws,
+    targets: dict[int, Tensor],
+    scale: Tensor,
+    *,
+    stage: LanguageStage,
+    after_steps: Callable[[int, float], None] | None,
+) -> None:
+    """Train in place, once."""
     upper = model.encoder.upper_layers()
     for parameter in upper:
         parameter.requires_grad_(True)
@@ -198,7 +224,6 @@ def fit_languages(
     optimizer = torch.optim.AdamW(groups, weight_decay=stage.weight_decay)
     rates = [stage.lr, stage.layers_lr, stage.pieces_lr, stage.share_lr]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=stage.steps, pct_start=0.15)
-    scale = torch.tensor(space.logit_scale)
     total = 0.0
     for step in range(1, stage.steps + 1):
         model.train()
@@ -215,42 +240,6 @@ def fit_languages(
     model.eval()
     for parameter in upper:
         parameter.requires_grad_(False)
-
-
-def fit_average(
-    model: LanguageModel,
-    space: Space,
-    data: TrainingData,
-    texts: LanguageTexts,
-    *,
-    stages: Sequence[LanguageStage],
-    rng: np.random.Generator,
-    after_steps: Callable[[int, float], None] | None = None,
-) -> None:
-    """Train several times from the same start and average the weights, in place.
-
-    Args:
-        model: what is trained.
-        space: pictures and texts.
-        data: which text is true of which picture.
-        texts: all texts.
-        stages: how, once for each run.
-        rng: draws.
-        after_steps: as for `fit_languages`; called once more for the average, with no steps and no loss.
-
-    Source: Wortsman et al. 2022, Model Soups, §2, the uniform soup.
-    """
-    start = copy.deepcopy(model.state_dict())
-    total = {name: torch.zeros_like(weight) for name, weight in start.items() if weight.is_floating_point()}
-    for stage in stages:
-        model.load_state_dict(start)
-        fit_languages(model, space, data, texts, stage=stage, rng=rng, after_steps=after_steps)
-        for name, weight in model.state_dict().items():
-            if name in total:
-                total[name] += weight / len(stages)
-    model.load_state_dict({**start, **total})
-    if after_steps is not None:
-        after_steps(0, 0.0)
 
 
 class _Draws:

@@ -40,7 +40,7 @@ from clipsearch.training.mini.languages import (
     LanguageTexts,
     Space,
     TextFeatures,
-    fit_average,
+    fit_languages,
 )
 from clipsearch.training.mini.measure import measure, retrieval, unit, zero_shot
 from clipsearch.training.mini.minilm import Bert
@@ -253,7 +253,7 @@ def train_languages(
 
     space = Space(images.clone(), features, float(model.logit_scale().detach()))
     texts = LanguageTexts(numbers, translations, vocabulary())
-    fit_average(language, space, spoken.data, texts, stages=LANGUAGES, rng=rng, after_steps=after_steps)
+    fit_languages(language, space, spoken.data, texts, stages=LANGUAGES, rng=rng, after_steps=after_steps)
     embeddings = embed()
     words = numbers(known_words())
     language.head.meanings = Meanings(F.normalize(embeddings[torch.from_numpy(words)], dim=1))
