@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.exclusions import anchored, exclusion_pattern
+from clipsearch.catalog.exclusion_patterns import anchored, exclusion_pattern
 from clipsearch.catalog.records import FailureRecord, OtherRecord, RootRecord, SeenFile
 from clipsearch.catalog.reports import FileFailure
 from clipsearch.catalog.volumes import is_online, place_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.exclusions import exclusion_pattern
+from clipsearch.catalog.exclusion_patterns import exclusion_pattern
 from clipsearch.catalog.records import JobRecord, ModelRecord, RootRecord
 from clipsearch.catalog.reports import IndexProgress, IndexReport
 from clipsearch.catalog.volumes import VolumePlace, place_of

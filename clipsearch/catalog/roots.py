@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from clipsearch.catalog.database import Repository, raise_revision
-from clipsearch.catalog.exclusions import add_exclusions, anchored, read_exclusions
+from clipsearch.catalog.exclusion_patterns import anchored
+from clipsearch.catalog.exclusions import add_exclusions, read_exclusions
 from clipsearch.catalog.records import RootPlace, RootRecord
 from clipsearch.catalog.tables import Failure, File, OtherFile, Root
 from clipsearch.catalog.text_documents import contents_of_root, refresh_documents

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipsearch.catalog.exclusions import exclusion_pattern
+from clipsearch.catalog.exclusion_patterns import exclusion_pattern
 from clipsearch.catalog.records import RootRecord
 from clipsearch.catalog.reports import RootStatus
 from clipsearch.catalog.volumes import is_online, place_of

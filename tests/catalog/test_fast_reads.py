@@ -20,9 +20,10 @@ from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import FileRecord, NewEmbedding, NewImage
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import LibraryError, SchemaVersionError
+from clipsearch.library import Library
 from clipsearch.media.metadata.values import ImageMetadata
 from clipsearch.media.segments import Segment, SegmentKind
-from tests.conftest import ROOT
+from tests.conftest import ROOT, save_photo
 
 DATA = ROOT / "tests" / "data"
 ODD = os.fsdecode(b"caf\xe9/\xff \n\xf0\x9f\x98\x80 %_'.jpg")
@@ -110,11 +111,14 @@ def test_errors_are_translated(store: Catalog) -> None:
         quick.files_of([1])
 
 
-def test_plain_reads_load_no_sqlalchemy(store: Catalog) -> None:
+def test_a_search_in_a_new_process_loads_no_sqlalchemy(tmp_path: Path) -> None:
+    save_photo(tmp_path / "photos" / "red.png", "red")
+    with Library.open(tmp_path / "library", create=True, model="mini") as library:
+        library.index(tmp_path / "photos")
     program = (
-        "import sys; from pathlib import Path; from clipsearch.catalog.lazy_catalog import LazyCatalog; "
-        "catalog = LazyCatalog(Path(sys.argv[1])); catalog.files_of([1, 2]); catalog.root_places(); "
-        "catalog.active_model(); catalog.revision(); "
-        "assert 'sqlalchemy' not in sys.modules; catalog.store; assert 'sqlalchemy' in sys.modules"
+        "import sys; from clipsearch.cli import cli; cli(sys.argv[1:], standalone_mode=False); "
+        "assert 'sqlalchemy' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program, str(store.directory)], check=True)
+    command = [sys.executable, "-c", program, "--library", str(tmp_path / "library"), "search", "red"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "red.png" in done.stdout, done.stderr

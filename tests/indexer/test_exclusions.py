@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clipsearch.catalog.exclusions import anchored, exclusion_pattern
+from clipsearch.catalog.exclusion_patterns import anchored, exclusion_pattern
 from clipsearch.errors import ConfigError
 from clipsearch.library import Library
 from indexer.exclusions import Exclusions

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from clipsearch.catalog.catalog import Catalog
-from clipsearch.catalog.exclusions import anchored
+from clipsearch.catalog.exclusion_patterns import anchored
 from clipsearch.catalog.models import MIXED_POOLING
 from clipsearch.catalog.records import ModelRecord
 from clipsearch.catalog.transfer import Added, ExchangedImage, ExchangedRoot

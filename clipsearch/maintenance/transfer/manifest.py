@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from clipsearch.catalog.exclusions import exclusion_pattern
+from clipsearch.catalog.exclusion_patterns import exclusion_pattern
 from clipsearch.catalog.path_text import path_to_text
 from clipsearch.catalog.transfer import ExchangedRoot
 from clipsearch.errors import ConfigError
