@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from clipsearch.errors import ImageReadError
 
 if TYPE_CHECKING:
     import rawpy
+    from PIL import Image
 
 # fmt: off
 RAW_SUFFIXES = frozenset(
@@ -72,6 +71,7 @@ def open_raw(content: bytes, *, path: Path | None, min_side: int | None, max_pix
         ImageReadError: it is too large, or damaged beyond its header.
     """
     import rawpy
+    from PIL import Image
 
     try:
         raw = rawpy.imread(io.BytesIO(content))
@@ -99,6 +99,7 @@ def open_raw(content: bytes, *, path: Path | None, min_side: int | None, max_pix
 def _preview(raw: rawpy.RawPy) -> Image.Image | None:
     """The largest preview; ``None`` where there is none, or none that can be read."""
     import rawpy
+    from PIL import Image
 
     try:
         preview = raw.extract_thumb()

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from clipsearch.system import atomic
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 THUMBNAILS_NAME = "thumbnails"
 
@@ -69,6 +71,8 @@ def thumbnail_jpeg(image: Image.Image, *, longest_side: int = THUMBNAIL_SIDE) ->
         image: mode RGB, upright; never enlarged.
         longest_side: of the preview at most, in pixels.
     """
+    from PIL import Image
+
     scale = min(1.0, longest_side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.HAMMING, reducing_gap=_REDUCING_GAP)

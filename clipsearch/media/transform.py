@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from clipsearch.media.pixels import to_rgb
+if TYPE_CHECKING:
+    from PIL import Image
 
 ResizeMode = Literal["shortest", "longest", "squash"]
 Interpolation = Literal["bicubic", "bilinear"]
 
 _MAX_RESIZED_PIXELS = 2**24
 """A strip whose scaled form would have more pixels than this is cropped before it is scaled, not after."""
-
-_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,13 @@ class ImageTransform:
         Returns:
             uint8 [height, width, 3].
         """
+        from PIL import Image
+
+        from clipsearch.media.pixels import to_rgb
+
         image = to_rgb(image)
         height, width = self.spec.size
-        filter_ = _RESAMPLING[self.spec.interpolation]
+        filter_ = Image.Resampling[self.spec.interpolation.upper()]
         if self.spec.resize_mode == "squash":
             return np.asarray(image.resize((width, height), filter_), dtype=np.uint8)
         if self.spec.resize_mode == "longest":
@@ -72,6 +74,8 @@ class ImageTransform:
         return self._shortest(image, filter_)
 
     def _shortest(self, image: Image.Image, filter_: Image.Resampling) -> NDArray[np.uint8]:
+        from PIL import Image
+
         height, width = self.spec.size
         if height == width:
             short, long = sorted(image.size)
@@ -90,6 +94,8 @@ class ImageTransform:
         return np.asarray(resized.crop((left, top, left + width, top + height)), dtype=np.uint8)
 
     def _longest(self, image: Image.Image, filter_: Image.Resampling) -> NDArray[np.uint8]:
+        from PIL import Image
+
         height, width = self.spec.size
         ratio = max(image.height / height, image.width / width)
         size = (max(1, round(image.width / ratio)), max(1, round(image.height / ratio)))

@@ -16,9 +16,6 @@ from clipsearch.catalog.records import ModelRecord
 from clipsearch.config import typed_path
 from clipsearch.errors import QueryError, UnknownTextError
 from clipsearch.media.box import Box
-from clipsearch.media.cropping import cut
-from clipsearch.media.loading import MediaFile, open_media
-from clipsearch.media.video.reading import frames_of_video
 from clipsearch.models.encoder import FloatMatrix, l2_normalize
 from clipsearch.models.video_heads import pool_frames
 from clipsearch.query import ConceptTerm, ImageTerm, Query, Term, TextTerm, shown
@@ -33,6 +30,7 @@ from clipsearch.text import Notify, clock_time
 if TYPE_CHECKING:
     from PIL import Image
 
+    from clipsearch.media.loading import MediaFile
     from clipsearch.models.encoder import Encoder
 
 MULTILINGUAL = "multilingual"
@@ -250,7 +248,11 @@ class QueryEncoder:
             return self._file(typed_path(picture), part)
         if part.at_s is not None:
             raise QueryError("--at needs a video")
-        return self.of_image(picture if part.box is None else cut(picture, part.box)), None
+        if part.box is not None:
+            from clipsearch.media.cropping import cut
+
+            picture = cut(picture, part.box)
+        return self.of_image(picture), None
 
     def _term(self, term: ImageTerm, part: _Part = _WHOLE) -> tuple[NDArray[np.float32], int | None]:
         if term.path is not None:
@@ -264,6 +266,8 @@ class QueryEncoder:
         return self._embedded(open_original(files_of_content(self._catalog, files)), part), own_id
 
     def _file(self, path: Path, part: _Part) -> tuple[NDArray[np.float32], int | None]:
+        from clipsearch.media.loading import open_media
+
         file = open_media(path)
         stored = self._catalog.store.embedding_of(file.content_hash, self._model.id)
         if stored is not None:
@@ -296,6 +300,8 @@ class QueryEncoder:
             return self.of_image(file.part(part.box, at_s=part.at_s, min_side=self.min_side))
         if file.content is not None or part.at_s is not None:
             return self.of_image(file.picture(at_s=part.at_s, min_side=self.min_side))
+        from clipsearch.media.video.reading import frames_of_video
+
         frames = [self.encoder.encode_pixels(pixels) for pixels in frames_of_video(file.path, self.encoder.transform)]
         return pool_frames(self.encoder, np.concatenate(frames))
 

@@ -16,7 +16,6 @@ from clipsearch.catalog.volumes import is_online
 from clipsearch.config import typed_path
 from clipsearch.errors import EmptyLibraryError, QueryError, UnknownTextError
 from clipsearch.media.box import Box
-from clipsearch.media.loading import load_picture
 from clipsearch.media.segments import SegmentKind
 from clipsearch.media.thumbnails import existing_thumbnail
 from clipsearch.media.tiling import tiles_of
@@ -147,6 +146,8 @@ class Searcher:
             return load_original(library, files_of_result(picture), min_side=min_side, at_s=at_s)
         digits = picture_term(picture).content_hash if isinstance(picture, str) else None
         if digits is None:
+            from clipsearch.media.loading import load_picture
+
             return load_picture(typed_path(picture), min_side=min_side), False
         row_id, _ = embedding_starting(self._catalog.store, self.model, digits)
         files = files_of_content(self._catalog, self._catalog.files_of([row_id]).get(row_id, []))

@@ -11,13 +11,13 @@ from clipsearch.catalog.lazy_catalog import LazyCatalog
 from clipsearch.catalog.records import FoundFile
 from clipsearch.catalog.volumes import is_online
 from clipsearch.errors import ImageReadError
-from clipsearch.media.decoding import load_image
-from clipsearch.media.loading import MediaFile, open_media
 from clipsearch.media.thumbnails import existing_thumbnail
 from clipsearch.retrieval.results import SearchResult
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from clipsearch.media.loading import MediaFile
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class ContentFile:
         Raises:
             ImageReadError: the file cannot be read or has changed.
         """
+        from clipsearch.media.loading import open_media
+
         if not self.online:
             raise ImageReadError(self.path, "its drive is not connected")
         file = open_media(self.path)
@@ -92,4 +94,6 @@ def load_original(
         preview = existing_thumbnail(library, files[0].content_hash) if files else None
         if preview is None:
             raise
+        from clipsearch.media.decoding import load_image
+
         return load_image(preview).image, True
