@@ -38,6 +38,9 @@ _FIXED = "/meanings/"
 
 _LAST_CONVOLUTION = re.compile(r"/backbone/(conv_head|bn2)/")
 _LAYER = re.compile(r"/(?:bert/layers\.(\d+)|backbone/blocks\.(\d+)/blocks\.\d+\.(\d+))/")
+_PRODUCTS = ("Gemm", "MatMul")
+"""Operators that multiply by weights, their second input."""
+
 _STATISTICS = ("Sub", "Div")
 """Operators that standardize features; their constants are statistics and are not trained."""
 
@@ -153,14 +156,15 @@ class OnnxTower(nn.Module):
 
         Source: LeCun et al. 1998, Efficient BackProp, §4.6 (deviation of the weights from the number of inputs).
         """
-        last = next(node for node in self._nodes if self._output in node.output)
-        weights = [self.weights[self._names[name]] for name in last.input[1:] if name in self._names]
-        if not weights:  # the last operation has none
+        operations = {name: node for node in self._nodes for name in node.output}
+        last = operations[self._output]
+        product = operations.get(last.input[0], last) if last.op_type == "Add" else last
+        if product.op_type not in _PRODUCTS or product.input[1] not in self._names:  # the last operation has no weights
             return
-        matrix = weights[0]
-        factor = (matrix.shape[1 if last.attributes.get("transB") else 0] * matrix.square().mean()).rsqrt()
-        for weight in weights:
-            weight.mul_(factor)
+        matrix = self.weights[self._names[product.input[1]]]
+        factor = (matrix.shape[1 if product.attributes.get("transB") else 0] * matrix.square().mean()).rsqrt()
+        for name in {*product.input[1:], *last.input[1:]} & self._names.keys():
+            self.weights[self._names[name]].mul_(factor)
 
     def write(self, target: Path) -> None:
         """Write the graph with the current weights; locked ones are copied unchanged."""
@@ -197,7 +201,7 @@ class OnnxTower(nn.Module):
         device = next(iter(values.values())).device
         for node in nodes:
             inputs = [self._value(name, values, device) if name else None for name in node.input]
-            if node.op_type == "Gemm" and self.training and self._head_dropout and node.output[0] in self._head_outputs:
+            if self.training and self._head_dropout and self._is_head_layer(node):
                 assert inputs[0] is not None
                 inputs[0] = F.dropout(inputs[0], self._head_dropout)
             if node.op_type == "DequantizeLinear":
@@ -206,6 +210,9 @@ class OnnxTower(nn.Module):
                 result = OPERATORS[node.op_type](inputs, node.attributes)
                 values.update(zip(node.output, result if isinstance(result, tuple) else (result,), strict=True))
         return values[self._output]
+
+    def _is_head_layer(self, node: Node) -> bool:
+        return node.op_type in _PRODUCTS and node.input[1] in self._names and node.output[0] in self._head_outputs
 
     def _value(self, name: str, values: Mapping[str, Tensor], device: torch.device) -> Tensor:
         if name in values:

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
@@ -97,6 +98,35 @@ def quantize_weights(source: Path, target: Path) -> None:
     onnx.save(model, target)
 
 
+def split_layers(graph: Path) -> None:
+    """Make a product and a sum of every linear layer with int8 weights, and turn its weights to [in, out].
+
+    ONNX Runtime multiplies by int8 weights in `MatMul` alone; for a `Gemm` it converts them to float32 in every run.
+    """
+    model = onnx.load(graph)
+    weights = {item.name: item for item in model.graph.initializer}
+    scaled = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    nodes = []
+    for node in model.graph.node:
+        source = scaled.get(node.input[1]) if node.op_type == "Gemm" else None
+        if source is None or source.input[0] not in weights:
+            nodes.append(node)
+            continue
+        if any(item.name == "transB" and item.i for item in node.attribute):
+            codes = weights[source.input[0]]
+            turned = numpy_helper.to_array(codes).T
+            codes.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(turned), codes.name))
+            (axis,) = (item for item in source.attribute if item.name == "axis")
+            axis.i = 1
+        product, name = f"{node.output[0]}_product", node.name.removesuffix("Gemm")
+        nodes.append(helper.make_node("MatMul", node.input[:2], [product], f"{name}MatMul"))
+        nodes.append(helper.make_node("Add", [product, node.input[2]], node.output, f"{name}Add"))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, graph)
+
+
 def _is_large_matrix(weight: Any) -> bool:
     is_float = weight.data_type == onnx.TensorProto.FLOAT
     return is_float and len(weight.dims) == 2 and min(weight.dims) > 1 and math.prod(weight.dims) >= _SMALL
@@ -115,7 +145,10 @@ def _dequantize(name: str, quantized: str, output: str, *, axis: int) -> Any:
 
 
 def export_towers(image_tower: nn.Module, text_tower: nn.Module, output: Path, size: int) -> None:
-    """Write `image.onnx` (its convolutions fp32) and `text.onnx` into `output`, the weights of all else as int8."""
+    """Write `image.onnx` (its convolutions fp32) and `text.onnx` into `output`, the weights of all else as int8.
+
+    The layers of the image tower are split later, after its convolutions are quantized (`mini.quantize`).
+    """
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -123,6 +156,7 @@ def export_towers(image_tower: nn.Module, text_tower: nn.Module, output: Path, s
         export_text_graph(text_tower, scratch / "text.onnx")
         for name in ("image.onnx", "text.onnx"):
             quantize_weights(scratch / name, output / name)
+    split_layers(output / "text.onnx")
 
 
 def load_tokenizer(path: Path, context_length: int) -> Tokenizer:

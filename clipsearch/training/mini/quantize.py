@@ -26,7 +26,7 @@ from clipsearch.models.manifest import file_digests
 from clipsearch.models.onnx.encoder import CompiledEncoder
 from clipsearch.models.parity import CheckEmbeddings, Parity, measure_parity
 from clipsearch.training.mini.data import TrainingData, load_training_data
-from clipsearch.training.mini.export import open_session
+from clipsearch.training.mini.export import open_session, split_layers
 from clipsearch.training.mini.measure import Retrieval, retrieval
 from clipsearch.training.mini.views import read_rgb, whole_view
 
@@ -62,6 +62,7 @@ def quantize_image_tower(model: Path, data: TrainingData) -> tuple[Parity, tuple
         padded, made = Path(scratch) / "padded.onnx", Path(scratch) / "image.onnx"
         fix_padding(model / "image.onnx", padded, size)
         quantize_static_int8(padded, made, _pixels(train, size))
+        split_layers(made)
         after = CompiledEncoder(model, towers={"image.onnx": made})
         texts = before.encode_texts([caption for number in photos for caption in data.captions(number)])
         forms = [CheckEmbeddings(encoder.encode_pixels(dev), texts) for encoder in (before, after)]
