@@ -347,6 +347,7 @@ def test_a_damaged_catalog_is_refused_in_one_line(library: Library, photos: Path
         open_library(create=False)
 
 
+@pytest.mark.long
 def test_a_full_disk_loses_nothing(library: Library, photos: Path, open_library: Open) -> None:
     library.index(photos / "grey")
     library.close()

@@ -172,6 +172,7 @@ def trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data" / "Trash"
 
 
+@pytest.mark.long
 def test_trashed_files_leave_the_library_and_can_be_taken_back(travels: Library, tmp_path: Path, trash: Path) -> None:
     path = tmp_path / "travels" / "crete" / "two.jpg"
     content = path.read_bytes()

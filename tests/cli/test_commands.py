@@ -358,6 +358,7 @@ def test_what_changed_under_the_same_size_and_time_is_found_by_reading(run: Run,
     assert json.loads(run("index", "--verify", "--json").stdout)["embedded"] == 1
 
 
+@pytest.mark.long
 def test_another_writer_is_waited_for(run: Run, indexed: Library) -> None:
     locked = threading.Event()
 

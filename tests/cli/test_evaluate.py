@@ -150,6 +150,7 @@ def test_the_heatmap_is_drawn(photos: Path, suffix: str, models: tuple[str, ...]
     assert drawn.stat().st_size > 1000
 
 
+@pytest.mark.long
 def test_the_same_figures_draw_the_same_file(photos: Path) -> None:
     report = evaluate_retrieval(ColourEncoder(), photos / "labels.tsv", photos / "photos")
     for suffix in ("png", "svg"):

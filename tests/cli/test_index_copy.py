@@ -71,6 +71,7 @@ def test_there_and_back_everything_is_found_as_before(run: Run, indexed: Library
     assert found(indexed.path) == before
 
 
+@pytest.mark.long
 def test_videos_and_their_moments_are_found_as_before(
     run: Run, open_library: Callable[..., Library], photos: Path
 ) -> None:
@@ -100,6 +101,7 @@ def test_videos_and_their_moments_are_found_as_before(
         assert opened.search("blue kind:video", k=1)[0].path.name == "more.mp4"
 
 
+@pytest.mark.long
 def test_a_searching_library_finds_what_is_indexed_later(
     run: Run, open_library: Callable[..., Library], photos: Path
 ) -> None:

@@ -97,6 +97,7 @@ def test_it_serves_this_machine_and_ends_in_order(tmp_path: Path) -> None:
     assert not (tmp_path / "library").exists(), "looking makes nothing"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is not a signal that can be sent to another process there")
 def test_ctrl_c_ends_it_and_the_token_is_asked_for_everywhere(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\nanother line\n")

@@ -185,6 +185,7 @@ def test_an_unreadable_file(run: Run, tmp_path: Path) -> None:
         assert "locked.jpg: permission denied" in done.stderr
 
 
+@pytest.mark.long
 def test_a_library_of_a_newer_version(run: Run, library: Path) -> None:
     connection = sqlite3.connect(library / "catalog.sqlite3")
     connection.execute("UPDATE catalog_state SET schema_version = 9999")
@@ -196,6 +197,7 @@ def test_a_library_of_a_newer_version(run: Run, library: Path) -> None:
         one_line(done.stderr, "newer clipsearch")
 
 
+@pytest.mark.long
 def test_a_corrupt_vector_file_is_rebuilt_with_one_line(run: Run, library: Path) -> None:
     expected = run("search", "a dog", "--json", library=library).stdout
     (cache,) = (library / "vectors").iterdir()

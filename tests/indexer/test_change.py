@@ -236,6 +236,7 @@ def test_a_drive_mounted_elsewhere_is_recognised(
     assert library.search("red", k=1)[0].path == new / "photos" / "2021" / "red.png"
 
 
+@pytest.mark.long
 def test_a_drive_inside_a_root_is_a_root_of_its_own(
     library: Library, tmp_path: Path, on_volume: Callable[[Path, str], None]
 ) -> None:
@@ -252,6 +253,7 @@ def test_a_drive_inside_a_root_is_a_root_of_its_own(
     assert (report.offline, report.removed) == ([stick], 0)
 
 
+@pytest.mark.long
 def test_roots_are_moved_and_forgotten_by_hand(library: Library, photos: Path, encoder: ColourEncoder) -> None:
     library.index(photos)
     moved = photos.parent / "moved"
@@ -277,6 +279,7 @@ def test_roots_that_are_none(library: Library, photos: Path, tmp_path: Path) -> 
         library.roots.move(photos, tmp_path / "other")
 
 
+@pytest.mark.long
 def test_a_drive_that_goes_away_in_mid_run_ends_it_with_one_line(
     tmp_path: Path, open_library: Callable[..., Library]
 ) -> None:
@@ -301,6 +304,7 @@ def test_a_drive_that_goes_away_in_mid_run_ends_it_with_one_line(
     assert (report.unchanged, report.embedded) == (committed, 200 - committed)
 
 
+@pytest.mark.long
 def test_an_interrupted_run_says_where_it_goes_on(
     tmp_path: Path, open_library: Callable[..., Library], notes: Notes
 ) -> None:

@@ -129,6 +129,7 @@ with writer_lock(Path(sys.argv[1])):
             assert library.index(photos, wait_s=60).embedded == 6
 
 
+@pytest.mark.long
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path, photos: Path) -> None:
     holder = """
 import os, signal, sys

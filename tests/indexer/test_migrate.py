@@ -112,6 +112,7 @@ def test_an_interrupted_migration_goes_on(
         assert any("was interrupted; going on with the 36 pictures" in note for note in notes)
 
 
+@pytest.mark.long
 def test_pictures_on_a_drive_that_is_not_there_are_embedded_from_previews_until_it_is(
     library: Library, photos: Path, other: OtherEncoder, notes: Notes
 ) -> None:
@@ -129,6 +130,7 @@ def test_pictures_on_a_drive_that_is_not_there_are_embedded_from_previews_until_
     assert library.index(photos).unchanged == 6
 
 
+@pytest.mark.long
 def test_what_cannot_be_embedded_holds_the_switch_up_unless_told(library: Library, photos: Path) -> None:
     digest = library.search("red", k=1)[0].content_hash
     photos.rename(photos.parent / "away")
@@ -144,6 +146,7 @@ def test_what_cannot_be_embedded_holds_the_switch_up_unless_told(library: Librar
     assert library.search("red", k=1)[0].path.name == "red.png"
 
 
+@pytest.mark.long
 def test_a_file_that_changed_since_it_was_indexed_is_not_taken_for_its_old_content(
     library: Library, photos: Path
 ) -> None:
@@ -156,6 +159,7 @@ def test_a_file_that_changed_since_it_was_indexed_is_not_taken_for_its_old_conte
     assert library.search("blue", k=2)[1].path.name in ("red.png", "blue.png")
 
 
+@pytest.mark.long
 def test_a_second_writer_and_a_full_disk(library: Library, photos: Path, open_library: Callable[..., Library]) -> None:
     with writer_lock(library.path), pytest.raises(LibraryLockedError):
         library.migrate("hf-hub:tests/other-colours")
@@ -238,6 +242,7 @@ def test_a_kill_at_each_point_of_a_migration_leaves_one_model_that_answers(
     assert library.maintenance.check().is_sound
 
 
+@pytest.mark.long
 def test_the_frames_of_videos_are_embedded_again(library: Library, other: OtherEncoder, photos: Path) -> None:
     write_video(photos / "lights.mp4", [("red", 3), ("lime", 3), ("blue", 3)])
     library.index(photos)

@@ -108,6 +108,7 @@ def test_copies_in_batches_under_way_are_embedded_once(open_library: Open, tmp_p
     assert (encoder.embedded, report.embedded, report.reused) == (20, 20, 80)
 
 
+@pytest.mark.long
 def test_a_failed_commit_ends_the_run_at_once(
     open_library: Open, photos: Path, commits: list[Callable[[Batch], None]]
 ) -> None:

@@ -83,6 +83,7 @@ def are_pooled_by(pairs: list[tuple[np.ndarray, np.ndarray]], pool: Callable[[np
     return all(np.abs(whole - pool(frames)).max() < 2e-3 for whole, frames in pairs)
 
 
+@pytest.mark.long
 def test_a_change_of_heads_computes_whole_videos_again_without_decoding(
     open_library: Callable[..., Library], open_catalog: OpenCatalog, heads: Path, folder: Path, notes: Notes
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_change_of_heads_computes_whole_videos_again_without_decoding(
     assert are_pooled_by(wholes(third, open_catalog), mean_pooling)
 
 
+@pytest.mark.long
 def test_a_migration_to_the_same_model_with_heads_copies_embeddings(
     open_library: Callable[..., Library],
     open_catalog: OpenCatalog,

@@ -104,6 +104,7 @@ def test_what_the_picture_has_comes_back_when_its_sidecar_goes(library: Library,
     assert metadata(library, "2019-02-01.jpg") == before
 
 
+@pytest.mark.long
 def test_a_moved_picture_takes_its_sidecar_along_or_leaves_it(
     library: Library, folder: Path, encoder: ColourEncoder
 ) -> None:

@@ -74,6 +74,7 @@ def test_indexing_is_stopped_while_it_waits_for_decoding(library: Library, many:
     assert (told[-1].done, encoder.embedded) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_migration_that_is_stopped_leaves_the_old_model_and_goes_on(library: Library, many: Path) -> None:
     library.index(many)
     with pytest.raises(Enough):

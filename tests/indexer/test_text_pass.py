@@ -57,6 +57,7 @@ def test_text_is_read_once_and_found_with_its_box(with_receipts: Library, photos
     assert notes == []
 
 
+@pytest.mark.long
 def test_an_interrupted_run_goes_on(with_receipts: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.text_pass.BATCH_SIZE", 2)
     monkeypatch.setattr("indexer.progress_meter._EVERY_S", 0.0)
@@ -72,6 +73,7 @@ def test_an_interrupted_run_goes_on(with_receipts: Library, monkeypatch: pytest.
     assert with_receipts.texts.read().read == 8 - read
 
 
+@pytest.mark.long
 def test_limits_and_likely_pictures_first(with_receipts: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     receipt = with_receipts.search("path:a.png", k=1)[0].content_hash
     monkeypatch.setattr("clipsearch.labeling.text_likelihood.probably_with_text", lambda *_: {receipt})
@@ -79,6 +81,7 @@ def test_limits_and_likely_pictures_first(with_receipts: Library, monkeypatch: p
     assert (report.read, report.with_text, report.left) == (1, 1, 7)
 
 
+@pytest.mark.long
 def test_files_that_changed_or_cannot_be_read(with_receipts: Library, photos: Path, notes: Notes) -> None:
     (photos / "a.png").write_bytes(b"no picture any more")
     save_receipt(photos / "deeper" / "b.jpg", "Another text")
@@ -110,6 +113,7 @@ def save_captioned_video(path: Path, *captions: str) -> None:
         container.mux(stream.encode(None))
 
 
+@pytest.mark.long
 def test_a_frame_of_each_shot_of_a_video_is_read(library: Library, tmp_path: Path) -> None:
     pytest.importorskip("rapidocr")
     (tmp_path / "films").mkdir()

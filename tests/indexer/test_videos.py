@@ -83,6 +83,7 @@ def test_a_video_is_one_result_or_one_for_each_moment(library: Library, folder: 
     assert pages[0] + pages[1] == found(library, "red kind:video", k=4, moments=True)
 
 
+@pytest.mark.long
 def test_results_are_in_the_order_of_their_scores(library: Library, folder: Path) -> None:
     """A video scores less than its nearest frame, so it waits for what is found after it."""
     colors = [(f"hsl({15 * number}, 100%, {30 + 5 * (number % 8)}%)", 1.0) for number in range(24)]
@@ -196,6 +197,7 @@ class Interrupted(Exception):
     """Ends a run."""
 
 
+@pytest.mark.long
 def test_an_interrupted_video_goes_on_where_it_was(
     library: Library, tmp_path: Path, encoder: ColourEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +262,7 @@ def test_a_long_video_comes_in_small_parts(tmp_path: Path) -> None:
     assert positions == sorted(set(positions)) and len(positions) == 60
 
 
+@pytest.mark.long
 def test_the_time_limit_counts_for_each_part(tmp_path: Path) -> None:
     path = film(tmp_path / "film.mp4")
     transform = ImageTransform(ImageSpec(size=(32, 32)))
@@ -271,6 +274,7 @@ def test_the_time_limit_counts_for_each_part(tmp_path: Path) -> None:
     assert parts[-1].is_last and all(part.failure is None for part in parts)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal")
 def test_a_process_that_dies_in_the_middle_is_replaced(tmp_path: Path) -> None:
     path = film(tmp_path / "film.mp4")
@@ -361,6 +365,7 @@ def test_compacting_drops_the_frames_of_what_is_gone(library: Library, folder: P
     assert open_catalog(library).upkeep.count_embeddings() == before - 4
 
 
+@pytest.mark.long
 def test_only_videos_are_duplicates_of_videos(library: Library, tmp_path: Path) -> None:
     folder = tmp_path / "media"
     folder.mkdir()

@@ -79,6 +79,7 @@ def test_new_changed_and_deleted_files_are_followed(watched: Watched, photos: Pa
     wait_until(lambda: encoder.embedded > before, "the changed file is embedded")
 
 
+@pytest.mark.long
 def test_a_video_that_is_new_changed_or_deleted_is_followed(watched: Watched, photos: Path) -> None:
     def moment() -> tuple[str, float | None] | None:
         found = watched.library.search("blue kind:video", k=1)
@@ -93,6 +94,7 @@ def test_a_video_that_is_new_changed_or_deleted_is_followed(watched: Watched, ph
     wait_until(lambda: moment() is None, "the deleted video is no result")
 
 
+@pytest.mark.long
 def test_a_moved_folder_is_followed_without_inference(watched: Watched, photos: Path, encoder: ColourEncoder) -> None:
     (photos / "grey").rename(photos / "monochrome")
     wait_until(
@@ -105,6 +107,7 @@ def test_a_moved_folder_is_followed_without_inference(watched: Watched, photos: 
     assert encoder.embedded == 6
 
 
+@pytest.mark.long
 def test_a_burst_is_indexed_in_few_runs(watched: Watched, photos: Path) -> None:
     runs = len(watched.reports)
     for number in range(150):
@@ -113,6 +116,7 @@ def test_a_burst_is_indexed_in_few_runs(watched: Watched, photos: Path) -> None:
     assert len(watched.reports) - runs <= 10
 
 
+@pytest.mark.long
 def test_junk_and_hidden_folders_are_left_alone(watched: Watched, photos: Path) -> None:
     save_photo(photos / "@eaDir" / "thumb.png", "red")
     save_photo(photos / ".hidden" / "red.png", "red")
@@ -121,6 +125,7 @@ def test_junk_and_hidden_folders_are_left_alone(watched: Watched, photos: Path) 
     assert len(watched.names()) == 7
 
 
+@pytest.mark.long
 def test_unmounting_and_mounting_again(watched: Watched, photos: Path, notes: Notes) -> None:
     photos.rename(photos.parent / "away")
     wait_until(lambda: any("is offline; it is watched again" in note for note in notes), "the drive is missed")

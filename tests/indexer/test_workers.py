@@ -156,6 +156,7 @@ def test_a_file_that_takes_too_long_fails(tmp_path: Path) -> None:
 LEASES = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has leases, which hold up who opens a file")
 
 
+@pytest.mark.long
 @LEASES
 def test_a_file_that_cannot_even_be_opened_fails_in_time(tmp_path: Path) -> None:
     files = some_photos(tmp_path, 3)

@@ -331,6 +331,7 @@ def test_a_change_of_the_model_fits_again(red: Library) -> None:
     assert again is not None and np.allclose(again.direction, before.fit.direction, atol=1e-3)
 
 
+@pytest.mark.long
 def test_what_is_fitted_for_the_new_model_is_what_the_first_search_would_have_fitted(
     red: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

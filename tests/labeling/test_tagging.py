@@ -78,6 +78,7 @@ def test_tags_are_filters_facets_and_details(tagged: Library, photos: Path) -> N
     assert tagged.tags.counts("tag:blue") == [TagCount("blue", 1, 0)]
 
 
+@pytest.mark.long
 def test_a_person_wins_over_the_model_for_ever(tagged: Library, photos: Path, words: Path) -> None:
     red, blue = photos / "red.png", photos / "blue.png"
     assert tagged.tags.unset("scarlet", red) == "red"

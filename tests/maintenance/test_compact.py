@@ -177,6 +177,7 @@ def test_leftovers_of_killed_processes_go_too(library: Path) -> None:
     assert not left.exists()
 
 
+@pytest.mark.long
 def test_a_reader_goes_on_while_its_library_is_compacted(library: Path) -> None:
     reader = Catalog(library)
     model = reader.models.active()

@@ -440,6 +440,7 @@ def test_nothing_is_overwritten(store: Catalog, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "library", "link"]
 
 
+@pytest.mark.long
 def test_an_export_that_breaks_off_leaves_nothing(
     store: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,7 @@ def test_a_banner_is_read_as_one(reader: TextReader) -> None:
     ]
 
 
+@pytest.mark.long
 def test_a_long_screenshot_is_read_in_parts_each_line_once(reader: TextReader) -> None:
     lines = tuple(f"Message number {100 + number}" for number in range(70))
     found = [line.text for line in reader.read(rendered(Rendering(size=24), lines))]
@@ -148,6 +149,7 @@ def test_words_of_real_receipts(reader: TextReader) -> None:
     assert found > 0.75 * total
 
 
+@pytest.mark.long
 def test_nothing_is_downloaded(tmp_path: Path) -> None:
     pytest.importorskip("rapidocr")
     program = (

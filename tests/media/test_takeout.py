@@ -100,6 +100,7 @@ _JSON: Any = st.recursive(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*FACTS, "geoDataExif"]), _JSON))
 def test_no_types_make_reading_raise(changes: dict[str, Any]) -> None:

@@ -128,6 +128,7 @@ def test_variable_frame_rate_goes_by_time_stamps(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.long
 def test_high_dynamic_range_is_mapped(tmp_path: Path) -> None:
     def to_pq(stream: Any) -> None:
         stream.codec_context.color_trc, stream.codec_context.color_primaries = 16, 9
@@ -157,6 +158,7 @@ def test_at_most_one_frame_a_second(tmp_path: Path, keyframe_every: int) -> None
     assert len(seconds) >= 6 and seconds[-1] >= 10
 
 
+@pytest.mark.long
 def test_a_long_video_is_sampled_over_all_of_its_length(tmp_path: Path) -> None:
     hours = 4
     times = [5.0 * number for number in range(hours * 720)]

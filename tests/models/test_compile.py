@@ -41,7 +41,8 @@ def clip_spec(base: Path) -> str:
     return f"local-dir:{tiny_model(base, 'clip')}"
 
 
-@pytest.mark.parametrize("name", mostly_long(list(TINY)))
+@pytest.mark.long
+@pytest.mark.parametrize("name", TINY)
 def test_both_encoders_agree(base: Path, name: str) -> None:
     source = OpenClipEncoder(f"local-dir:{tiny_model(base, name)}", device="cpu")
     towers = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
@@ -105,6 +106,7 @@ def copying(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.onnx, "export", copied_export(base, "clip"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("copying")
 def test_an_export_that_differs_is_not_kept(tmp_path: Path) -> None:
     (other := tmp_path / "other").mkdir()

@@ -112,6 +112,7 @@ def test_a_directory_that_is_a_compiled_model(clip: str, compiled_cache: Path, t
     assert compile_spec(str(copy)) == copy.resolve()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("empty_cache")
 def test_the_first_use_on_a_cpu_compiles_and_says_so(base: Path, clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.onnx.export", copied_export(base, "clip"))
@@ -123,6 +124,7 @@ def test_the_first_use_on_a_cpu_compiles_and_says_so(base: Path, clip: str, monk
     assert notes == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("empty_cache")
 def test_a_model_that_cannot_be_compiled_runs_with_torch_and_is_not_tried_again(
     clip: str, monkeypatch: pytest.MonkeyPatch

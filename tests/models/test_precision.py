@@ -103,6 +103,7 @@ def own_variants(model: Path, scratch: Path) -> list[TowerVariant]:
     return [TowerVariant(tower, kind, model / f"{tower}.onnx") for tower in towers for kind in ("fp32", "int8 dynamic")]
 
 
+@pytest.mark.long
 def test_two_variants_that_pass_alone_but_not_together(
     base: Path, tmp_path: Path, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def machines(
     database.close()
 
 
+@pytest.mark.long
 def test_a_search_does_not_wait_for_a_machine_that_updates_the_collection(
     machines: list[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_search_does_not_wait_for_a_machine_that_updates_the_collection(
     assert isinstance(other.index(locked=False), MilvusIndex)
 
 
+@pytest.mark.long
 def test_a_writer_waits_for_the_other_and_repeats_no_work(
     machines: list[Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +155,7 @@ def test_a_writer_waits_for_the_other_and_repeats_no_work(
     other.check_stored()
 
 
+@pytest.mark.long
 def test_a_timeout_names_the_holder_of_the_lock(machines: list[Machine], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milvus_engine, "_OTHERS_S", 0.1)
     one, other = machines

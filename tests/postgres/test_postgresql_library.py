@@ -47,6 +47,7 @@ def test_search_results_equal_those_of_a_directory(filled: Library, library: Lib
     assert filled.maintenance.compact().images == 0
 
 
+@pytest.mark.long
 def test_videos_and_their_moments_are_those_of_a_directory(filled: Library, library: Library, photos: Path) -> None:
     write_video(photos / "lights.mp4", [("red", 3), ("lime", 3), ("blue", 3)])
     write_video(photos / "signs.mkv", [("yellow", 2), ("red", 2), ("yellow", 2), ("red", 2)])

@@ -58,6 +58,7 @@ def filled(postgres_server: PostgresServer, photos: Path) -> DatabaseUrl:
     return place
 
 
+@pytest.mark.long
 def test_the_search_page(filled: DatabaseUrl, photos: Path) -> None:
     assert shared.has_pictures()
     app = AppTest.from_function(search_script, default_timeout=LIMIT_S)
@@ -70,6 +71,7 @@ def test_the_search_page(filled: DatabaseUrl, photos: Path) -> None:
     assert data_of(app, "paths")["files"][0]["path"] == str(photos / "red.png")
 
 
+@pytest.mark.long
 def test_the_library_page(filled: DatabaseUrl, photos: Path) -> None:
     app = AppTest.from_function(library_script, default_timeout=LIMIT_S)
     app.session_state["library_section"] = strings_library.FOLDERS

@@ -95,6 +95,7 @@ def rows(server: PostgresServer, place: DatabaseUrl, table: str) -> int:
     return int(count)
 
 
+@pytest.mark.long
 def test_two_at_once_share_the_work(place: DatabaseUrl, folder: Path, store: Catalog) -> None:
     both = [result(process) for process in [start(place, folder), start(place, folder)]]
     assert embeddings(store) == PHOTOS

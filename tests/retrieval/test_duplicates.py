@@ -89,6 +89,7 @@ def test_every_variant_of_a_photograph_is_found(photographs: list[Image.Image], 
             assert len({file.content_hash.split()[0] for file in group.files}) == 1
 
 
+@pytest.mark.long
 def test_precision_and_recall_on_generated_photos() -> None:
     """With embeddings that would join every two pictures: the fingerprints alone hold them apart."""
     contents, source = [], {}

@@ -73,6 +73,7 @@ def test_nothing_in_a_plain_picture_speaks_for_a_query(encoder: ColourEncoder) -
     assert found.overlay().size == (64, 48)
 
 
+@pytest.mark.long
 def test_the_picture_is_not_larger_than_a_screen_needs(indexed: Library, tmp_path: Path) -> None:
     save_photo(tmp_path / "large.png", "red", size=(2400, 1200))
     found = indexed.explain(tmp_path / "large.png", "red")

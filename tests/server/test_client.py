@@ -122,6 +122,7 @@ def test_a_change_is_seen(
     assert remote.revision() == indexed.revision() > before
 
 
+@pytest.mark.long
 def test_pictures_of_this_machine_are_sent_along(remote: RemoteLibrary, indexed: Library, tmp_path: Path) -> None:
     mine = save_photo(tmp_path / "mine" / "it's mine.png", (250, 10, 10), size=(90, 60))
     known = tmp_path / "mine" / "known.png"
@@ -190,6 +191,7 @@ def test_tokens_open_what_they_are_for(serve: Callable[..., Served], tokens: dic
             library.close()
 
 
+@pytest.mark.long
 def test_a_server_that_is_asked_too_often_is_asked_again(serve: Callable[..., Served], indexed: Library) -> None:
     digits = indexed.search("red", k=1)[0].content_hash
     with over_http(serve(limits=Limits(requests_per_s=2.0)).app) as url:

@@ -182,6 +182,7 @@ def gated(indexed: Library, open_library: Callable[..., Library]) -> Iterator[tu
     encoder.gate.set()
 
 
+@pytest.mark.long
 def test_what_takes_too_long_is_ended(serve: Callable[..., Served], gated: tuple[Library, GatedEncoder]) -> None:
     library, encoder = gated
     served = serve(library, Limits(time_limit_s=1.0))

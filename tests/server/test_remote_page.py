@@ -74,6 +74,7 @@ def test_a_picture_and_the_ways_on_from_it(app: AppTest, indexed: Library, photo
     assert names(app)
 
 
+@pytest.mark.long
 def test_a_video_is_shown_and_where_it_can_be_played(app: AppTest, indexed: Library, photos: Path) -> None:
     path = write_video(photos / "lights.mp4", [("red", 3), ("blue", 3)])
     indexed.index(photos)
@@ -86,6 +87,7 @@ def test_a_video_is_shown_and_where_it_can_be_played(app: AppTest, indexed: Libr
     assert shown["words"]["offline"] == search_strings.OFFLINE_VIDEO
 
 
+@pytest.mark.long
 def test_a_picture_that_is_handed_over_is_searched_with(app: AppTest, indexed: Library, tmp_path: Path) -> None:
     mine = tmp_path / "mine.png"
     mine.write_bytes(jpeg_bytes("lime"))

@@ -172,6 +172,7 @@ def _bomb() -> bytes:
     return written.getvalue()
 
 
+@pytest.mark.long
 def test_bombs_and_junk_that_are_sent_are_refused(client: TestClient) -> None:
     for content, said in ((_bomb(), "too large"), (b"junk", "not a picture"), (b"", "empty"), (b"\xff\xd8\xff", "")):
         answer = client.post("/v1/similar", files={"image": ("sent.png", content)})

@@ -73,6 +73,7 @@ def test_the_written_model_is_the_trained_one(encoder: CompiledEncoder, pixels: 
     )
 
 
+@pytest.mark.long
 def test_untrained_weights_are_unchanged(tmp_path: Path) -> None:
     trainee = CompiledTrainee(MINI, Parts("heads"))
     for tower in (trainee.image, trainee.text):

@@ -89,6 +89,7 @@ def test_the_verdict_says_for_which_model_not(low: float, high: float, says: str
     assert prompting_verdict("mini", found).startswith(says)
 
 
+@pytest.mark.long
 def test_the_report_has_every_task_and_its_plot(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def quickly(*arguments: object, **options: object) -> EvaluationReport:
         return few_shot.evaluate_few_shot(*arguments, **options, shots=(1,), draws=2)  # type: ignore[arg-type]

@@ -229,6 +229,7 @@ def test_the_stamps_can_be_left_out(data_folder: Path) -> None:
     assert [path for path in whole.images if path not in stamps] == list(without.images)
 
 
+@pytest.mark.long
 def test_evidence_of_english_is_what_english_texts_have() -> None:
     tokenizer = tiny_tokenizer()
     evidence = fit_evidence(["a photo", "a picture"] * 4000, ["red blue", "green"] * 4000, tokenizer, seed=0)
@@ -441,6 +442,7 @@ def test_diacritics_are_left_out_of_latin_letters_only(text: str, bare: str) -> 
     assert without_diacritics(text) == bare
 
 
+@pytest.mark.long
 def test_languages_bring_a_text_to_what_it_means(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(languages, "FEWEST_PICTURES", 1)
     torch.manual_seed(0)

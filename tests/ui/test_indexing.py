@@ -92,6 +92,7 @@ def test_indexing_tells_its_progress_and_its_report(directory: Path, many: Path)
     assert (state.report.embedded, state.done, state.total, state.error) == (50, 50, 50, None)
 
 
+@pytest.mark.long
 def test_stopped_in_the_middle_the_catalog_is_sound_and_the_next_run_completes_it(directory: Path, many: Path) -> None:
     encoder = Gate()
     work = work_on(directory, encoder)
@@ -127,6 +128,7 @@ def test_many_sessions_start_at_once_and_one_wins(directory: Path, many: Path) -
     assert sum(started) == 1
 
 
+@pytest.mark.long
 def test_what_goes_wrong_is_told(directory: Path, many: Path) -> None:
     work = work_on(directory, ColourEncoder())
     work.start_indexing([many / "nowhere"])
@@ -185,6 +187,7 @@ def test_failed_files_are_tried_again_when_asked(directory: Path, photos: Path) 
     assert ended(work).total == 1
 
 
+@pytest.mark.long
 def test_a_migration_stops_goes_on_and_switches(directory: Path, many: Path) -> None:
     with Library.open(directory, create=True, encoder=ColourEncoder()) as library:
         library.index(many)
@@ -234,6 +237,7 @@ print("over")
 """
 
 
+@pytest.mark.long
 def test_the_process_may_end_at_any_time(directory: Path, many: Path) -> None:
     command = [sys.executable, "-c", ENDS, str(directory), str(many)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)

@@ -317,6 +317,7 @@ def test_what_cannot_be_moved_cannot_be_chosen(app: AppTest, copies: list[Path],
     assert strings.HINDRANCES["offline"] in texts(app)
 
 
+@pytest.mark.long
 def test_many_groups_are_paged_and_what_was_chosen_on_a_page_stays_chosen(
     app: AppTest, photos: Path, indexed: Library
 ) -> None:

@@ -37,6 +37,7 @@ def test_all_threads_get_the_same_library(indexed: Library) -> None:
     assert len(set(map(id, found))) == 1
 
 
+@pytest.mark.long
 def test_searches_in_many_threads_answer_as_alone(shown: Library) -> None:
     lines = [*COLOURS, "red -blue", "green ext:png", "ext:jpg", "red folder:grey"]
     alone = {line: [result.path for result in shown.search(line)] for line in lines}

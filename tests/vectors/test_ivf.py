@@ -57,6 +57,7 @@ def test_vectors_of_low_rank_are_compared_along_few_axes(tmp_path: Path) -> None
     assert good / 2000 >= 0.99
 
 
+@pytest.mark.long
 def test_isotropic_vectors_are_compared_along_all_axes(tmp_path: Path) -> None:
     vectors = l2_normalize(np.random.default_rng(3).normal(size=(3000, DIM)).astype(np.float32))
     write_approximate(tmp_path / "round.faiss", STAMP, [(np.arange(3000), vectors)])

@@ -178,6 +178,7 @@ def test_changes_of_another_index_are_ignored(saved: tuple[Path, FlatIndex], tmp
     assert (len(again), stamp.revision) == (1000, 7)
 
 
+@pytest.mark.long
 def test_merging_changes_does_not_retrain(both: tuple[IvfIndex, FlatIndex], tmp_path: Path) -> None:
     index, exact = both
     change(*both)
@@ -192,6 +193,7 @@ def test_merging_changes_does_not_retrain(both: tuple[IvfIndex, FlatIndex], tmp_
     assert not merged.has_drifted()
 
 
+@pytest.mark.long
 def test_drift_is_growth_or_imbalance(both: tuple[IvfIndex, FlatIndex], tmp_path: Path) -> None:
     index, _ = both
     assert not index.has_drifted()

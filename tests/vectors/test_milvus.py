@@ -133,6 +133,7 @@ def test_a_search_never_trains(catalog: MilvusCatalog) -> None:
     assert catalog.saved.stamp.lists > 0  # of the same revision
 
 
+@pytest.mark.long
 def test_the_number_of_lists_to_probe_is_tuned(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(milvus_refresh, "LISTS_OF_FILE", 40)
     catalog.add(list(range(450)))
