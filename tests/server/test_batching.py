@@ -17,6 +17,7 @@ from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.loading import load_encoder
 from clipsearch.retrieval.prompts import CountsTokens
+from clipsearch.retrieval.results import SearchResult
 from clipsearch.server.batching import MAX_BATCH, MAX_CACHED, BatchingEncoder, EncoderHandle, is_batchable
 from tests.conftest import ColourEncoder
 
@@ -162,6 +163,10 @@ def test_the_bundled_model_finds_the_same_alone_and_in_company() -> None:
     assert np.array_equal(np.argsort(-company @ company.T), np.argsort(-alone @ alone.T))
 
 
+def without_figures(result: SearchResult) -> SearchResult:
+    return replace(result, score=0.0, probability=0.0)
+
+
 def test_searches_at_once_find_what_they_find_alone(
     indexed: Library, open_library: Callable[..., Library], tmp_path: Path
 ) -> None:
@@ -171,8 +176,9 @@ def test_searches_at_once_find_what_they_find_alone(
         found = list(threads.map(lambda query: indexed.search(query, k=4), queries))
     for query, results in zip(queries, found, strict=True):
         alone = plain.search(query, k=4)
-        assert [replace(result, score=0.0) for result in results] == [replace(result, score=0.0) for result in alone]
-        assert [result.score for result in results] == pytest.approx([result.score for result in alone], abs=1e-6)
+        figures = [[(result.score, result.probability) for result in each] for each in (results, alone)]
+        assert np.array(figures[0]) == pytest.approx(np.array(figures[1]), abs=1e-6)
+        assert [without_figures(result) for result in results] == [without_figures(result) for result in alone]
 
 
 def test_a_library_uses_what_stands_in_for_its_encoder(tmp_path: Path) -> None:

@@ -593,7 +593,7 @@ def test_others_cannot_have_any_picture_of_the_server_read(
     guarded: AppTest, tmp_path: Path, address: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_photo(tmp_path / "elsewhere.png", "red")
-    monkeypatch.setattr("clipsearch.retrieval.query_encoder.open_media", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("clipsearch.media.loading.open_media", lambda path: pytest.fail(f"{path} was read"))
     path = name if name.startswith("~") else str(tmp_path / name)
     at(guarded, **{address: f'~"{path}"'})
     assert [error.value for error in guarded.error] == [
@@ -605,7 +605,7 @@ def test_others_cannot_have_any_picture_of_the_server_read(
 def test_others_can_name_pictures_of_the_library_which_are_not_read(
     guarded: AppTest, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipsearch.retrieval.query_encoder.open_media", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("clipsearch.media.loading.open_media", lambda path: pytest.fail(f"{path} was read"))
     at(guarded, q=f"~{place / 'photos' / 'red.jpg'}")
     by_path = names(guarded)
     assert "red.jpg" not in by_path and len(by_path) == 5

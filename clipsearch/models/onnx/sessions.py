@@ -62,8 +62,6 @@ def session_options(*, threads: int | None = None) -> Any:
     options.log_severity_level = 3
     # spinning threads would take cores from the decoding processes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # products by int8 weights are calculated in blocks; those of 32, the default, take a quarter longer
-    options.add_session_config_entry("session.qdq_matmulnbits_block_size", "128")
     if not int8_is_exact():  # quantize as before, but compute in float32
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     return options
