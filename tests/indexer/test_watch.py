@@ -177,8 +177,10 @@ def test_changed_folders(tmp_path: Path, changed: list[str], expected: list[str]
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 def test_the_command_indexes_follows_and_ends_when_told(photos: Path, tmp_path: Path) -> None:
-    for path in list(photos.rglob("*.*"))[2:]:
+    kept, *others = sorted(photos.rglob("*.*"))
+    for path in others[1:]:
         path.unlink()
+    (photos / "broken.jpg").symlink_to("nowhere.jpg")
     library = tmp_path / "library"
     command = [sys.executable, "-m", "clipsearch", "--library", str(library), "watch", str(photos), "--quiet", "0.2"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
@@ -188,13 +190,16 @@ def test_the_command_indexes_follows_and_ends_when_told(photos: Path, tmp_path: 
         assert process.stdout is not None and process.stderr is not None
         try:
             assert process.stdout.readline().endswith("2 indexed\n")
-            while "watching 1 root" not in (line := process.stderr.readline()):
-                assert line, "it ended early"
+            first = []
+            while not first or "watching 1 root" not in first[-1]:
+                first.append(process.stderr.readline())
+                assert first[-1], "it ended early"
             time.sleep(1.0)
-            shutil.copy(next(photos.rglob("*.*")), photos / "copy.png")
+            shutil.copy(kept, photos / "copy.png")
             assert process.stdout.readline().endswith("1 indexed\n")
         finally:
             process.send_signal(signal.SIGTERM)
         out, problems = process.communicate(timeout=PATIENCE_S)
     assert (out, process.returncode) == ("", 0)
     assert problems.endswith("stopped\n")
+    assert "".join([*first, problems]).count("broken.jpg") == 1

@@ -50,9 +50,17 @@ def watch(*, folders: tuple[Path, ...], quiet_s: float, polling: bool, runtime: 
 
     # systemd and launchd send SIGTERM: stop as with Ctrl-C, keeping all committed batches
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    said: set[str] = set()
+
+    def notify_once(line: str) -> None:
+        """What every run would say again, such as a file that cannot be read, is said once."""
+        if line not in said:
+            said.add(line)
+            notify_on_stderr(line)
+
     with (
         contextlib.suppress(KeyboardInterrupt),
-        open_library(runtime=runtime, device=device, create=bool(folders)) as library,
+        open_library(runtime=runtime, device=device, create=bool(folders), notify=notify_once) as library,
     ):
         if folders:
             _report(library.index(*folders))
