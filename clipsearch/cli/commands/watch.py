@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,32 +51,47 @@ def watch(*, folders: tuple[Path, ...], quiet_s: float, polling: bool, runtime: 
 
     # systemd and launchd send SIGTERM: stop as with Ctrl-C, keeping all committed batches
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    said: set[str] = set()
-
-    def notify_once(line: str) -> None:
-        """What every run would say again, such as a file that cannot be read, is said once."""
-        if line not in said:
-            said.add(line)
-            notify_on_stderr(line)
-
+    notices = _NewNotices()
     with (
         contextlib.suppress(KeyboardInterrupt),
-        open_library(runtime=runtime, device=device, create=bool(folders), notify=notify_once) as library,
+        open_library(runtime=runtime, device=device, create=bool(folders), notify=notices) as library,
     ):
         if folders:
             _report(library.index(*folders))
         if not library.roots.all():
             raise ConfigError("no roots yet; add one, for example: clipsearch watch ~/Pictures")
         click.echo(f"watching {format_count(len(library.roots.all()), 'root')}; stop with Ctrl-C", err=True)
+
+        def index(changed: Collection[Path], wait_s: float) -> IndexReport:
+            notices.start_run()
+            return library.index(*changed, wait_s=wait_s)
+
         watch_roots(
             library.roots.all,
-            lambda folders, wait_s: library.index(*folders, wait_s=wait_s),
+            index,
             options=WatchOptions(quiet_s=quiet_s, polling=polling),
             stop=threading.Event(),
             notify=notify_on_stderr,
             indexed=_report,
         )
     click.echo("stopped", err=True)
+
+
+class _NewNotices:
+    """Prints the notices of a run that the run before did not print: each run names unreadable files again."""
+
+    def __init__(self) -> None:
+        self._before: set[str] = set()
+        self._now: set[str] = set()
+
+    def start_run(self) -> None:
+        """Begin another run."""
+        self._before, self._now = self._now, set()
+
+    def __call__(self, line: str) -> None:
+        self._now.add(line)
+        if line not in self._before:
+            notify_on_stderr(line)
 
 
 def _report(report: IndexReport) -> None:
