@@ -104,6 +104,9 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_us
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # each core has a test process of its own; inherited by those and by commands
 
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+"""Milvus brings gRPC, whose threads may abort a process that is forked, like the database server's, before it runs."""
+
 EVERYDAY = ("test_a_user_goes_through_every_page",)
 """The walk through the page, which `make test` runs, too."""
 

@@ -188,7 +188,7 @@ def test_readers_and_a_writer_work_at_once(store: Catalog, model: ModelRecord) -
     readers = [threading.Thread(target=read) for _ in range(4)]
     for reader in readers:
         reader.start()
-    for number in range(50):
+    for number in range(20):
         add_file(store, model, root, f"{number}.jpg", f"{number:032x}")
     stop.set()
     for reader in readers:

@@ -142,7 +142,9 @@ def test_the_present_call_has_its_fields(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-@pytest.mark.parametrize("models", [("--model", "colours"), ("--compare", "blind", "colours")])
+@pytest.mark.parametrize(
+    "models", [("--model", "colours"), pytest.param(("--compare", "blind", "colours"), marks=pytest.mark.long)]
+)
 def test_the_heatmap_is_drawn(photos: Path, suffix: str, models: tuple[str, ...]) -> None:
     drawn = photos / f"heatmap{suffix}"
     done = run(photos, *models, "--heatmap", str(drawn), table="--captions")
@@ -229,6 +231,7 @@ def test_examples_mend_wrong_names(photos: Path) -> None:
     assert (report.classes, report.queries) == (COLOURS, 15), "five of each are left for testing"
 
 
+@pytest.mark.long
 def test_draws_follow_the_seed(photos: Path) -> None:
     reports = [few_shot(photos, Blind(), seed=seed) for seed in (0, 0, 1)]
     for name in ("linear probe, 1 shot", LINEAR_PROBE):

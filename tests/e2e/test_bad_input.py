@@ -145,6 +145,7 @@ def test_k_above_the_size_of_the_library(run: Run, library: Path) -> None:
     assert done.stdout.count("\n") == 3
 
 
+@pytest.mark.long
 def test_bad_files_are_skipped_with_their_reasons(run: Run, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     good = picture(photos / "good.jpg")

@@ -86,6 +86,7 @@ def test_going_back_and_dropping_the_old(library: Library, encoder: ColourEncode
     assert library.search("red", k=1)[0].path.name == "red.png"
 
 
+@pytest.mark.long
 def test_an_interrupted_migration_goes_on(
     tmp_path: Path, encoders: Encoders, open_library: Callable[..., Library], notes: Notes
 ) -> None:

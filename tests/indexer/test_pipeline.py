@@ -82,6 +82,7 @@ def test_a_batch_is_committed_while_the_next_one_is_embedded(
     assert library.index(photos).embedded == 100
 
 
+@pytest.mark.long
 def test_no_more_is_begun_than_may_be_lost(
     open_library: Open, photos: Path, commits: list[Callable[[Batch], None]]
 ) -> None:

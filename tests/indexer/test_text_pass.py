@@ -135,6 +135,7 @@ def test_shots_begin_where_frames_change(cosines: tuple[float, ...], expected: t
     assert shot_positions(np.empty(0, np.int64), np.empty((0, 2), np.float32)) == ()
 
 
+@pytest.mark.long
 def test_commands(with_receipts: Library, photos: Path, load_with: LoadWith) -> None:
     load_with(lambda *_, **__: ColourEncoder())
     at = ["--library", str(with_receipts.path)]

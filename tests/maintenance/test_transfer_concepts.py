@@ -118,6 +118,7 @@ def test_examples_that_no_file_holds_keep_their_embedding(
     assert after.fit is not None and after.fit.positives == 2, "fitted again to pictures that are nowhere"
 
 
+@pytest.mark.long
 def test_what_other_models_made_comes_along_where_they_are_known(
     taught: Library, opened: Callable[[str], Library], tmp_path: Path
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(clip_spec: str, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("copying")
+@pytest.mark.long
 def test_a_compiled_model_is_not_compiled_again_unless_forced(base: Path, clip_spec: str, tmp_path: Path) -> None:
     target = compiled(base, "clip")
     cache = tmp_path / "cache"

@@ -463,6 +463,7 @@ def test_any_text_is_a_query_or_refused_and_what_it_means_can_be_written(line: s
 @pytest.mark.parametrize(
     "part", ["(", "( ", "not ", "- ", "not-", '"', "x:", "~", '"a" ', "(not(", "date:2021 or ", "a:b"]
 )
+@pytest.mark.long
 def test_the_time_for_a_line_grows_by_no_more_than_the_square_of_its_length(part: str) -> None:
     def cost(length: int) -> float:
         times = []

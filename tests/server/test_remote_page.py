@@ -136,6 +136,7 @@ def test_visitors_with_a_token_have_no_file_of_the_pages_machine_sent(remote: Re
     shared.configure()
 
 
+@pytest.mark.long
 def test_the_command_shows_a_servers_library(by_mini: Path, tmp_path: Path) -> None:
     tokens, given = tmp_path / "tokens.json", tmp_path / "given"
     given.write_text(add_token(tokens, "page", [Scope.READ, Scope.IMAGES]) + "\n")

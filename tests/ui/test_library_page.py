@@ -106,6 +106,7 @@ def test_index_now_tells_what_was_done_and_what_is_new(app: AppTest, photos: Pat
     assert "1 new match of the saved search “\\*reds\\*”" in [button.label for button in app.button]
 
 
+@pytest.mark.long
 def test_the_text_in_pictures_is_read(app: AppTest, photos: Path, indexed: Library) -> None:
     pytest.importorskip("rapidocr")
     save_receipt(photos / "bill.png", "IKEA Heraklion")

@@ -216,6 +216,7 @@ def test_an_interrupted_change_is_repaired(
     catalog.check_stored()
 
 
+@pytest.mark.long
 def test_an_incomplete_collection_is_not_used(catalog: MilvusCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog.add(list(range(30)))
     with monkeypatch.context() as patch:
@@ -256,6 +257,7 @@ def test_another_models_collection_is_not_changed(catalog: MilvusCatalog) -> Non
     catalog.check_stored()
 
 
+@pytest.mark.long
 def test_two_libraries_share_a_server(tmp_path: Path) -> None:
     """The server is Milvus Lite's, reached over the network."""
     from milvus_lite.adapter.grpc.server import start_server_in_thread
