@@ -30,6 +30,8 @@ from clipsearch.training.mini.features import cached, view_features
 from clipsearch.training.mini.fit import (
     Batches,
     Classifier,
+    FixedTexts,
+    ImageLayers,
     Material,
     NamedSet,
     Stage,
@@ -51,6 +53,8 @@ from clipsearch.training.mini.recipe import english_texts
 from clipsearch.training.mini.text_side import TextSide, TokenStates
 from clipsearch.training.mini.towers import (
     PAIRS,
+    POOLED_BELOW,
+    ImageBackbone,
     ImageHead,
     Meanings,
     PieceBag,
@@ -126,6 +130,39 @@ def trained(data: TrainingData, layers: int) -> tuple[Trained, list[float]]:
     states = TokenStates(material.numbers.texts, bert, tiny_tokenizer(), layers=layers)
     model = Trained(head, TextSide(bert, states, identity_projection(16, 16), trained=layers < BERT.layers))
     return model, fit(model, material, STAGE, rng=np.random.default_rng(1))
+
+
+def tiny_backbone() -> ImageBackbone:
+    import timm
+
+    torch.manual_seed(0)
+    return ImageBackbone(timm.create_model("tf_efficientnet_lite2", pretrained=False, exportable=True)).eval()
+
+
+@pytest.mark.long
+def test_the_last_image_layers_are_trained_and_the_others_stay(data_folder: Path) -> None:
+    data, backbone = load_training_data(data_folder), tiny_backbone()
+    pixels = torch.from_numpy(np.stack([whole_view(read_rgb(path), 32) for path in data.images]))
+    with torch.no_grad():
+        maps, pooled = backbone.lower(pixels)
+        features = backbone(pixels)
+    assert torch.equal(features[:, POOLED_BELOW], pooled)
+    head = ImageHead(features.mean(dim=0), features.std(dim=0) + 1e-4, hidden=32, dim=16, dropout=0.1)
+    texts = english(data)
+    model = Trained(head, FixedTexts(torch.randn(len(texts.texts), 16)))
+    model.image_layers = ImageLayers(backbone, maps[None].numpy().astype(np.float16))
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    material = Material(features[None].numpy().astype(np.float16), data, texts, Classifier(*backbone.classifier()))
+    rows = np.arange(len(data.images))
+    frozen = torch.from_numpy(material.views[0].astype(np.float32))
+    assert torch.allclose(model.features(np.zeros_like(rows), rows, frozen), features, atol=0.02)
+    losses = fit(model, material, replace(STAGE, layers_lr=1e-3), rng=np.random.default_rng(1))
+    assert losses[-1] < losses[0]
+    changed = {name for name, value in backbone.state_dict().items() if not torch.equal(value, before[name])}
+    trained_names = {
+        name for name, parameter in backbone.named_parameters() if any(parameter is p for p in backbone.upper_layers())
+    }
+    assert changed == trained_names
 
 
 @pytest.mark.long

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from clipsearch.system import atomic
 from clipsearch.training.mini.export import export_image_graph, open_session
@@ -34,8 +35,20 @@ def cached(path: Path, compute: Callable[[], NDArray[np.float16]]) -> NDArray[np
     return array
 
 
-def image_extractor(backbone: ImageBackbone) -> Extractor:
-    """The backbone as a function of pixels: torch on CUDA, ONNX Runtime on a CPU (twice as fast as torch there)."""
+class Lower(nn.Module):
+    """The maps that the layers below the backbone's last ones make."""
+
+    def __init__(self, backbone: ImageBackbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Maps [n, channels, height, width] of pixels uint8 [n, size, size, 3]."""
+        return self.backbone.lower(pixels)[0]
+
+
+def image_extractor(backbone: nn.Module) -> Extractor:
+    """A network as a function of pixels: torch on CUDA, ONNX Runtime on a CPU (twice as fast as torch there)."""
     if torch.cuda.is_available():
         return _torch_extractor(backbone)
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +62,7 @@ def image_extractor(backbone: ImageBackbone) -> Extractor:
     return extract
 
 
-def _torch_extractor(backbone: ImageBackbone) -> Extractor:
+def _torch_extractor(backbone: nn.Module) -> Extractor:
     on_device = backbone.cuda()
 
     @torch.inference_mode()
@@ -61,7 +74,7 @@ def _torch_extractor(backbone: ImageBackbone) -> Extractor:
 
 
 def view_features(images: Sequence[Path], view: int, extract: Extractor, seed: int) -> NDArray[np.float16]:
-    """Backbone features [images, width] of one view: 0 whole, 1 mirrored, from 2 on random.
+    """What a network makes of one view of each picture [images, …]: 0 whole, 1 mirrored, from 2 on random.
 
     Raises:
         ConfigError: a picture is missing or unreadable.

@@ -1,22 +1,25 @@
-"""The training loop: image head and text side, by contrast, over cached features of the image backbone."""
+"""The training loop: image head, text side and the last layers of the image backbone, by contrast, over what the
+backbone makes of each view, which is computed before.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from clipsearch.training.losses import clip_loss, matching_loss
 from clipsearch.training.mini.data import TrainingData
-from clipsearch.training.mini.towers import ImageHead
+from clipsearch.training.mini.towers import POOLED_BELOW, ImageBackbone, ImageHead
 
 logger = logging.getLogger(__name__)
 INITIAL_LOGIT_SCALE = 1 / 0.07  # CLIP §2.5
@@ -35,7 +38,7 @@ class Stage:
         epochs: passes over the captioned photos, one caption of each per pass.
         head_lr: highest learning rate of the image head; rates rise and fall over one cycle.
         projection_lr: of the text projection.
-        layers_lr: of the text backbone's own layers, where they are trained.
+        layers_lr: of a backbone's own layers, where they are trained.
         scale_lr: of the logarithm of the logit scale; well above the others, or the temperature never arrives.
         batch: captioned photos per step.
         named_batch: named pictures per step, of each group of `NAMED_SETS`.
@@ -96,18 +99,63 @@ class FixedTexts(nn.Module):
         return self.get_buffer("embeddings")[torch.from_numpy(rows)]
 
 
+class ImageLayers(nn.Module):
+    """The last layers of the image backbone, over what those below make of each view; batch statistics stay fixed."""
+
+    CHUNK = 32
+
+    def __init__(self, backbone: ImageBackbone, maps: NDArray[np.float16]) -> None:
+        """Take the backbone, whose last layers become trainable, and maps [views, images, channels, height, width]."""
+        super().__init__()
+        self.backbone = backbone.eval().requires_grad_(False)
+        self.maps = maps
+        for parameter in self.trained_layers():
+            parameter.requires_grad_(True)
+
+    def trained_layers(self) -> list[nn.Parameter]:
+        """Their parameters."""
+        return self.backbone.upper_layers()
+
+    def train(self, mode: bool = True) -> Self:
+        """Never in training mode: a batch is too small for statistics of its own."""
+        return super().train(False)
+
+    def forward(self, views: NDArray[np.int64], chosen: NDArray[np.int64], frozen: Tensor) -> Tensor:
+        """Features [n, width] of pictures, by their views and numbers int64 [n], and what they were untrained.
+
+        Activations are computed again for the gradient, a few pictures at a time, so that batches may be large.
+
+        Source: Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost, §3.
+        """
+        pooled = frozen[:, POOLED_BELOW]
+        blocks = []
+        for start in range(0, len(chosen), self.CHUNK):
+            rows = slice(start, start + self.CHUNK)
+            maps = torch.from_numpy(self.maps[views[rows], chosen[rows]].astype(np.float32)).to(frozen.device)
+            maps = maps.contiguous(memory_format=torch.channels_last)
+            blocks.append(checkpoint(self.backbone.upper, maps, pooled[rows], use_reentrant=False))
+        return torch.cat(blocks)
+
+
 class Trained(nn.Module):
-    """What is trained: the image head, the text side and the temperature between them."""
+    """What is trained: the image head, the text side and the temperature between them; at the end the backbone's last
+    layers.
+    """
 
     def __init__(self, image: ImageHead, text: nn.Module) -> None:
         super().__init__()
         self.image = image
         self.text = text
+        self.image_layers: ImageLayers | None = None
         self.log_scale = nn.Parameter(torch.tensor(math.log(INITIAL_LOGIT_SCALE)))
 
     def logit_scale(self) -> Tensor:
         """The inverse temperature, exponentiated and clamped, a scalar."""
         return self.log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+
+    def features(self, views: NDArray[np.int64], chosen: NDArray[np.int64], frozen: Tensor) -> Tensor:
+        """What the image head takes [n, width]: the frozen features, or those of the trained layers."""
+        return frozen if self.image_layers is None else self.image_layers(views, chosen, frozen)
 
 
 @dataclass(frozen=True)
@@ -182,6 +230,21 @@ def fit(
     return losses
 
 
+def go_back(module: nn.Module, start: Mapping[str, Tensor], *, share: float) -> None:
+    """Bring weights part of the way back to what they were before training, in place: what was known is kept better.
+
+    Args:
+        module: with the weights after training.
+        start: the weights before, by their names in `state_dict`.
+        share: how much of the way, 0 to 1.
+
+    Source: Wortsman et al. 2022, Robust Fine-Tuning of Zero-Shot Models, §3.
+    """
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.lerp_(start[name], share)
+
+
 def pick(options: Sequence[str], rng: np.random.Generator) -> str:
     """One of them at random."""
     return options[int(rng.integers(len(options)))]
@@ -232,10 +295,10 @@ class Batches:
             for label, others in zip(data.labels, data.class_names, strict=True)
         ]
 
-    def pictures(self, chosen: NDArray[np.int64]) -> Tensor:
-        """One random view of each picture: float32 [n, width]."""
+    def pictures(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], Tensor]:
+        """One random view of each picture: its number int64 [n], and its frozen features float32 [n, width]."""
         views = self.rng.integers(len(self.views), size=len(chosen))
-        return torch.from_numpy(self.views[views, chosen].astype(np.float32)).to(self.device)
+        return views, torch.from_numpy(self.views[views, chosen].astype(np.float32)).to(self.device)
 
     def captions(self, chosen: NDArray[np.int64]) -> list[str]:
         """One random English caption of each picture."""
@@ -262,8 +325,9 @@ class Batches:
 def _loss(model: Trained, batches: Batches, chosen: NDArray[np.int64], stage: Stage) -> Tensor:
     """CLIP's loss over captioned pictures, its many-to-many form over names and keywords, and the classifier's."""
     named = [group.draw(stage.named_batch, batches.rng) for group in batches.named]
-    pictures = batches.pictures(np.concatenate([chosen, *(rows for rows, _, _ in named)]))
-    images = model.image(pictures, stage.noise * torch.randn_like(pictures))
+    pictures = np.concatenate([chosen, *(rows for rows, _, _ in named)])
+    views, frozen = batches.pictures(pictures)
+    images = model.image(model.features(views, pictures, frozen), stage.noise * torch.randn_like(frozen))
     places, keywords, said = batches.keyworded(chosen)
     classes, class_names = batches.classes(stage.classes)
     groups = [batches.captions(chosen), keywords, class_names, *(phrases for _, phrases, _ in named)]
@@ -278,7 +342,7 @@ def _loss(model: Trained, batches: Batches, chosen: NDArray[np.int64], stage: St
         spoken_of = own[torch.from_numpy(places).to(own.device)]
         true = torch.from_numpy(said).to(own.device)
         loss = loss + stage.keyword_weight * matching_loss(spoken_of, spoken, true, scale)
-    teacher = batches.classifier.predict(pictures)[:, torch.from_numpy(classes)].log_softmax(dim=1)
+    teacher = batches.classifier.predict(frozen)[:, torch.from_numpy(classes)].log_softmax(dim=1)
     return loss + stage.class_weight * _class_loss(images, labels, teacher, scale)
 
 
@@ -295,12 +359,15 @@ def _optimizer(
     model: Trained, stage: Stage, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     projection = getattr(model.text, "projection", None)
-    layers: list[nn.Parameter] = getattr(model.text, "trained_layers", list)()
+    text_layers: list[nn.Parameter] = getattr(model.text, "trained_layers", list)()
+    image_layers = model.image_layers.trained_layers() if model.image_layers is not None else []
     candidates = [
         {"params": list(model.image.parameters()), "lr": stage.head_lr},
         {"params": list(projection.parameters()) if projection is not None else [], "lr": stage.projection_lr},
         {"params": [model.log_scale], "lr": stage.scale_lr, "weight_decay": 0.0},
-        {"params": layers, "lr": stage.layers_lr},
+        {"params": text_layers, "lr": stage.layers_lr},
+        {"params": [layer for layer in image_layers if layer.ndim > 1], "lr": stage.layers_lr},
+        {"params": [layer for layer in image_layers if layer.ndim == 1], "lr": stage.layers_lr, "weight_decay": 0.0},
     ]
     groups = [group for group in candidates if any(parameter.requires_grad for parameter in group["params"])]  # type: ignore[attr-defined]
     optimizer = torch.optim.AdamW(groups, weight_decay=stage.weight_decay)

@@ -2,8 +2,8 @@
 against pictures as they are.
 
 A batch has captions of all languages, contrasted with the pictures of all of them, so that they share one space; a text
-is drawn to what both encoders make of its English translation, and a foreign caption to what they make of its picture's
-English captions. What lies below the trained layers is computed once.
+is drawn to what both encoders make of its English translation, and a foreign caption to what MiniLM makes of its
+picture's English captions. What lies below the trained layers is computed once.
 """
 
 from __future__ import annotations
@@ -324,11 +324,14 @@ def _shares(sizes: Sequence[float], count: int, rng: np.random.Generator) -> lis
 
 @torch.no_grad()
 def _caption_targets(model: LanguageModel, drawn: _Draws) -> dict[int, Tensor]:
-    """For each captioned picture the mean of what both encoders make of its English captions, [dim]."""
+    """For each captioned picture the mean of what MiniLM makes of its English captions, [dim].
+
+    The other encoder has no part in it: its head may be untrained.
+    """
     targets = {}
     for number in drawn.english:
-        texts = drawn.texts(drawn.data.sentences[number]["en"])
-        targets[number] = F.normalize(model.both(texts, model.world(texts)).mean(dim=0), dim=0)
+        english = drawn.texts(drawn.data.sentences[number]["en"]).english
+        targets[number] = F.normalize(model.head.of_english(english).mean(dim=0), dim=0)
     return targets
 
 

@@ -4,14 +4,16 @@ Run::
 
     python -m clipsearch.training.mini.recipe --data ../shared/data --output data/models/mini
 
-Four stages. First an image head and the projection of MiniLM are trained over features of the frozen backbones; then
+Six stages. First an image head and the projection of MiniLM are trained over features of the frozen backbones; then
 the last layers of MiniLM with them; then, twice from the same start, the upper layers of the many-language encoder and
 the head of the text tower, which joins it with MiniLM, against the pictures as they are; then further image heads from
-other seeds against the texts as they are, and all image heads are merged into one. The image backbone stays as it is.
+other seeds against the texts as they are, and all image heads are merged into one; then the last layers of the image
+backbone with it, again against the texts; then the text tower once more, against the pictures as they are by now.
 """
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,8 +34,18 @@ from clipsearch.training.mini import usem
 from clipsearch.training.mini.data import TrainingData, load_training_data
 from clipsearch.training.mini.evidence import english_evidence
 from clipsearch.training.mini.export import export_towers, load_tokenizer
-from clipsearch.training.mini.features import cached, image_extractor, texts_key, view_features
-from clipsearch.training.mini.fit import Classifier, FixedTexts, Material, Stage, TextNumbers, Trained, fit
+from clipsearch.training.mini.features import Extractor, Lower, cached, image_extractor, texts_key, view_features
+from clipsearch.training.mini.fit import (
+    Classifier,
+    FixedTexts,
+    ImageLayers,
+    Material,
+    Stage,
+    TextNumbers,
+    Trained,
+    fit,
+    go_back,
+)
 from clipsearch.training.mini.languages import (
     LanguageModel,
     LanguageStage,
@@ -80,8 +92,17 @@ TEXT_LAYERS = Stage(
 )
 LANGUAGES = (LanguageStage(layers_lr=5e-5), LanguageStage(steps=1500))
 """Two runs whose weights are averaged: the short one forgets less, the long one learns more."""
+LANGUAGES_AGAIN = (LanguageStage(steps=400, lr=5e-4, layers_lr=5e-5, pieces_lr=5e-4),)
 MORE_HEADS = Stage(epochs=40, scale_lr=1e-3)
 HEADS_IN_ALL = 3
+MERGED_DROPOUT = 0.4
+IMAGE_LAYERS = Stage(epochs=8, batch=384, named_batch=64, head_lr=5e-5, layers_lr=1e-4, scale_lr=0.0)
+BACK_TO_START = 0.5
+"""How far the weights of the image tower go back to those before its last layers were trained."""
+TEXT_BACK_TO_START = 0.4
+"""The same of the text tower, to those before its last stage."""
+LAYER_VIEWS = 2
+"""Of the views, those whose maps are kept: each takes 580 MB."""
 TOKENIZERS = ("tokenizer.json", "tokenizer-2.json")
 logger = logging.getLogger(__name__)
 
@@ -91,10 +112,30 @@ def image_views(
 ) -> NDArray[np.float16]:
     """Backbone features of every view of every picture, float16 [views, images, width]; cached file by file."""
     extract = image_extractor(backbone)
+    return _cached_views("view", extract, data, cache=cache, views=views, seed=seed)
+
+
+def image_maps(
+    data: TrainingData,
+    backbone: ImageBackbone,
+    *,
+    cache: Path,
+    views: tuple[int, ...] = VIEWS[:LAYER_VIEWS],
+    seed: int = SEED,
+) -> NDArray[np.float16]:
+    """What the backbone's last layers take of every picture's views, float16 [views, images, channels, height, width];
+    cached.
+    """
+    return _cached_views("maps", image_extractor(Lower(backbone)), data, cache=cache, views=views, seed=seed)
+
+
+def _cached_views(
+    name: str, extract: Extractor, data: TrainingData, *, cache: Path, views: tuple[int, ...], seed: int
+) -> NDArray[np.float16]:
     key = texts_key([str(path.name) for path in data.images])
 
     def view(number: int) -> NDArray[np.float16]:
-        file = cache / f"view-{key}-{seed}-{number}.npy"
+        file = cache / f"{name}-{key}-{seed}-{number}.npy"
         return cached(file, lambda: view_features(data.images, number, extract, seed))
 
     return np.stack([view(number) for number in views])
@@ -137,12 +178,13 @@ class Mini(nn.Module):
 def train(
     data: TrainingData,
     views: NDArray[np.float16],
+    maps: NDArray[np.float16],
     backbone: ImageBackbone,
     translations: Sequence[Translation],
     *,
     seed: int = SEED,
 ) -> Mini:
-    """All stages; the same input and seed give the same weights on the same machine."""
+    """All stages, the backbone in place; the same input and seed give the same weights on the same machine."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     bert, tokenizer = load_bert(), load_tokenizer(text_files() / "tokenizer.json", CONTEXT_LENGTH)
@@ -177,7 +219,10 @@ def train(
     encoder = usem.load_encoder(pieces)
     bag = PieceBag(encoder.table.unpacked(), width=PIECE_WIDTH, dropout=PIECE_DROPOUT)
     language = LanguageModel(encoder, bag, head)
-    texts = train_languages(language, pieces, model, material, translations=translations, abroad=abroad, rng=rng)
+    side = model.text
+    texts = train_languages(
+        language, pieces, model, material, translations=translations, abroad=abroad, stages=LANGUAGES, rng=rng
+    )
     heads, log_scale = [model.image], model.log_scale.detach().clone()
     model.text = FixedTexts(texts)
     for number in range(1, HEADS_IN_ALL):
@@ -186,8 +231,16 @@ def train(
         model.log_scale.data.copy_(log_scale)
         run_stage(f"head {number + 1}", model, material, MORE_HEADS, rng=np.random.default_rng(seed + number))
         heads.append(model.image)
-    model.image = merge_heads(heads, whole)
+    model.image = merge_heads(heads, whole, dropout=MERGED_DROPOUT)
     logger.info("merged: %s", dev_figures(model, material))
+    model.log_scale.data.copy_(log_scale)
+    material = replace(material, views=views[: len(maps)])
+    train_image_layers(model, material, ImageLayers(backbone, maps), seed=seed)
+    model.text, text_start = side, copy.deepcopy(language.state_dict())
+    train_languages(
+        language, pieces, model, material, translations=translations, abroad=abroad, stages=LANGUAGES_AGAIN, rng=rng
+    )
+    go_back(language, text_start, share=TEXT_BACK_TO_START)
     return Mini(model.image, bert, evidence, language=language, pieces=pieces, log_scale=log_scale)
 
 
@@ -201,6 +254,15 @@ def run_stage(name: str, model: Trained, material: Material, stage: Stage, *, rn
     fit(model, material, stage, rng=rng, after_epoch=after_epoch)
 
 
+def train_image_layers(model: Trained, material: Material, layers: ImageLayers, *, seed: int) -> None:
+    """Train the last layers of the image backbone, which become part of the model, with the image head."""
+    model.image_layers = layers
+    start = copy.deepcopy(model.state_dict())
+    run_stage("image layers", model, material, IMAGE_LAYERS, rng=np.random.default_rng(seed))
+    go_back(model, start, share=BACK_TO_START)
+    logger.info("part of the way back: %s", dev_figures(model, material))
+
+
 def train_languages(
     language: LanguageModel,
     pieces: usem.Pieces,
@@ -209,6 +271,7 @@ def train_languages(
     *,
     translations: Sequence[Translation],
     abroad: Sequence[str],
+    stages: Sequence[LanguageStage],
     rng: np.random.Generator,
 ) -> Tensor:
     """Teach the text tower its languages; see `clipsearch.training.mini.languages`.
@@ -220,6 +283,7 @@ def train_languages(
         material: pictures and what is true of them.
         translations: texts and what they mean.
         abroad: sentences in other languages.
+        stages: how; the weights after each are averaged.
         rng: draws.
 
     Returns:
@@ -234,7 +298,8 @@ def train_languages(
     logger.info("the many-language encoder has read them")
     features = TextFeatures(model.text.pooled.half(), pooled, tokens)
     with torch.inference_mode():
-        images = torch.stack([model.image(torch.from_numpy(view.astype(np.float32))).half() for view in material.views])
+        every = np.arange(material.views.shape[1])
+        images = torch.stack([embed_view(model, material, view, every) for view in range(len(material.views))]).half()
     spoken = replace(material, data=with_known_sentences(material.data, numbers), numbers=numbers)
 
     @torch.no_grad()
@@ -248,12 +313,14 @@ def train_languages(
         return torch.cat(blocks)
 
     def after_steps(step: int, loss: float) -> None:
-        figures = dev_figures(Trained(model.image, FixedTexts(embed())), spoken, languages=True)
+        shown = Trained(model.image, FixedTexts(embed()))
+        shown.image_layers = model.image_layers
+        figures = dev_figures(shown, spoken, languages=True)
         logger.info("languages, step %d: loss %.3f %s", step, loss, figures)
 
     space = Space(images.clone(), features, float(model.logit_scale().detach()))
     texts = LanguageTexts(numbers, translations, vocabulary())
-    fit_languages(language, space, spoken.data, texts, stages=LANGUAGES, rng=rng, after_steps=after_steps)
+    fit_languages(language, space, spoken.data, texts, stages=stages, rng=rng, after_steps=after_steps)
     embeddings = embed()
     words = numbers(known_words())
     language.head.meanings = Meanings(F.normalize(embeddings[torch.from_numpy(words)], dim=1))
@@ -285,12 +352,20 @@ def known_words() -> list[str]:
 
 
 @torch.inference_mode()
+def embed_view(model: Trained, material: Material, view: int, chosen: NDArray[np.int64]) -> Tensor:
+    """Embeddings [n, dim] of one view of pictures, by their numbers int64 [n]; not normalized."""
+    frozen = torch.from_numpy(material.views[view, chosen].astype(np.float32))
+    embeddings: Tensor = model.image(model.features(np.full(len(chosen), view), chosen, frozen))
+    return embeddings
+
+
+@torch.inference_mode()
 def dev_figures(model: Trained, material: Material, *, languages: bool = False) -> str:
     """Hit rates @1/@10 in percent on the `dev` sets of the model in training, for the log."""
     data, numbers = material.data, material.numbers
 
     def embed(chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        return unit(model.image(torch.from_numpy(material.views[0, chosen].astype(np.float32))).numpy())
+        return unit(embed_view(model, material, 0, chosen).numpy())
 
     def hits(set_name: str, language: str) -> str:
         chosen = data.captioned(set_name, language)
@@ -348,7 +423,8 @@ def main(data_folder: Path, output: Path, cache: Path, without_stamps: bool, thr
     data = load_training_data(data_folder, stamps=not without_stamps)
     backbone = load_image_backbone()
     translations = load_translations(data_folder, tuple(vocabulary()), seed=SEED)
-    model = train(data, image_views(data, backbone, cache=cache), backbone, translations)
+    views, maps = image_views(data, backbone, cache=cache), image_maps(data, backbone, cache=cache)
+    model = train(data, views, maps, backbone, translations)
     write_model(model, backbone, output)
     quantize_image_tower(output, data)
     encoder = CompiledEncoder(output)

@@ -19,7 +19,13 @@ from clipsearch.training.mini.usem import UniversalSentenceEncoder
 
 IMAGE_SIZE = 260
 CONTEXT_LENGTH = 64
-FIRST_POOLED_BLOCK = 3
+FIRST_POOLED_STAGE = 3
+SPLIT_STAGE = 5
+"""The stage before the last one, whose first blocks are never trained."""
+FROZEN_BLOCKS = 3
+"""How many they are."""
+POOLED_BELOW = slice(1280, 1488)
+"""Features that are pooled before the split."""
 
 
 class ImageBackbone(nn.Module):
@@ -34,16 +40,44 @@ class ImageBackbone(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Features [n, width] of pixels uint8 [n, size, size, 3]; the classifier's own 1280 come first."""
+        return self.upper(*self.lower(pixels))
+
+    def lower(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the layers below the last ones make of pixels: maps [n, channels, height, width], pooled [n, width]."""
         network = self.network
         hidden = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0  # mean and standard deviation 0.5
         hidden = network.bn1(network.conv_stem(hidden))  # type: ignore[operator]
         pooled = []
-        for index, block in enumerate(network.blocks):  # type: ignore[arg-type]
-            hidden = block(hidden)
-            if index >= FIRST_POOLED_BLOCK:
+        for number, stage in enumerate(self._stages()[:SPLIT_STAGE]):
+            hidden = stage(hidden)
+            if number >= FIRST_POOLED_STAGE:
                 pooled.append(hidden.mean(dim=(2, 3)))
-        last: Tensor = network.bn2(network.conv_head(hidden))  # type: ignore[operator]
-        return torch.cat([last.mean(dim=(2, 3)), *pooled], dim=1)
+        return self._blocks()[:FROZEN_BLOCKS](hidden), torch.cat(pooled, dim=1)
+
+    def upper(self, maps: Tensor, pooled: Tensor) -> Tensor:
+        """Features [n, width] of what `lower` returns."""
+        split = self._blocks()[FROZEN_BLOCKS:](maps)
+        final = self._stages()[SPLIT_STAGE + 1](split)
+        last = self.network.bn2(self.network.conv_head(final))  # type: ignore[operator]
+        top, *others = (part.mean(dim=(2, 3)) for part in (last, split, final))
+        return torch.cat([top, pooled, *others], dim=1)
+
+    def upper_layers(self) -> list[nn.Parameter]:
+        """The parameters of `upper`."""
+        network, stages = self.network, self._stages()
+        parts = [self._blocks()[FROZEN_BLOCKS:], stages[SPLIT_STAGE + 1], network.conv_head, network.bn2]
+        return [parameter for part in parts for parameter in part.parameters()]  # type: ignore[union-attr]
+
+    def _stages(self) -> nn.Sequential:
+        stages = self.network.blocks
+        assert isinstance(stages, nn.Sequential)
+        return stages
+
+    def _blocks(self) -> nn.Sequential:
+        """Those of the split stage."""
+        blocks = self._stages()[SPLIT_STAGE]
+        assert isinstance(blocks, nn.Sequential)
+        return blocks
 
     def classifier(self) -> tuple[Tensor, Tensor]:
         """Weight [classes, 1280] and bias [classes] of the network's own classifier."""
@@ -79,19 +113,20 @@ class ImageHead(nn.Module):
         return embeddings
 
 
-def merge_heads(heads: Sequence[ImageHead], typical: Tensor) -> ImageHead:
+def merge_heads(heads: Sequence[ImageHead], typical: Tensor, *, dropout: float) -> ImageHead:
     """One wider head whose embedding is the mean of several heads' embeddings, each brought to the same length.
 
     Args:
         heads: trained against the same texts, over the same standardised features.
         typical: features [n, width] over which each head's mean length is taken.
+        dropout: of the merged head, should it be trained.
 
     Source: Dietterich 2000, Ensemble Methods in Machine Learning, §1, averaged in the embedding space.
     """
     layers = [head.linears() for head in heads]
     hidden = sum(inner.out_features for inner, _ in layers)
     mean, std = heads[0].get_buffer("mean"), heads[0].get_buffer("std")
-    merged = ImageHead(mean, std, hidden=hidden, dim=layers[0][1].out_features, dropout=0.0)
+    merged = ImageHead(mean, std, hidden=hidden, dim=layers[0][1].out_features, dropout=dropout)
     wide, narrow = merged.linears()
     with torch.no_grad():
         shares = [1 / (len(heads) * head(typical).norm(dim=-1).mean()) for head in heads]
