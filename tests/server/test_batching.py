@@ -158,7 +158,7 @@ def test_the_bundled_model_finds_the_same_alone_and_in_company() -> None:
     assert isinstance(encoder, CountsTokens) and encoder.count_tokens("a dog") == model.count_tokens("a dog")  # type: ignore[attr-defined]
     with ThreadPoolExecutor(len(texts)) as threads:
         company = np.concatenate(list(threads.map(lambda text: encoder.encode_texts([text]), texts)))
-    assert np.allclose(company, alone, atol=1e-6)
+    assert np.allclose(company, alone, atol=2e-3)  # an activation halfway between two int8 values may go either way
     # with each other, best first: what they find is the same
     assert np.array_equal(np.argsort(-company @ company.T), np.argsort(-alone @ alone.T))
 
