@@ -72,7 +72,7 @@ from clipsearch.training.mini.translations import (
     without_diacritics,
 )
 from clipsearch.training.mini.usem import PackedTable, Pieces, UniversalSentenceEncoder, cut_pieces, token_ids
-from clipsearch.training.mini.views import centre_view, mirrored_view, random_view, read_rgb, whole_view
+from clipsearch.training.mini.views import mirrored_view, random_view, read_rgb, whole_view
 from tests.training.data_folder import COLORS, write_data
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "photo", "of", "picture", *COLORS]
@@ -319,7 +319,7 @@ def test_the_shipped_names_are_well_formed() -> None:
 
 def test_views_have_the_size_asked_for_and_are_seeded(data_folder: Path) -> None:
     image = read_rgb(data_folder / "imagenet-samples" / "n00000000.png")
-    for view in (whole_view(image, 20), centre_view(image, 20), mirrored_view(image, 20)):
+    for view in (whole_view(image, 20), mirrored_view(image, 20)):
         assert view.shape == (20, 20, 3) and view.dtype == np.uint8
     assert np.array_equal(mirrored_view(image, 20), whole_view(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 20))
     first, second = (random_view(image, 20, np.random.default_rng(4)) for _ in range(2))

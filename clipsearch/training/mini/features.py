@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import tempfile
@@ -63,7 +64,7 @@ def image_extractor(backbone: nn.Module) -> Extractor:
 
 
 def _torch_extractor(backbone: nn.Module) -> Extractor:
-    on_device = backbone.cuda()
+    on_device = copy.deepcopy(backbone).cuda()  # the network itself is trained where it is
 
     @torch.inference_mode()
     def extract(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

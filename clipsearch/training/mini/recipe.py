@@ -219,7 +219,7 @@ def train(
     encoder = usem.load_encoder(pieces)
     bag = PieceBag(encoder.table.unpacked(), width=PIECE_WIDTH, dropout=PIECE_DROPOUT)
     language = LanguageModel(encoder, bag, head)
-    side = model.text
+    text_side = model.text
     texts = train_languages(
         language, pieces, model, material, translations=translations, abroad=abroad, stages=LANGUAGES, rng=rng
     )
@@ -236,7 +236,7 @@ def train(
     model.log_scale.data.copy_(log_scale)
     material = replace(material, views=views[: len(maps)])
     train_image_layers(model, material, ImageLayers(backbone, maps), seed=seed)
-    model.text, text_start = side, copy.deepcopy(language.state_dict())
+    model.text, text_start = text_side, copy.deepcopy(language.state_dict())
     train_languages(
         language, pieces, model, material, translations=translations, abroad=abroad, stages=LANGUAGES_AGAIN, rng=rng
     )

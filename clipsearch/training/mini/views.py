@@ -33,11 +33,6 @@ def whole_view(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def centre_view(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """The middle of the picture, its aspect ratio kept: uint8 [size, size, 3]."""
-    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
-
-
 def mirrored_view(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """The whole picture, squashed and mirrored: uint8 [size, size, 3]."""
     return whole_view(ImageOps.mirror(image), size)
