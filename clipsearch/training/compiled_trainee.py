@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from clipsearch.errors import ModelError
@@ -20,6 +19,7 @@ from clipsearch.models.manifest import file_digests, read_manifest
 from clipsearch.models.onnx.encoder import token_inputs
 from clipsearch.models.onnx.sessions import DATA_SUFFIX
 from clipsearch.models.onnx.text_cleaning import clean_text
+from clipsearch.models.onnx.text_tokens import TextTokenizer
 from clipsearch.training.onnx_tower import OnnxTower
 from clipsearch.training.settings import Parts
 from clipsearch.training.trainee import Trainee
@@ -48,7 +48,7 @@ class CompiledTrainee(Trainee):
         self.spec = self.manifest.name
         self.fingerprint = self.manifest.fingerprint
         self.transform = ImageTransform(self.manifest.image)
-        self.tokenizers = [Tokenizer.from_file(str(directory / name)) for name in self.manifest.text.tokenizers]
+        self.tokenizers = [TextTokenizer(directory / name) for name in self.manifest.text.tokenizers]
         self.image = OnnxTower(directory / "image.onnx", head_dropout=HEAD_DROPOUT)
         self.text = OnnxTower(directory / "text.onnx")
         self.frozen = parts.kind == "heads"

@@ -18,6 +18,7 @@ from clipsearch.models.encoder import FloatMatrix, l2_normalize, transform_image
 from clipsearch.models.manifest import ModelManifest, read_manifest
 from clipsearch.models.onnx.sessions import DATA_SUFFIX, open_prepared, open_session
 from clipsearch.models.onnx.text_cleaning import clean_text, is_latin
+from clipsearch.models.onnx.text_tokens import TextTokenizer
 from clipsearch.models.video_heads import VideoHeads
 from clipsearch.system.cpu import available_cores
 from clipsearch.text import first_line
@@ -33,20 +34,13 @@ _MAX_SMALL_BATCH = 3
 """Up to this number of images the multithreaded session is used, to avoid loading the one-core session."""
 
 
-def token_inputs(tokenizers: Sequence[Any], texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+def token_inputs(tokenizers: Sequence[TextTokenizer], texts: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Ids and masks, int64 [n, t], of texts by each tokenizer, under the names of the text graph's inputs."""
     inputs = {}
     for place, tokenizer in enumerate(tokenizers):
-        encodings = tokenizer.encode_batch(list(texts))
         suffix = f"_{place + 1}" if place else ""
-        inputs[f"input_ids{suffix}"] = np.array([encoding.ids for encoding in encodings], dtype=np.int64)
-        inputs[f"attention_mask{suffix}"] = np.array([item.attention_mask for item in encodings], dtype=np.int64)
+        inputs[f"input_ids{suffix}"], inputs[f"attention_mask{suffix}"] = tokenizer.ids(texts)
     return inputs
-
-
-_UNKNOWN_TOKENS = ("[UNK]", "<unk>")
-_WORD_START = "\u2581"
-"""What SentencePiece puts before each word; alone it says nothing."""
 
 
 class CompiledEncoder:
@@ -81,6 +75,7 @@ class CompiledEncoder:
         self.context_length = self.manifest.text.context_length
         self.images_per_run = self.manifest.images_per_run
         self.images_per_batch = self.images_per_run * available_cores()
+        self._tokenizers = [TextTokenizer(directory / name) for name in self.manifest.text.tokenizers]
         self._cores = ThreadPoolExecutor(available_cores(), thread_name_prefix="embedding")
         self._one_core_session: Any = None
         self._opening = Lock()
@@ -121,13 +116,13 @@ class CompiledEncoder:
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text by the first tokenizer, as passed to the text tower, including padding."""
-        ids: list[int] = self._tokenizers[0].encode(clean_text(text, self.manifest.text.cleaning)).ids
-        return ids
+        ids, _ = self._tokenizers[0].ids([clean_text(text, self.manifest.text.cleaning)])
+        return [int(token) for token in ids[0]]
 
     def count_tokens(self, text: str) -> int:
         """Number of tokens of a text by the tokenizer that makes most, including special tokens, without truncation."""
         cleaned = clean_text(text, self.manifest.text.cleaning)
-        return max(len(tokenizer.encode(cleaned).ids) for tokenizer in self._uncut_tokenizers)
+        return max(tokenizer.count(cleaned) for tokenizer in self._tokenizers)
 
     def knows(self, word: str) -> bool:
         """Whether the text tower was trained on any token of a word.
@@ -137,36 +132,12 @@ class CompiledEncoder:
         if self.manifest.languages == ("en",) and not is_latin(word):
             return False
         cleaned = clean_text(word, self.manifest.text.cleaning)
-        return any(_knows(tokenizer, cleaned) for tokenizer in self._tokenizers)
+        return any(tokenizer.knows(cleaned) for tokenizer in self._tokenizers)
 
     @cached_property
     def video_heads(self) -> VideoHeads:
         """The temporal heads of the model directory, which may have none."""
         return VideoHeads(self.directory, self.manifest.video)
-
-    @cached_property
-    def _uncut_tokenizers(self) -> list[Any]:
-        tokenizers = [self._load_tokenizer(name) for name in self.manifest.text.tokenizers]
-        for tokenizer in tokenizers:
-            tokenizer.no_truncation()
-            tokenizer.no_padding()
-        return tokenizers
-
-    @cached_property
-    def _tokenizers(self) -> list[Any]:
-        names = self.manifest.text.tokenizers
-        if len(names) == 1:
-            return [self._load_tokenizer(names[0])]
-        with ThreadPoolExecutor(len(names)) as pool:
-            return list(pool.map(self._load_tokenizer, names))
-
-    def _load_tokenizer(self, name: str) -> Any:
-        from tokenizers import Tokenizer
-
-        try:
-            return Tokenizer.from_file(str(self.directory / name))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise ModelError(f"{self.directory / name} cannot be read: {error}") from error
 
     @cached_property
     def _image_session(self) -> Any:
@@ -197,14 +168,6 @@ class CompiledEncoder:
         except Exception as error:
             raise ModelError(f"the model {self.spec} failed to run: {first_line(error)}") from error
         return outputs[0]
-
-
-def _knows(tokenizer: Any, word: str) -> bool:
-    """Whether a tokenizer has a token for any part of a word; one of bytes has one for everything."""
-    unknown = {number for name in _UNKNOWN_TOKENS if (number := tokenizer.token_to_id(name)) is not None}
-    encoding = tokenizer.encode(word, add_special_tokens=False)
-    parts = zip(encoding.ids, encoding.tokens, strict=True)
-    return not unknown or any(number not in unknown and token != _WORD_START for number, token in parts)
 
 
 def _in_words(precision: dict[str, str]) -> str:

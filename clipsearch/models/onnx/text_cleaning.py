@@ -5,7 +5,6 @@ Source: open_clip 3.3, `open_clip/tokenizer.py` (`basic_clean`, `whitespace_clea
 
 from __future__ import annotations
 
-import html
 import re
 import string
 import unicodedata
@@ -51,7 +50,9 @@ def is_latin(text: str) -> bool:
 def _basic_clean(text: str) -> str:
     if _NOTHING_TO_REPAIR.fullmatch(text):
         return text.strip()
-    import ftfy  # slow to import
+    import html  # both slow to import
+
+    import ftfy
 
     text = ftfy.fix_text(text)
     # twice, as open_clip does: web captions are often escaped twice
