@@ -92,14 +92,14 @@ TEXT_LAYERS = Stage(
 )
 LANGUAGES = (LanguageStage(layers_lr=5e-5), LanguageStage(steps=1500))
 """Two runs whose weights are averaged: the short one forgets less, the long one learns more."""
-LANGUAGES_AGAIN = (LanguageStage(steps=400, lr=5e-4, layers_lr=5e-5, pieces_lr=5e-4),)
+LANGUAGES_AGAIN = (LanguageStage(steps=2500, layers_lr=1.5e-4),)
 MORE_HEADS = Stage(epochs=40, scale_lr=1e-3)
 HEADS_IN_ALL = 3
 MERGED_DROPOUT = 0.4
 IMAGE_LAYERS = Stage(epochs=8, batch=384, named_batch=64, head_lr=5e-5, layers_lr=1e-4, scale_lr=0.0)
 BACK_TO_START = 0.5
 """How far the weights of the image tower go back to those before its last layers were trained."""
-TEXT_BACK_TO_START = 0.4
+TEXT_BACK_TO_START = 0.3
 """The same of the text tower, to those before its last stage."""
 LAYER_VIEWS = 2
 """Of the views, those whose maps are kept: each takes 580 MB."""
