@@ -121,3 +121,10 @@ def test_pictures_load_nothing_from_elsewhere() -> None:
 
 def test_the_changelog_names_this_version_or_says_unreleased() -> None:
     assert re.search(r"^## \[Unreleased\]$", TEXTS[ROOT / "CHANGELOG.md"], flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "screenshots").glob("*.png")), ids=lambda path: path.stem)
+def test_every_screenshot_is_taken_by_a_test_of_the_page(picture: Path) -> None:
+    tests = (path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "browser").glob("*.py"))
+    name = picture.stem.removeprefix("phone-")
+    assert any(f'"{name}"' in text for text in tests), "make screenshots cannot take it again"

@@ -150,6 +150,7 @@ class Walk:
         self.show_section(self.page, strings_library.DUPLICATES)
         self.button(strings_library.LOOK_FOR_DUPLICATES)
         expect(self.page.get_by_text(strings_library.CHOOSE, exact=True).first).to_be_visible()
+        self.page.get_by_text(strings_library.CHOOSE, exact=True).first.scroll_into_view_if_needed()
         self.shot("library-duplicates")
         self.button(strings_library.CHOOSE_OTHERS)
         self.page.get_by_role("button", name=re.compile("Move .* to the trash…")).click()
