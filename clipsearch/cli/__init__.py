@@ -105,8 +105,13 @@ _WARN_OF_UNCOLLECTED = {"onnx", "torch"}
 """Libraries that warn on stderr about objects that are not collected at exit."""
 
 
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+"""A start allocates much that stays: to look through it again and again takes a tenth of a short command."""
+
+
 def main() -> None:
     """Run the command line and exit; the console script ``clipsearch``."""
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a console that cannot encode a character shows its code instead of failing

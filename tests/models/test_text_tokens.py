@@ -32,7 +32,7 @@ def test_first_and_later_texts_have_the_tokens_of_the_whole_vocabulary() -> None
         assert tokenizer.count(text) == len(UNCUT.encode(text).ids), text
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(st.lists(st.text(), min_size=1, max_size=3))
 def test_any_first_texts_have_the_tokens_of_the_whole_vocabulary(texts: list[str]) -> None:
     ids, mask = TextTokenizer(FILE).ids(texts)
