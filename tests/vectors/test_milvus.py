@@ -48,10 +48,13 @@ class MilvusCatalog(FilledCatalog):
 
     @property
     def connection(self) -> MilvusConnection:
-        return self.engine.connect(self.store.directory)
+        # held as a library's index holds it: Milvus Lite would stop and start its server for every question
+        self._held = self.engine.connect(self.store.directory)
+        return self._held
 
     @property
     def collections(self) -> ModelCollections:
+        assert self.connection
         return self.engine.collections(self.store.directory, self.model)
 
     @property
