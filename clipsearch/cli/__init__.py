@@ -106,7 +106,7 @@ _WARN_OF_UNCOLLECTED = {"onnx", "torch"}
 
 
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
-"""A start allocates much that stays: to look through it again and again takes a tenth of a short command."""
+"""A start allocates much that stays; looking through it again and again would be a few percent of a short command."""
 
 
 def main() -> None:

@@ -86,8 +86,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(data: Path, output: Path) -> dict[str, Any]:
     output.mkdir()
+    (output / "words-bank-of-former-weights.npy").touch()
     done = CliRunner().invoke(tags.main, ["--data", str(data), "--output", str(output), "--model", "colours"])
     assert done.exit_code == 0, done.output
+    assert [path.stat().st_size > 0 for path in output.glob("words-bank-*.npy")] == [True]
     written: dict[str, Any] = json.loads((output / "tags-colours.json").read_text(encoding="utf-8"))
     return written
 

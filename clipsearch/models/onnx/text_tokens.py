@@ -60,10 +60,12 @@ class TextTokenizer:
     def knows(self, word: str) -> bool:
         """Whether there is a token for any part of a word; a tokenizer of bytes has one for everything."""
         tokenizer, _ = self._for([word])
-        unknown = {tokenizer.token_to_id(name) for name in _UNKNOWN_TOKENS}
+        unknown = {number for name in _UNKNOWN_TOKENS if (number := tokenizer.token_to_id(name)) is not None}
         encoding = tokenizer.encode(word, add_special_tokens=False)
         parts = zip(encoding.ids, encoding.tokens, encoding.attention_mask, strict=True)
-        return any(number not in unknown and token != _WORD_START for number, token, kept in parts if kept)
+        return not unknown or any(
+            number not in unknown and token != _WORD_START for number, token, kept in parts if kept
+        )
 
     def count(self, text: str) -> int:
         """Number of tokens of a text with the special ones, uncut."""
@@ -76,8 +78,9 @@ class TextTokenizer:
         """What splits some texts, and the id of each of its numbers where it is another."""
         self._texts_left -= len(texts)
         try:
-            if self._texts_left >= 0 and self._few is not None and self._few.can_split(texts):
-                return self._few.tokenizer(texts)
+            few = self._few if self._texts_left >= 0 else None  # another thread may drop it
+            if few is not None and few.can_split(texts):
+                return few.tokenizer(texts)
             return self._whole, None
         except Exception as error:  # tokenizers raises bare Exception
             raise ModelError(f"{self._path} cannot be read: {first_line(error)}") from error
@@ -95,33 +98,35 @@ class TextTokenizer:
         if len(content) < _LARGE or b'"Unigram"' not in content:
             return None
         file = json.loads(content)
-        return _FewPieces(file) if _FewPieces.reads(file) else None
+        special = _special_ids(file)
+        return None if special is None else _FewPieces(file, special)
+
+
+def _special_ids(file: Mapping[str, Any]) -> range | None:
+    """The ids before those of pieces in a Unigram model's file; ``None`` if it is of a kind that needs all pieces."""
+    model, added = file["model"], file["added_tokens"]
+    if model["unk_id"] is None or model.get("byte_fallback") or any(token["normalized"] for token in added):
+        return None
+    if not (file["normalizer"] and file["pre_tokenizer"]):
+        return None
+    special = range(1 + max([model["unk_id"], *(token["id"] for token in added)]))
+    return special if len(special) <= _MOST_SPECIAL else None
 
 
 class _FewPieces:
     """Splits texts by a Unigram model of the pieces that occur in them, just as the model of all pieces does."""
 
-    def __init__(self, file: dict[str, Any]) -> None:
-        """Take the content of a tokenizer file."""
+    def __init__(self, file: Mapping[str, Any], special: range) -> None:
+        """Take the content of a tokenizer file and the ids that are kept whatever the texts are."""
         self._file = file
         self._vocabulary: list[list[Any]] = file["model"]["vocab"]
         self._ids = {piece: number for number, (piece, _) in enumerate(self._vocabulary)}
         self._longest = max(map(len, self._ids))
         self._added: tuple[str, ...] = tuple(token["content"] for token in file["added_tokens"])
-        last_special = max(file["model"]["unk_id"], *(token["id"] for token in file["added_tokens"]))
         # what no piece stands for is by a fixed step less probable than the least probable piece
         least = min(self._vocabulary, key=itemgetter(1))[0]
-        self._always = {*range(last_special + 1), self._ids[least]}
+        self._always = {*special, self._ids[least]}
         self._shell = self._model(sorted(self._always))
-
-    @staticmethod
-    def reads(file: Mapping[str, Any]) -> bool:
-        """Whether a tokenizer file is of a kind that this class knows."""
-        model, added = file["model"], file["added_tokens"]
-        if model["unk_id"] is None or model.get("byte_fallback") or any(token["normalized"] for token in added):
-            return False
-        last_special = max(model["unk_id"], *(token["id"] for token in added))
-        return last_special < _MOST_SPECIAL and bool(file["normalizer"] and file["pre_tokenizer"])
 
     def can_split(self, texts: Sequence[str]) -> bool:
         """Whether no text spells out a special token, before and after which another word starts."""

@@ -172,6 +172,8 @@ def main(*, data: Path, output: Path, spec: str) -> None:
     text = tag_calibration_json(calibration, fingerprint=encoder.fingerprint, measured=measured)
     for name in (f"tags-{encoder.spec}.json", "tags-default.json"):
         (output / name).write_text(text, encoding="utf-8")
+    for former in output.glob("words-bank-*.npy"):
+        former.unlink()
     write_bank(output / words_file(encoder, words, TEMPLATES), embedded.astype(np.float16))
 
 
