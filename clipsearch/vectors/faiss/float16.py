@@ -38,23 +38,24 @@ def to_float32(vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray
 
 
 def products_with(
-    vectors: NDArray[np.float16], rows: NDArray[np.int64], query: NDArray[np.float32]
+    vectors: NDArray[np.float16], rows: NDArray[np.int64] | None, query: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Inner products of selected rows with a query, converted a block at a time.
 
     Args:
         vectors: finite, float16 [n, dim].
-        rows: int64 [m].
+        rows: int64 [m]; ``None`` for all.
         query: float32 [dim].
 
     Returns:
         float32 [m].
     """
-    products = np.empty(len(rows), np.float32)
-    wide = np.empty((min(len(rows), _rows_at_once(vectors.shape[1])), vectors.shape[1]), np.float32)
-    for part in _parts(len(rows), vectors.shape[1]):
+    count = len(vectors) if rows is None else len(rows)
+    products = np.empty(count, np.float32)
+    wide = np.empty((min(count, _rows_at_once(vectors.shape[1])), vectors.shape[1]), np.float32)
+    for part in _parts(count, vectors.shape[1]):
         block = wide[: len(products[part])]
-        _convert(vectors[rows[part]], block)
+        _convert(vectors[part if rows is None else rows[part]], block)
         products[part] = inner_products(block, query[None])[:, 0]
     return products
 

@@ -18,6 +18,12 @@ Block = tuple[NDArray[np.int64], NDArray[np.floating]]
 
 _ALIGNMENT = 64
 
+_START = struct.Struct("<4siq")
+"""What FAISS writes first of an index: its kind, the dimension, the number of vectors."""
+
+_SIZE = struct.Struct("<Q")
+"""What FAISS writes before the vectors: the number of their bytes."""
+
 
 def write_vectors(writer: IndexFileWriter, blocks: Iterable[Block], dim: int) -> NDArray[np.int64]:
     """Write vectors, given by ascending id, and their ids, a block at a time; returns the ids."""
@@ -53,6 +59,23 @@ def read_faiss(section: NDArray[np.uint8], *, writable: bool = False) -> Any:
         raise IndexFileError(first_line(error)) from error
 
 
+def stored_vectors(section: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """The vectors of a serialized flat index, float16 [n, dim], without a copy and without loading FAISS.
+
+    Raises:
+        ValueError: `section` is not a flat index.
+    """
+    content = section.data
+    if len(content) < _START.size:
+        raise ValueError("there is no flat index")
+    _, dim, count = _START.unpack_from(content)
+    size = 2 * dim * count
+    before = len(content) - size - _SIZE.size
+    if min(dim, count) < 0 or before < _START.size or _SIZE.unpack_from(content, before)[0] != size:
+        raise ValueError("the flat index has another number of vectors")
+    return section[len(content) - size :].view("<f2").reshape(count, dim)
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Limit FAISS to one thread, for calls from this thread: its idle threads cost time."""
@@ -82,8 +105,8 @@ def flat_header(dim: int, count: int) -> bytes:
     import faiss
 
     header = bytearray(faiss.serialize_index(new_flat(dim)).tobytes())
-    struct.pack_into("<q", header, 8, count)
-    struct.pack_into("<Q", header, len(header) - 8, 2 * dim * count)
+    _START.pack_into(header, 0, *_START.unpack_from(header)[:-1], count)
+    _SIZE.pack_into(header, len(header) - _SIZE.size, 2 * dim * count)
     return bytes(header)
 
 
