@@ -75,7 +75,9 @@ class CompiledEncoder:
         self.context_length = self.manifest.text.context_length
         self.images_per_run = self.manifest.images_per_run
         self.images_per_batch = self.images_per_run * available_cores()
-        self._tokenizers = [TextTokenizer(directory / name) for name in self.manifest.text.tokenizers]
+        self._tokenizers = [
+            TextTokenizer(directory / name, self.manifest.files.get(name, "")) for name in self.manifest.text.tokenizers
+        ]
         self._cores = ThreadPoolExecutor(available_cores(), thread_name_prefix="embedding")
         self._one_core_session: Any = None
         self._opening = Lock()
