@@ -10,17 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from clipsearch.catalog.lazy_catalog import LazyCatalog
-from clipsearch.catalog.reports import (
-    FileFailure,
-    IndexPreview,
-    IndexProgress,
-    IndexReport,
-    LibraryStatus,
-    MigrationReport,
-    RootStatus,
-    StageTime,
-    TextReport,
-)
 from clipsearch.config import DatabaseUrl, library_place, typed_path
 from clipsearch.errors import ConfigError, LibraryError
 from clipsearch.labeling.zero_shot import DEFAULT_TEMPLATES, check_labels, check_templates
@@ -41,26 +30,19 @@ from clipsearch.text import Notify
 
 if TYPE_CHECKING:
     from clipsearch.catalog.records import CatalogCounts, ModelRecord
+    from clipsearch.catalog.reports import (
+        IndexPreview,
+        IndexProgress,
+        IndexReport,
+        LibraryStatus,
+        MigrationReport,
+    )
     from clipsearch.labeling.classification import Classification
     from clipsearch.media.box import Box
     from clipsearch.models.encoder import Encoder
     from clipsearch.retrieval.picture_reference import Picture
     from clipsearch.retrieval.saliency import Explanation
     from clipsearch.system.ray_settings import RaySettings
-
-__all__ = [
-    "FileFailure",
-    "IndexPreview",
-    "IndexProgress",
-    "IndexReport",
-    "Library",
-    "LibraryStatus",
-    "MigrationReport",
-    "RootStatus",
-    "SearchResult",
-    "StageTime",
-    "TextReport",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -199,6 +181,7 @@ class Library:
 
     def status(self) -> LibraryStatus:
         """Model, counts, roots and disk usage."""
+        from clipsearch.catalog.reports import LibraryStatus
         from clipsearch.maintenance.compact import library_bytes
 
         store, model, counts = self._context.store, self.active_model(), self.counts()

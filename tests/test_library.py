@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from clipsearch.catalog.lazy_catalog import LazyCatalog
+from clipsearch.catalog.reports import IndexProgress
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.errors import (
     ConfigError,
@@ -20,7 +21,7 @@ from clipsearch.errors import (
     LibraryLockedError,
     QueryError,
 )
-from clipsearch.library import IndexProgress, Library
+from clipsearch.library import Library
 from clipsearch.models.parity import Parity
 from clipsearch.system.file_lock import writer_lock
 from tests.conftest import ColourEncoder, Notes, nearly_full_disk, save_photo

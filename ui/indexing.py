@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from clipsearch.catalog.reports import IndexProgress, IndexReport, MigrationReport, TextReport
 from clipsearch.errors import ClipSearchError
-from clipsearch.library import IndexProgress, IndexReport, Library, MigrationReport, TextReport
+from clipsearch.library import Library
 from clipsearch.retrieval.saved_searches import NewMatches
 from clipsearch.text import Notify, shorten_paths
 from ui.shared import open_library

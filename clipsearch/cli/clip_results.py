@@ -15,7 +15,7 @@ from clipsearch.errors import ConfigError, ImageReadError
 from clipsearch.text import Notify
 
 if TYPE_CHECKING:
-    from clipsearch.library import SearchResult
+    from clipsearch.retrieval.results import SearchResult
 
 
 @dataclass(frozen=True)

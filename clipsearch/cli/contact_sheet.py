@@ -15,7 +15,7 @@ from clipsearch.system import atomic
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
-    from clipsearch.library import SearchResult
+    from clipsearch.retrieval.results import SearchResult
 
 MARK = '<meta name="generator" content="clipsearch contact sheet">'
 """Identifies a contact sheet; within its first `_MARK_WITHIN` bytes."""

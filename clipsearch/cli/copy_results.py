@@ -16,7 +16,7 @@ from clipsearch.errors import ConfigError
 from clipsearch.text import Notify
 
 if TYPE_CHECKING:
-    from clipsearch.library import SearchResult
+    from clipsearch.retrieval.results import SearchResult
 
 _WINDOWS_NO_PRIVILEGE = 1314
 """ERROR_PRIVILEGE_NOT_HELD: without developer mode, only administrators can create links."""

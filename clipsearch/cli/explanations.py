@@ -16,7 +16,7 @@ from clipsearch.text import display_path, format_count
 if TYPE_CHECKING:
     from PIL import Image
 
-    from clipsearch.library import SearchResult
+    from clipsearch.retrieval.results import SearchResult
     from clipsearch.retrieval.saliency import Explanation
 
 _QUALITY = 90

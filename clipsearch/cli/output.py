@@ -20,7 +20,8 @@ from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
     from clipsearch.cli.result_format import ResultsFormat
-    from clipsearch.library import Library, SearchResult
+    from clipsearch.library import Library
+    from clipsearch.retrieval.results import SearchResult
 
 NOTHING_FOUND = 3
 """Exit status of a search without results."""

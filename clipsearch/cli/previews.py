@@ -8,7 +8,7 @@ from clipsearch.errors import ImageReadError
 from clipsearch.media.segments import SegmentKind
 
 if TYPE_CHECKING:
-    from clipsearch.library import SearchResult
+    from clipsearch.retrieval.results import SearchResult
 
 
 def preview_jpeg(result: SearchResult) -> bytes | None:

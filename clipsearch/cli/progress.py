@@ -14,7 +14,7 @@ import click
 from clipsearch.text import display_text, format_count, format_seconds, shorten_paths
 
 if TYPE_CHECKING:
-    from clipsearch.library import IndexProgress
+    from clipsearch.catalog.reports import IndexProgress
 
 _LOGGERS = ("clipsearch", "indexer")
 

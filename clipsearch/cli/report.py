@@ -11,7 +11,7 @@ from clipsearch.system.optional_packages import has_extra
 from clipsearch.text import display_path, display_text, format_count, format_seconds
 
 if TYPE_CHECKING:
-    from clipsearch.library import FileFailure, IndexPreview, IndexReport
+    from clipsearch.catalog.reports import FileFailure, IndexPreview, IndexReport
 
 
 def format_report(report: IndexReport) -> str:

@@ -13,7 +13,7 @@ from clipsearch.text import display_path, format_count
 
 if TYPE_CHECKING:
     from clipsearch.cli.result_format import ResultsFormat
-    from clipsearch.library import SearchResult
+    from clipsearch.retrieval.results import SearchResult
 
 
 def deliver(results: Sequence[SearchResult], results_format: ResultsFormat, *, title: str) -> None:

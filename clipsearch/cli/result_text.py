@@ -13,7 +13,7 @@ from clipsearch.text import clock_time, display_path, display_text
 
 if TYPE_CHECKING:
     from clipsearch.cli.terminal import Terminal
-    from clipsearch.library import SearchResult
+    from clipsearch.retrieval.results import SearchResult
 
 _GAP = 2
 """Columns between a preview and its text."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clipsearch.catalog.reports import FileFailure
 from clipsearch.config import typed_path
 from clipsearch.library_parts.context import LibraryContext
 
 if TYPE_CHECKING:
+    from clipsearch.catalog.reports import FileFailure
     from clipsearch.maintenance.check import CheckReport
     from clipsearch.maintenance.compact import CompactionReport
     from clipsearch.maintenance.transfer import ExportReport, ImportReport

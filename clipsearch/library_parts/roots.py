@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipsearch.catalog.exclusion_patterns import exclusion_pattern
 from clipsearch.catalog.records import RootRecord
-from clipsearch.catalog.reports import RootStatus
 from clipsearch.catalog.volumes import is_online, place_of
 from clipsearch.config import typed_path
 from clipsearch.errors import ConfigError
 from clipsearch.library_parts.context import LibraryContext
 from clipsearch.text import composed
+
+if TYPE_CHECKING:
+    from clipsearch.catalog.reports import RootStatus
 
 
 class Roots:
@@ -24,7 +27,7 @@ class Roots:
 
     def all(self) -> list[RootStatus]:
         """The indexed folders and their online state, by path."""
-        return [_status(root) for root in self._context.store.roots.all()]
+        return [_status(root, root.path, online=is_online(root)) for root in self._context.store.roots.all()]
 
     def exclusions(self) -> tuple[str, ...]:
         """The patterns of what is not indexed in any folder, in gitignore's syntax."""
@@ -91,7 +94,7 @@ class Roots:
         place = place_of(path)
         with store.writer_lock():
             store.roots.move(root.id, path, volume_id=place.volume_id, volume_path=place.volume_path)
-        return RootStatus(path, root.files, True, root.exclusions, root.default_exclusions)
+        return _status(root, path, online=True)
 
     def remove(self, path: Path | str) -> int:
         """Remove an indexed folder from the library but not from disk. Returns its number of files.
@@ -115,5 +118,7 @@ class Roots:
         raise ConfigError(f"{folder} is not a root; roots: {known}")
 
 
-def _status(root: RootRecord) -> RootStatus:
-    return RootStatus(root.path, root.files, is_online(root), root.exclusions, root.default_exclusions)
+def _status(root: RootRecord, path: Path, *, online: bool) -> RootStatus:
+    from clipsearch.catalog.reports import RootStatus
+
+    return RootStatus(path, root.files, online, root.exclusions, root.default_exclusions)

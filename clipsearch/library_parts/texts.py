@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from clipsearch.catalog.reports import IndexProgress, TextReport
 from clipsearch.library_parts.context import LibraryContext
 
 if TYPE_CHECKING:
+    from clipsearch.catalog.reports import IndexProgress, TextReport
     from clipsearch.catalog.texts import TextCounts
 
 

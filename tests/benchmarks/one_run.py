@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from clipsearch.library import IndexProgress, Library
+from clipsearch.catalog.reports import IndexProgress
+from clipsearch.library import Library
 from tests.benchmarks.timing import CHECKOUT, BenchmarkError, Figures, run
 
 

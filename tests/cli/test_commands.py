@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from clipsearch.catalog.reports import StageTime
+from clipsearch.catalog.reports import FileFailure, IndexPreview, IndexReport, LibraryStatus, RootStatus, StageTime
 from clipsearch.cli import cli
 from clipsearch.cli.commands.failures import failure_to_json, format_failures
 from clipsearch.cli.commands.status import format_status
@@ -24,7 +24,8 @@ from clipsearch.cli.output import write_results
 from clipsearch.cli.report import format_preview, format_report, format_stages, preview_to_json, report_to_json
 from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.config import LIBRARY_VARIABLE, library_place
-from clipsearch.library import FileFailure, IndexPreview, IndexReport, Library, LibraryStatus, RootStatus, SearchResult
+from clipsearch.library import Library
+from clipsearch.retrieval.results import SearchResult
 from clipsearch.system.file_lock import writer_lock
 from tests.conftest import ColourEncoder, LoadWith, save_photo
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from clipsearch.cli.contact_sheet import MARK, check_replaceable, write_contact_sheet
 from clipsearch.errors import ConfigError
-from clipsearch.library import Library, SearchResult
+from clipsearch.library import Library
+from clipsearch.retrieval.results import SearchResult
 from tests.conftest import save_photo
 
 

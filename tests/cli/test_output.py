@@ -20,8 +20,7 @@ from clipsearch.cli.copy_results import Collected, collect
 from clipsearch.cli.output import write_results
 from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.errors import ClipSearchError, ConfigError
-from clipsearch.library import SearchResult
-from clipsearch.retrieval.results import RESULT_FIELDS, result_to_json
+from clipsearch.retrieval.results import RESULT_FIELDS, SearchResult, result_to_json
 from tests.conftest import ROOT, Notes, save_photo
 
 DOCUMENT = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from clipsearch.cli.output import write_results
 from clipsearch.cli.result_format import ResultsFormat
 from clipsearch.cli.terminal import Terminal, ask_for_sixel, detect_protocol, drawing_terminal
 from clipsearch.cli.terminal_images import Box, draw, kitty_image, sixel_image
-from clipsearch.library import SearchResult
+from clipsearch.retrieval.results import SearchResult
 from tests.conftest import save_photo
 
 BOX = Box(columns=18, rows=6, cell_width=10, cell_height=20)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from clipsearch.catalog.reports import IndexProgress
 from clipsearch.cli.progress import PlainProgress, TerminalProgress, describe_progress, progress_reporter
-from clipsearch.library import IndexProgress
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipsearch.catalog.reports import IndexProgress
 from clipsearch.errors import LibraryError, LibraryLockedError
-from clipsearch.library import IndexProgress, Library
+from clipsearch.library import Library
 from clipsearch.media.thumbnails import thumbnail_path
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.vectors.faiss.engine import index_path

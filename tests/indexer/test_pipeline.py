@@ -15,9 +15,10 @@ import pytest
 
 from clipsearch.catalog.batch import Batch
 from clipsearch.catalog.catalog import Catalog
+from clipsearch.catalog.reports import IndexProgress
 from clipsearch.config import data_dir
 from clipsearch.errors import LibraryError, ModelError
-from clipsearch.library import IndexProgress, Library
+from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.onnx.encoder import CompiledEncoder
 from indexer.batch_writer import BatchWriter

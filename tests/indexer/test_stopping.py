@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clipsearch.library import IndexProgress, Library
+from clipsearch.catalog.reports import IndexProgress
+from clipsearch.library import Library
 from indexer.embedding import SMALL_BATCH
 from tests.conftest import ColourEncoder, Notes, save_photo
 

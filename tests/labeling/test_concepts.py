@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from clipsearch.catalog.concepts import ConceptRepository
 from clipsearch.catalog.models import ModelRepository
 from clipsearch.catalog.records import ModelRecord
+from clipsearch.catalog.reports import IndexProgress
 from clipsearch.errors import ConfigError, ImageReadError, LibraryError, QueryError
 from clipsearch.labeling.concepts.active_learning import most_useful
 from clipsearch.labeling.concepts.examples import draw_negatives, drop_nearest
 from clipsearch.labeling.concepts.fitting import TEXT_WORTH, blend, fit_concept, text_share
-from clipsearch.library import IndexProgress, Library
+from clipsearch.library import Library
 from clipsearch.models.encoder import FloatMatrix, l2_normalize
 from clipsearch.system.file_lock import writer_lock
 from tests.conftest import ColourEncoder, Notes, OpenCatalog, save_photo

@@ -25,7 +25,7 @@ from clipsearch.catalog.records import FailureRecord, FileRecord, NewEmbedding, 
 from clipsearch.catalog.sqlite.file import CATALOG_NAME
 from clipsearch.catalog.transfer import ExchangedImage
 from clipsearch.errors import ConfigError, IndexMismatchError, LibraryError, LibraryLockedError
-from clipsearch.library import Library, SearchResult
+from clipsearch.library import Library
 from clipsearch.maintenance.transfer import export_library, import_library
 from clipsearch.maintenance.transfer.manifest import FORMATS, MANIFEST_NAME, file_checksum
 from clipsearch.maintenance.transfer.rows import from_row
@@ -33,6 +33,7 @@ from clipsearch.media.metadata.sidecars import Beside
 from clipsearch.media.metadata.sources import without_nonsense
 from clipsearch.media.metadata.values import ImageMetadata, Source
 from clipsearch.media.segments import WHOLE_IMAGE, Segment, SegmentKind
+from clipsearch.retrieval.results import SearchResult
 from clipsearch.system.file_lock import writer_lock
 from tests.conftest import ColourEncoder
 

@@ -21,9 +21,10 @@ from ray.cluster_utils import Cluster
 
 import indexer.backends.ray.backend as ray_engine
 from clipsearch.catalog.records import ModelRecord
+from clipsearch.catalog.reports import IndexProgress
 from clipsearch.cli import cli
 from clipsearch.errors import ConfigError, LibraryError, ModelError
-from clipsearch.library import IndexProgress, Library
+from clipsearch.library import Library
 from clipsearch.media.thumbnails import existing_thumbnail
 from clipsearch.system.ray_settings import RaySettings
 from indexer.backends.ray.backend import RayEngine

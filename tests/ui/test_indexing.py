@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from clipsearch.catalog.reports import IndexReport, MigrationReport
 from clipsearch.errors import ConfigError, LibraryLockedError
-from clipsearch.library import IndexReport, Library, MigrationReport
+from clipsearch.library import Library
 from clipsearch.system.file_lock import writer_lock
 from clipsearch.text import Notify
 from tests.conftest import ROOT, ColourEncoder, OtherEncoder, save_photo

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from clipsearch.library import LibraryStatus
+from clipsearch.catalog.reports import LibraryStatus
 from ui import navigation
 from ui import strings as app_strings
 from ui import strings_library as strings

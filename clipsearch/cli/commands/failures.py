@@ -12,7 +12,7 @@ from clipsearch.cli.output import write_json, write_paths
 from clipsearch.text import display_path, display_text
 
 if TYPE_CHECKING:
-    from clipsearch.library import FileFailure
+    from clipsearch.catalog.reports import FileFailure
 
 
 @click.command()

@@ -14,7 +14,7 @@ from clipsearch.cli.output import write_json
 from clipsearch.text import display_text, format_count
 
 if TYPE_CHECKING:
-    from clipsearch.library import RootStatus
+    from clipsearch.catalog.reports import RootStatus
 
 
 @click.group(invoke_without_command=True)

@@ -14,7 +14,7 @@ from clipsearch.text import display_text, format_bytes, format_count
 
 if TYPE_CHECKING:
     from clipsearch.catalog.records import SpaceRecord
-    from clipsearch.library import LibraryStatus
+    from clipsearch.catalog.reports import LibraryStatus
 
 
 @click.command()

@@ -13,7 +13,7 @@ from clipsearch.cli.progress import progress_reporter
 from clipsearch.text import format_count, format_seconds
 
 if TYPE_CHECKING:
-    from clipsearch.library import TextReport
+    from clipsearch.catalog.reports import TextReport
 
 
 @click.command()

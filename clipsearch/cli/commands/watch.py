@@ -18,7 +18,7 @@ from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.text import format_count
 
 if TYPE_CHECKING:
-    from clipsearch.library import IndexReport
+    from clipsearch.catalog.reports import IndexReport
 
 
 @click.command()

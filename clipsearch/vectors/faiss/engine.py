@@ -27,11 +27,9 @@ from clipsearch.vectors.common import (
     model_slug,
     try_writer_lock,
 )
-from clipsearch.vectors.faiss.building import write_approximate
 from clipsearch.vectors.faiss.files import IndexFileError, IndexStamp
 from clipsearch.vectors.faiss.flat_index import BLOCK, FlatIndex, write_exact
 from clipsearch.vectors.faiss.io import Block
-from clipsearch.vectors.faiss.ivf_index import IvfIndex
 from clipsearch.vectors.faiss.saved import delete_index, open_index, recent_path, save_recent
 from clipsearch.vectors.id_sets import setdiff_sorted
 from clipsearch.vectors.index import VectorIndex
@@ -39,6 +37,7 @@ from clipsearch.vectors.index import VectorIndex
 if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
     from clipsearch.vectors.engine import VectorEngine
+    from clipsearch.vectors.faiss.ivf_index import IvfIndex
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +195,7 @@ class _Renewal:
         """
         stamp = IndexStamp(model_key(self.model), self.model.dim, self.revision, count=0)
         outgrown = may_train and (index is None or _is_of_wrong_kind(index, len(self.live), approximate_from))
-        if isinstance(index, IvfIndex) and not outgrown:
+        if index is not None and not isinstance(index, FlatIndex) and not outgrown:
             self._catch_up(index)
             if not (may_train and index.is_to_be_merged()):
                 save_recent(self.path, index, stamp)
@@ -204,6 +203,8 @@ class _Renewal:
             if index.has_drifted():
                 self._train(stamp, index.blocks())
             else:
+                from clipsearch.vectors.faiss.building import write_approximate
+
                 write_approximate(self.path, stamp, index.blocks(), inverted=index.merged(), training=index.training)
         elif may_train and len(self.live) >= approximate_from:
             self._train(stamp, self._blocks(index))
@@ -214,12 +215,14 @@ class _Renewal:
 
     def in_memory(self, index: FlatIndex | IvfIndex | None) -> FlatIndex | IvfIndex:
         """The index as it should be now, not saved; vectors that no file can be mapped for take 2 bytes a component."""
-        if isinstance(index, IvfIndex):
+        if index is not None and not isinstance(index, FlatIndex):
             self._catch_up(index)
             return index
         return FlatIndex.of(self._blocks(index), dim=self.model.dim, max_count=len(self.live))
 
     def _train(self, stamp: IndexStamp, blocks: Iterator[Block]) -> None:
+        from clipsearch.vectors.faiss.building import write_approximate
+
         self.notify(f"sorting {len(self.live):,} vectors for fast search; searches continue meanwhile")
         write_approximate(self.path, stamp, blocks)
 
@@ -246,7 +249,7 @@ class _Renewal:
 
 
 def _is_of_wrong_kind(index: FlatIndex | IvfIndex, count: int, approximate_from: int) -> bool:
-    return is_outgrown(isinstance(index, IvfIndex), count, approximate_from)
+    return is_outgrown(not isinstance(index, FlatIndex), count, approximate_from)
 
 
 def _is_stamped_for(stamp: IndexStamp, model: ModelRecord) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clipsearch.vectors.faiss.files import IndexFile, IndexFileError, IndexStamp, open_file
 from clipsearch.vectors.faiss.flat_index import FlatIndex
-from clipsearch.vectors.faiss.ivf_index import IvfIndex
+
+if TYPE_CHECKING:
+    from clipsearch.vectors.faiss.ivf_index import IvfIndex
 
 
 def recent_path(path: Path) -> Path:
@@ -33,6 +36,8 @@ def open_index(path: Path, *, verify: bool = False) -> tuple[FlatIndex | IvfInde
     file = open_file(path, verify=verify)
     if "lists" not in file.sections:
         return FlatIndex.from_file(file), file.stamp
+    from clipsearch.vectors.faiss.ivf_index import IvfIndex  # most libraries have no inverted file
+
     index = IvfIndex.from_file(file)
     recent = recent_path(path)
     if recent.exists():

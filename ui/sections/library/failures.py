@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from clipsearch.library import FileFailure, LibraryStatus
+from clipsearch.catalog.reports import FileFailure, LibraryStatus
 from clipsearch.text import display_text, fold
 from ui import indexing
 from ui import strings_library as strings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from clipsearch.catalog.reports import LibraryStatus, RootStatus
 from clipsearch.config import typed_path
 from clipsearch.errors import ClipSearchError
-from clipsearch.library import LibraryStatus, RootStatus
 from clipsearch.text import display_text, format_count
 from ui import indexing
 from ui import strings_library as strings

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from clipsearch.catalog.records import SpaceRecord
+from clipsearch.catalog.reports import LibraryStatus
 from clipsearch.errors import ClipSearchError
-from clipsearch.library import LibraryStatus
 from clipsearch.models.presets import PRESETS, resolve_preset
 from clipsearch.text import display_text
 from ui import indexing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from clipsearch.library import LibraryStatus
+from clipsearch.catalog.reports import LibraryStatus
 from clipsearch.text import display_text, format_bytes
 from ui import indexing
 from ui import strings_library as strings

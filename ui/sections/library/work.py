@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from clipsearch.library import IndexReport, LibraryStatus, MigrationReport, TextReport
+from clipsearch.catalog.reports import IndexReport, LibraryStatus, MigrationReport, TextReport
 from clipsearch.system.optional_packages import has_extra
 from clipsearch.text import display_text, format_count, format_seconds
 from ui import indexing
