@@ -69,7 +69,7 @@ def test_isotropic_vectors_are_compared_along_all_axes(tmp_path: Path) -> None:
 def test_the_stamp_has_the_number_of_candidates(tmp_path: Path) -> None:
     write_approximate(tmp_path / "flat.faiss", STAMP, [(np.arange(3000), flat(3000))])
     probing = opened(tmp_path / "flat.faiss").training.probing
-    assert [item.k for item in probing] == [10, 100]
+    assert [item.k for item in probing] == [20, 100]
     assert all(2 * item.k < item.candidates < 3000 for item in probing)
 
 

@@ -93,7 +93,7 @@ def test_recall_is_at_least_99_percent(both: tuple[IvfIndex, FlatIndex], k: int)
 
 def test_tuning_probes_few_lists_and_records_the_recall(both: tuple[IvfIndex, FlatIndex]) -> None:
     probing = both[0].training.probing
-    assert [item.k for item in probing] == [10, 100]  # and no more of so few vectors
+    assert [item.k for item in probing] == [20, 100]  # and no more of so few vectors
     lists = both[0].merged().lists.nlist
     assert lists > 50
     assert probing[0].lists < lists / 2

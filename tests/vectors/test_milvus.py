@@ -142,7 +142,7 @@ def test_the_number_of_lists_to_probe_is_tuned(catalog: MilvusCatalog, monkeypat
     catalog.add(list(range(450)))
     index = catalog.index(locked=True)
     stamp = catalog.saved.stamp
-    assert [probing.k for probing in stamp.probing] == [10]
+    assert [probing.k for probing in stamp.probing] == [20]
     assert 1 < stamp.probing[0].lists <= stamp.lists == 40
     assert stamp.probing[0].recall >= TARGET_RECALL
     assert stamp.tuned == 450
