@@ -23,7 +23,7 @@ HF_HUB_PREFIX = "hf-hub:"
 LOCAL_DIR_PREFIX = "local-dir:"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 
-EXPORT_VERSION = 4
+EXPORT_VERSION = 5
 """Part of the cache path; to be incremented when the exporter's output changes."""
 
 _CHECKPOINT_SUFFIXES = (".safetensors", ".bin", ".pth")

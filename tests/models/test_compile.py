@@ -79,6 +79,12 @@ def test_the_manifest_records_the_measurements(base: Path, name: str) -> None:
     assert manifest.source == f"open_clip {manifest.name}"
 
 
+@pytest.mark.parametrize(("name", "lengths"), [("clip", (4, 77)), ("siglip", (24, 24))])
+def test_only_a_text_tower_that_reads_its_padding_gets_it(base: Path, name: str, lengths: tuple[int, int]) -> None:
+    made = CompiledEncoder(compiled(base, name))
+    assert (len(made.tokenize("a dog")), len(made.tokenize("many words " * 50))) == lengths
+
+
 def test_a_compiled_model_runs_without_torch(base: Path) -> None:
     code = (
         "import sys, numpy as np\n"

@@ -9,11 +9,13 @@ from typing import Any
 import onnx
 import pytest
 import torch
+from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 
-from clipsearch.models.compile.layers import exported_layers
-from tests.tiny_models import exported_tower
+from clipsearch.models.compile.layers import exported_layers, unpadded
+from clipsearch.models.torch.towers import TextTower
+from tests.tiny_models import TEXT, exported_tower
 
 
 class Attending(nn.Module):
@@ -126,3 +128,46 @@ def test_all_tokens_are_calculated_where_more_than_the_first_is_used(options: di
         found = model(pictures)
     for one, other in zip(*((item if isinstance(item, tuple) else (item,)) for item in (found, expected)), strict=True):
         assert torch.allclose(one, other, atol=1e-5)
+
+
+VISION = {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 32}
+END = 49407
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (CLIP, {}),
+        (CLIP, {"pool_type": "eos", "eos_id": END}),
+        (CustomTextCLIP, {"proj_bias": True}),
+        (CustomTextCLIP, {"pool_type": "eos", "eos_id": END, "proj_type": "none", "width": 32}),
+    ],
+    ids=str,
+)
+@torch.inference_mode()
+def test_a_text_without_padding_is_embedded_as_with_it(kind: Any, text: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    tower = TextTower(kind(embed_dim=32, vision_cfg=VISION, text_cfg={**TEXT, **text}))
+    ids = torch.zeros((3, 77), dtype=torch.int64)
+    for row, length in enumerate((2, 5, 9)):
+        ids[row, :length] = torch.randint(1, END, (length,))
+        ids[row, length - 1] = END
+    short = unpadded(tower)
+    assert short is not None
+    for given in (ids[:, :9], ids[:, :30], ids):
+        assert torch.allclose(short(given), tower(ids), atol=1e-5)
+    assert torch.allclose(short(ids[:1, :2]), tower(ids[:1]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (CLIP, {"no_causal_mask": True}),
+        (CLIP, {"pool_type": "last"}),
+        (CustomTextCLIP, {"embed_cls": True}),
+        (CustomTextCLIP, {"pool_type": "first"}),
+    ],
+    ids=str,
+)
+def test_a_text_tower_that_reads_its_padding_keeps_it(kind: Any, text: dict[str, Any]) -> None:
+    assert unpadded(TextTower(kind(embed_dim=32, vision_cfg=VISION, text_cfg={**TEXT, **text}))) is None

@@ -59,6 +59,8 @@ class _Tower:
     example: torch.Tensor  # batch of two
     input_name: str
     output_name: str
+    longest: int | None = None
+    """Largest size of the second axis; ``None`` if it is always that of the example."""
 
 
 def export_model(
@@ -120,11 +122,15 @@ def _write_model(encoder: OpenClipEncoder, directory: Path, images: Sequence[Ima
     from clipsearch.models.compile.tokenizer import export_tokenizer
 
     exported = export_tokenizer(encoder.tokenizer)
+    padding: dict[str, Any] = exported.tokenizer.padding or {}
+    towers = _towers(encoder, pads_at_end=padding.get("direction") == "right")
+    if towers[1].longest is not None:
+        exported.tokenizer.enable_padding(**{**padding, "length": None})
     exported.tokenizer.save(str(directory / "tokenizer.json"))
     with tempfile.TemporaryDirectory(prefix=".forms-", dir=directory.parent) as scratch:
         raw = Path(scratch) / "raw"
         raw.mkdir()
-        for tower in _towers(encoder):
+        for tower in towers:
             _export_tower(tower, raw, encoder.spec)
             save_optimized(raw / tower.file, directory / tower.file)
         manifest = _manifest(encoder, exported.text, directory)
@@ -168,15 +174,21 @@ def _manifest(encoder: OpenClipEncoder, text: TextSpec, directory: Path) -> Mode
     )
 
 
-def _towers(encoder: OpenClipEncoder) -> list[_Tower]:
+def _towers(encoder: OpenClipEncoder, *, pads_at_end: bool) -> list[_Tower]:
+    """The image and the text tower; the text tower for texts of any length if it can do without padding."""
     import torch
+
+    from clipsearch.models.compile.layers import unpadded
 
     height, width = encoder.image_spec.size
     pixels = torch.zeros((2, height, width, 3), dtype=torch.uint8)
     tokens = encoder.tokenizer(["a photo of a cat", "two dogs"])
+    short = unpadded(encoder.text_tower) if pads_at_end else None
+    text = encoder.text_tower if short is None else short
+    longest = encoder.context_length if short is not None else None
     return [
         _Tower("image.onnx", encoder.image_tower, pixels, "pixels", "image_embeddings"),
-        _Tower("text.onnx", encoder.text_tower, tokens, "input_ids", "text_embeddings"),
+        _Tower("text.onnx", text, tokens, "input_ids", "text_embeddings", longest),
     ]
 
 
@@ -185,6 +197,9 @@ def _export_tower(tower: _Tower, directory: Path, spec: str) -> None:
 
     from clipsearch.models.compile.layers import exported_layers
 
+    axes = {0: torch.export.Dim("batch")}
+    if tower.longest is not None:
+        axes[1] = torch.export.Dim("tokens", min=2, max=tower.longest)
     weights = sum(tensor.numel() * tensor.element_size() for tensor in _weights(tower))
     try:
         with _exporter_settings(), exported_layers(tower.module):
@@ -194,7 +209,7 @@ def _export_tower(tower: _Tower, directory: Path, spec: str) -> None:
                 directory / tower.file,
                 input_names=[tower.input_name],
                 output_names=[tower.output_name],
-                dynamic_shapes={tower.input_name: {0: torch.export.Dim("batch")}},
+                dynamic_shapes={tower.input_name: axes},
                 external_data=weights > _SINGLE_FILE_BYTES,
                 dynamo=True,
                 opset_version=_OPSET,
@@ -259,9 +274,9 @@ def _parity(encoder: OpenClipEncoder, compiled: CompiledEncoder) -> dict[str, fl
 
 
 def _same_tokens(encoder: OpenClipEncoder, compiled: CompiledEncoder, text: str) -> bool:
-    separator = encoder.text_tower.separator_id
-    ids = compiled.tokenize(text)
-    return encoder.tokenize(text) == [0 if token == separator else token for token in ids]
+    separator, expected = encoder.text_tower.separator_id, encoder.tokenize(text)
+    ids = [0 if token == separator else token for token in compiled.tokenize(text)]
+    return expected == ids + expected[-1:] * (len(expected) - len(ids))  # one of them may be without padding
 
 
 def _lowest_cosine(first: FloatMatrix, second: FloatMatrix) -> float:

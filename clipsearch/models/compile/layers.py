@@ -2,7 +2,8 @@
 
 PyTorch's attention exports with eight transpositions per layer; it is replaced by ONNX's attention operator. The patch
 embedding is a convolution, which dynamic quantization leaves in float32; it is replaced by a matrix product. The last
-block of a vision transformer computes only the class token where only that is used.
+block of a vision transformer computes only the class token where only that is used. A text tower whose tokens see only
+those before them computes no padding.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
 
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from open_clip.model import CLIP, CustomTextCLIP
+from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer, text_global_pool
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.onnx import ops
+
+from clipsearch.models.torch.towers import TextTower
 
 SMALLEST_PATCH = 8
 """Smallest patch side of vision transformers in pixels; smaller strides belong to convolutional networks."""
@@ -37,6 +41,46 @@ def exported_layers(model: nn.Module) -> Iterator[None]:
                 changes.callback(delattr, block, "first_token")
                 changes.enter_context(_replaced_forward(block, MethodType(_first_token, block)))
         yield
+
+
+class UnpaddedTextTower(TextTower):
+    """A text tower for texts of any length up to the context length, without padding after the end token."""
+
+    def __init__(self, tower: TextTower, end_id: int | None) -> None:
+        """Use the weights of a tower that `unpadded` accepts."""
+        super().__init__(tower.model, separator_id=tower.separator_id)
+        self.transformer = tower.model.text if isinstance(tower.model, CustomTextCLIP) else tower.model
+        self.end_id = end_id
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """int64 [n, t] → float [n, dim]."""
+        text, length = self.transformer, input_ids.shape[1]
+        rows = text.token_embedding(input_ids) + text.positional_embedding[:length]
+        rows = text.ln_final(text.transformer(rows, attn_mask=text.attn_mask[:length, :length]))
+        pool = "argmax" if self.end_id is None else "eos"
+        pooled: Tensor = text_global_pool(rows, input_ids, pool, eos_token_id=self.end_id)
+        projection = text.text_projection
+        if projection is None:
+            return pooled
+        embeddings: Tensor = projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+        return embeddings
+
+
+def unpadded(tower: TextTower) -> UnpaddedTextTower | None:
+    """The tower without padding; ``None`` if what follows the end token changes the embedding."""
+    model = tower.model
+    if type(model) is CLIP:
+        mask, pool, end_id = model.attn_mask, model.text_pool_type, getattr(model, "text_eos_id", None)
+    elif type(model) is CustomTextCLIP and type(model.text) is TextTransformer:
+        text = model.text
+        if text.cls_emb is not None or getattr(text, "use_pad_mask", False):
+            return None
+        mask, pool, end_id = text.attn_mask, text.pool_type, getattr(text, "eos_id", None)
+    else:
+        return None
+    if mask is None or pool not in ("argmax", "eos"):
+        return None
+    return UnpaddedTextTower(tower, end_id if pool == "eos" else None)
 
 
 def _first_token(block: ResidualAttentionBlock, rows: Tensor, *, attn_mask: None = None) -> Tensor:

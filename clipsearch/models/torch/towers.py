@@ -50,5 +50,9 @@ class TextTower(nn.Module):
         """Embed a batch."""
         if self.separator_id is not None:
             input_ids = torch.where(input_ids == self.separator_id, torch.zeros_like(input_ids), input_ids)
+        return self.embed(input_ids)
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Embed a batch without its separators."""
         embeddings: Tensor = self.model.encode_text(input_ids)
         return embeddings
