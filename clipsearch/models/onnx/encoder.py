@@ -156,10 +156,11 @@ class CompiledEncoder:
         return self._session("text.onnx")
 
     def _session(self, name: str, *, threads: int | None = None) -> Any:
-        path = self._towers.get(name, self.directory / name)
+        path, is_text = self._towers.get(name, self.directory / name), name == "text.onnx"
         if name in self._towers or path.with_name(name + DATA_SUFFIX).is_file():
-            return open_session(path, threads=threads)  # optimized when it was compiled
-        return open_prepared(path, self.manifest.files.get(name, ""), threads=threads)
+            is_final = is_text and name not in self._towers
+            return open_session(path, threads=threads, is_final=is_final)  # optimized when it was compiled
+        return open_prepared(path, self.manifest.files.get(name, ""), threads=threads, is_final=is_text)
 
     def _embed(self, session: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._run(session, {"pixels": pixels})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.models.onnx.vocabulary_table import Frame, Piece, VocabularyTable
+from clipsearch.models.onnx.vocabulary_table import UNKNOWN_TOKENS, Frame, Piece, VocabularyTable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -23,6 +23,9 @@ class PartialTokenizer:
 
     A model of word pieces, of byte pairs or Unigram splits a text into parts of it, so that pieces that do not occur in
     it change nothing.
+
+    Attributes:
+        knows_everything: whether there is a token for each text.
     """
 
     def __init__(self, table: VocabularyTable, frame: Frame) -> None:
@@ -31,6 +34,7 @@ class PartialTokenizer:
         self._frame = frame
         self._model: dict[str, Any] = frame.file["model"]
         self._shell = self._made(frame.file, table.pieces(frame.always), [])
+        self.knows_everything = not set(frame.always).intersection(UNKNOWN_TOKENS)
         self._added = {form for token in frame.file["added_tokens"] for form in self._forms(token["content"])}
 
     def tokenizer(self, texts: Sequence[str]) -> tuple[Tokenizer, NDArray[np.int64] | None] | None:

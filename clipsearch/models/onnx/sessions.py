@@ -24,17 +24,22 @@ _PROBE_RESULT = 255 * 127 * 64
 """The probe's result without 16-bit saturation."""
 
 
-def open_session(path: Path, *, threads: int | None = None) -> Any:
+def open_session(path: Path, *, threads: int | None = None, is_final: bool = False) -> Any:
     """Open a graph on the CPU.
 
     Args:
         path: the graph.
         threads: number of threads; all available cores by default.
+        is_final: it came from `save_optimized` and has no convolutions, whose layout depends on the processor.
 
     Raises:
         ModelError: it is missing or damaged.
     """
+    import onnxruntime
+
     options = session_options(threads=threads)
+    if is_final:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         return _session(path, options)
     except Exception as error:  # the exceptions of onnxruntime have no common base class
@@ -89,7 +94,7 @@ def save_optimized(source: Path, target: Path) -> None:
         raise ModelError(f"{source} cannot be prepared ({first_line(error)})") from error
 
 
-def open_prepared(path: Path, digest: str, *, threads: int | None = None) -> Any:
+def open_prepared(path: Path, digest: str, *, threads: int | None = None, is_final: bool = False) -> Any:
     """Open a graph by its optimized copy in the cache, which is made if missing.
 
     If the cache is not writable, the graph itself is opened, with the same results.
@@ -98,6 +103,7 @@ def open_prepared(path: Path, digest: str, *, threads: int | None = None) -> Any
         path: the graph, in a folder that may be read-only.
         digest: SHA-256 of its content.
         threads: as for `open_session`.
+        is_final: as for `open_session`, of the copy.
 
     Raises:
         ModelError: it is missing or damaged.
@@ -113,7 +119,7 @@ def open_prepared(path: Path, digest: str, *, threads: int | None = None) -> Any
         except (OSError, ModelError):  # not writable; a damaged graph is reported by `open_session`
             return open_session(path, threads=threads)
     try:
-        return open_session(prepared, threads=threads)
+        return open_session(prepared, threads=threads, is_final=is_final)
     except ModelError:  # damaged; made again the next time
         shutil.rmtree(folder, ignore_errors=True)
         return open_session(path, threads=threads)

@@ -58,6 +58,8 @@ class TextTokenizer:
 
     def knows(self, word: str) -> bool:
         """Whether there is a token for any part of a word; a tokenizer of bytes has one for everything."""
+        if self._partial is not None and self._partial.knows_everything:
+            return True
         tokenizer, _ = self._for([word])
         unknown = {number for name in UNKNOWN_TOKENS if (number := tokenizer.token_to_id(name)) is not None}
         encoding = tokenizer.encode(word, add_special_tokens=False)
