@@ -33,16 +33,24 @@ def in_english(text: str) -> str | None:
     """
     if len(text) > LONGEST:
         return None
-    word, words = fold(text), _dictionary()
+    word = fold(text)
     article = _ARTICLE.match(word)
-    return words.get(word) or (words.get(word[article.end() :]) if article is not None else None)
+    bare = word[article.end() :] if article is not None else word
+    if bare not in _file():  # as most captions, which need no dictionary
+        return None
+    return _dictionary().get(word) or _dictionary().get(bare)
+
+
+@cache
+def _file() -> str:
+    """Rows of a word in English and in other languages, in the form of `fold`."""
+    return (data_dir() / "vocabulary" / "translations.tsv").read_text(encoding="utf-8")
 
 
 @cache
 def _dictionary() -> dict[str, str]:
-    """English by words of other languages, which the file has in the form of `fold`, as every first search reads it."""
-    lines = (data_dir() / "vocabulary" / "translations.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines[1:]]
+    """English by words of other languages."""
+    rows = [line.split("\t") for line in _file().splitlines()[1:]]
     words = {word: row[0] for row in rows for cell in row[1:] for word in cell.split("; ")}
     for unwanted in ("", *(row[0] for row in rows)):
         words.pop(unwanted, None)
