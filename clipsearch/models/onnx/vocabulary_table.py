@@ -118,10 +118,11 @@ def cached_table(path: Path, digest: str) -> VocabularyTable | None:
     """
     table = cache_dir() / "vocabularies" / f"{digest[:32]}-{_FORMAT}.sqlite3"
     if not table.is_file():
-        content = _made(json.loads(path.read_bytes()))
+        content = json.loads(path.read_bytes())
         try:
-            atomic.write_bytes(table, content)
-        except OSError as error:  # a cache that cannot be written costs time, not results
+            with atomic.replacing(table, durable=True) as target:
+                _write(content, target.name)
+        except (OSError, sqlite3.OperationalError) as error:  # a cache that cannot be written costs time, not results
             logger.info("the vocabulary of %s was not cached: %s", path, error)
             return None
     try:
@@ -138,9 +139,11 @@ class _NeedsAllError(Exception):
     """The ids of a text depend on more than the pieces that occur in it, or might."""
 
 
-def _made(file: dict[str, Any]) -> bytes:
-    """The content of the table of a tokenizer file; of one that needs all pieces, a table without them."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+def _write(file: dict[str, Any], target: str) -> None:
+    """Write the table of a tokenizer file; of one that needs all pieces, a table without them."""
+    with contextlib.closing(sqlite3.connect(target)) as connection:
+        connection.execute("PRAGMA journal_mode = MEMORY")  # the file is synced and gets its name when it is whole
+        connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(_SCHEMA)
         try:
             pieces, merges = _pieces(file["model"]), _merges(file["model"])
@@ -158,7 +161,6 @@ def _made(file: dict[str, Any]) -> bytes:
             frame = None
         connection.execute("INSERT INTO frame VALUES (?)", [json.dumps(frame)])
         connection.commit()
-        return connection.serialize()
 
 
 def _pieces(model: Mapping[str, Any]) -> list[Piece]:
