@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -106,6 +106,17 @@ def display_text(text: str) -> str:
     'caf\\xe9'
     """
     return _UNSAFE.sub(lambda match: _escape(match[0]), text)
+
+
+def closest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that is most like a word, for a hint; ``None`` if none is.
+
+    >>> closest("camra", ["camera", "caption"])
+    'camera'
+    """
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, list(choices), n=1)), None)
 
 
 def first_line(error: object) -> str:

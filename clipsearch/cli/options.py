@@ -12,7 +12,7 @@ import click
 
 from clipsearch.cli.progress import notify_on_stderr
 from clipsearch.config import LIBRARY_VARIABLE, DatabaseUrl, LibraryPlace, is_database_url, library_place
-from clipsearch.text import Notify
+from clipsearch.text import Notify, closest
 
 if TYPE_CHECKING:
     from clipsearch.library import Library
@@ -40,11 +40,9 @@ class Choice(click.Choice[str]):
 
     def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
         """Append the suggestion to click's message."""
-        from difflib import get_close_matches
-
-        close = get_close_matches(str(value), list(map(str, self.choices)), n=1)
+        close = closest(str(value), map(str, self.choices))
         message = super().get_invalid_choice_message(value, ctx).rstrip(".")
-        return f"{message}; did you mean {close[0]!r}?" if close else message
+        return f"{message}; did you mean {close!r}?" if close is not None else message
 
 
 def open_library(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from clipsearch.config import typed_path
 from clipsearch.errors import LibraryLockedError
 from clipsearch.library_parts.context import LibraryContext
 from clipsearch.query import And, Filter, Not, Or, parse_query
+from clipsearch.text import closest
 
 if TYPE_CHECKING:
     from clipsearch.catalog.tags import TagCount, TagProgress, TagRecord
@@ -101,7 +101,7 @@ class Tags:
         known = [count.tag for count in self.counts()] if names else []
         canonical = self._context.store.tags.canonical
         return {
-            name: next(iter(get_close_matches(name.lower(), known, n=1)), None)
+            name: closest(name.lower(), known)
             for name in sorted(names)
             if not {name.lower(), canonical(name)} & set(known)
         }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +21,8 @@ from clipsearch.system.optional_packages import has_extra, require_extra
 from clipsearch.text import Notify
 
 if TYPE_CHECKING:
+    import subprocess
+
     from PIL import Image
 
 
@@ -73,6 +73,8 @@ def compile_in_background(encoder: Encoder) -> subprocess.Popen[bytes] | None:
     """
     if encoder.device == "cpu":
         return None
+    import subprocess
+
     from clipsearch.models.compile.compile import refusal
 
     spec = parse_spec(encoder.spec)
@@ -192,6 +194,8 @@ def _has_gpu() -> bool:
     if sys.platform == "darwin":
         is_likely = os.uname().machine == "arm64"
     else:
+        import shutil
+
         is_likely = Path("/dev/nvidia0").exists() or Path("/dev/dxg").exists() or bool(shutil.which("nvidia-smi"))
     if not is_likely:
         return False

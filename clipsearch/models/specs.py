@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib.util
 import json
@@ -91,6 +90,8 @@ def parse_spec(text: str, *, suggestions: Iterable[str] = ()) -> ModelSpec:
 
 def unknown_model(text: str, wrong: str, valid: list[str]) -> str:
     """The message for an unknown name, with suggestions."""
+    import difflib
+
     nearest = difflib.get_close_matches(wrong, valid, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
     return f"unknown model {text!r}; {hint}`clipsearch models` lists the presets"

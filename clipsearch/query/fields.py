@@ -11,7 +11,6 @@ from types import MappingProxyType
 from clipsearch.query.ast import And, Condition
 from clipsearch.query.date_filters import parse_after, parse_before, parse_dates
 from clipsearch.query.values import (
-    nearest,
     parse_choice,
     parse_duration,
     parse_extension,
@@ -24,6 +23,7 @@ from clipsearch.query.values import (
     parse_whole_numbers,
     parse_words,
 )
+from clipsearch.text import closest
 
 ORIENTATIONS = ("landscape", "panorama", "portrait", "square")
 KINDS = ("image", "video")
@@ -145,5 +145,5 @@ def nearest_field(word: str) -> str | None:
     >>> nearest_field("camra"), nearest_field("stars"), nearest_field("xyzzy")
     ('camera', 'rating', None)
     """
-    close = nearest(word, [*FIELDS, *(name for name in _SYNONYMS if len(name) > 3)])
+    close = closest(word.lower(), [*FIELDS, *(name for name in _SYNONYMS if len(name) > 3)])
     return _SYNONYMS.get(word.lower()) or (_SYNONYMS.get(close, close) if close else None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal, TypeAlias, cast
 
 from clipsearch.query.ast import COMPARISONS, And, Condition, Near, Operator, Region, Size, Value
+from clipsearch.text import closest
 
 _Bound: TypeAlias = tuple[int | float | Size, tuple[float | Size, float | Size] | None]
 """A value, and the bounds between which all round to it; ``None`` where only itself is meant."""
@@ -50,16 +50,6 @@ class BadValueError(ValueError):
 
 class NotADateError(BadValueError):
     """A value is no date of any form, not even one that there is not."""
-
-
-def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The name that is most like a word; ``None`` if none is.
-
-    >>> nearest("camra", ["camera", "caption"])
-    'camera'
-    """
-    close = difflib.get_close_matches(word.lower(), list(names), n=1)
-    return close[0] if close else None
 
 
 def parse_whole_numbers(field: str, low: int, high: int, text: str) -> Condition | And:
@@ -193,7 +183,7 @@ def parse_choice(field: str, choices: tuple[str, ...], text: str) -> Condition:
     """
     if text.lower() in choices:
         return Condition(field, "=", text.lower())
-    close = nearest(text, choices)
+    close = closest(text.lower(), choices)
     hint = f"did you mean {close}?" if close else f"it is one of {', '.join(choices)}"
     raise BadValueError(f"{shown(text)} is not known; {hint}")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from clipsearch.config import typed_path
 from clipsearch.errors import ConfigError, ImageReadError, QueryError
 from clipsearch.query import ImageTerm, Query, Term, parse_query
-from clipsearch.text import Notify, composed
+from clipsearch.text import Notify, closest, composed
 
 if TYPE_CHECKING:
     from clipsearch.catalog.catalog import Catalog
@@ -62,8 +61,8 @@ def find(store: Catalog, name: str) -> SavedSearchRecord:
     saved = {composed(record.name): record for record in store.saved.all()}
     name = composed(name.strip())
     if name not in saved:
-        close = get_close_matches(name, saved, n=1)
-        hint = f"did you mean {close[0]}?" if close else "see: clipsearch saved"
+        close = closest(name, saved)
+        hint = f"did you mean {close}?" if close is not None else "see: clipsearch saved"
         raise ConfigError(f"no saved search is named {name}; {hint}")
     return saved[name]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -46,6 +45,8 @@ def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
 
 
 def _write_holder(library: Path) -> None:
+    import socket  # a search takes no lock
+
     who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(timespec="seconds")}
     try:
         (library / _HOLDER_NAME).write_text(json.dumps(who), encoding="utf-8")

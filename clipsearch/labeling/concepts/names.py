@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from clipsearch.catalog.concept_records import ConceptRecord
 from clipsearch.errors import ConfigError
 from clipsearch.query import ConceptTerm
-from clipsearch.text import composed, fold
+from clipsearch.text import closest, composed, fold
 
 _MAX_NAME = 100
 
@@ -47,9 +46,9 @@ def with_name(name: str, concepts: Sequence[ConceptRecord]) -> ConceptRecord | N
 def unknown_name_message(name: str, concepts: Sequence[ConceptRecord]) -> str:
     """Error message for an unknown name, with the closest known one."""
     known = {fold(concept.name): concept.name for concept in concepts}
-    close = get_close_matches(fold(normalized(name)), known, n=1)
-    if close:
-        hint = f"did you mean {ConceptTerm(known[close[0]])}?"
+    close = closest(fold(normalized(name)), known)
+    if close is not None:
+        hint = f"did you mean {ConceptTerm(known[close])}?"
     else:
         hint = f"see: clipsearch concept {'list' if known else 'add --help'}"
     return f"the library has no concept {ConceptTerm(normalized(name))}; {hint}"
