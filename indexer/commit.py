@@ -114,8 +114,6 @@ class BatchCommitter:
         self.progress.advance(files)
 
     def _wanted_from(self, digest: str) -> int | None:
-        if self.store.is_known(digest, self.model.id):
-            return None
         return self.store.wanted_from(digest, self.model.id)
 
     def _prepare(self, root_id: int, plan: FolderPlan, block: list[ReadFile], *, known: set[_Part]) -> _Prepared:

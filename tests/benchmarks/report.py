@@ -276,6 +276,32 @@ def _video(figures: Report) -> str:
 FILM = "640×360"
 
 
+def _scaling(figures: Report) -> str:
+    by_cores = table(
+        ["photos", "cores", "images/s", "first batch committed, s"],
+        [
+            [photos, int(cores), found["steady_images_per_s"], found["first_batch_s"]]
+            for photos, rates in figures["cores"].items()
+            for cores, found in rates.items()
+        ],
+    )
+    rates = [f"{stage}_images_per_s" for stage in ("decode", "embed", "commit", "pipeline")]
+    simulated = table(
+        ["setting", "decode alone", "embed alone", "commit alone", "whole pipeline", "share of the slowest"],
+        [
+            [name, *(found[key] for key in (*rates, "share_of_slowest"))]
+            for name, found in figures["simulation"].items()
+        ],
+    )
+    return (
+        "The bundled model on a part of the cores (processor affinity), images/s after the first batch.\n\n"
+        f"{by_cores}\n"
+        "With an encoder that sleeps as long as a GPU takes for a batch, images/s of each stage alone and of all "
+        "together; the rest of the pipeline is real.\n\n"
+        f"{simulated}"
+    )
+
+
 def _any(figures: Report) -> str:
     """Figures of no known form: one row for each."""
     return table(["", ""], [[name, value] for name, value in _leaves(figures)])
@@ -292,7 +318,7 @@ def _leaves(figures: Report, above: str = "") -> Iterable[tuple[str, object]]:
 _SECTIONS: dict[str, tuple[str, Callable[[Report], str]]] = {
     "indexing": ("Indexing", _indexing),
     "limits": ("Stage limits", _limits),
-    "scaling": ("Scaling", _any),
+    "scaling": ("Scaling", _scaling),
     "cuda": ("CUDA", _any),
     "video": ("Videos", _video),
     "rescan": ("Rescan", _rescan),

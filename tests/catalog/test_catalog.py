@@ -205,7 +205,7 @@ def test_metadata_and_keywords_are_replaced_when_read_again(store: Catalog, mode
     store.commit(Batch(root, files=[FileRecord("a.jpg", 1, 2, "aa")]), model.id)
     picture = store.overview.picture("aa")
     assert picture is not None and picture.metadata == replace(first, iso=None, keywords=("sand",))
-    assert store.is_known("aa", model.id)
+    assert store.wanted_from("aa", model.id) is None
 
 
 def test_contents_with_outdated_metadata_are_read_again_but_not_embedded(
@@ -213,11 +213,11 @@ def test_contents_with_outdated_metadata_are_read_again_but_not_embedded(
 ) -> None:
     root = store.roots.add(Path("/photos"))
     add_file(store, model, root, "b.jpg", "bb")
-    assert store.is_known("bb", model.id)
+    assert store.wanted_from("bb", model.id) is None
     with monkeypatch.context() as before:
         before.setattr("clipsearch.catalog.batch.METADATA_VERSION", METADATA_VERSION - 1)
         add_file(store, model, root, "a.jpg", "aa")
-    assert not store.is_known("aa", model.id)
+    assert store.wanted_from("aa", model.id) == 0
     assert store.incomplete_files(root, model.id) == {"a.jpg"}
     assert store.embedding_of("aa", model.id) is not None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
@@ -140,7 +140,7 @@ def metadata_from_fields(values: Mapping[str, Any]) -> ImageMetadata:
 
 def plain_fields(metadata: ImageMetadata) -> dict[str, Any]:
     """Everything that is known, by name, as JSON has it."""
-    known = {name: value for name, value in asdict(metadata).items() if value not in (None, ())}
+    known = {name: value for name, value in vars(metadata).items() if value not in (None, ())}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in known.items()}
 
 
