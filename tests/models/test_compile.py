@@ -16,6 +16,7 @@ import torch
 
 from clipsearch.errors import ModelError
 from clipsearch.models.compile import compile as export
+from clipsearch.models.compile import layers
 from clipsearch.models.compile.check_set import check_images, check_texts
 from clipsearch.models.compile.compile import MIN_PARITY, export_model, refusal
 from clipsearch.models.manifest import file_digests, read_manifest
@@ -110,6 +111,20 @@ def test_the_check_set_is_the_same_every_time_and_varied() -> None:
 def copying(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies the ONNX files of the small CLIP model instead of running the exporter."""
     monkeypatch.setattr(torch.onnx, "export", copied_export(base, "clip"))
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("copying")
+def test_a_text_tower_whose_embeddings_need_the_padding_keeps_it(
+    clip_spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Another(torch.nn.Module):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return torch.randn((len(ids), 64), generator=torch.Generator().manual_seed(0))
+
+    monkeypatch.setattr(layers, "unpadded", lambda tower: Another())
+    made = CompiledEncoder(export_model(clip_spec, cache=tmp_path))
+    assert len(made.tokenize("a dog")) == 77
 
 
 @pytest.mark.long

@@ -33,6 +33,7 @@ from clipsearch.text import Notify, first_line
 if TYPE_CHECKING:
     import torch
     from PIL import Image
+    from tokenizers import Tokenizer
 
     from clipsearch.models.torch.encoder import OpenClipEncoder
 
@@ -42,6 +43,9 @@ MIN_PARITY = 0.999
 _IMAGES_PER_RUN_OF_TRANSFORMERS = 2
 """The activations of two images fit into a core's cache: an int8 ViT-B/32 is 10 % faster than with 8. Convolutional
 networks are faster with 8."""
+
+_EXAMPLES = ["a photo of a cat", "two dogs"]
+"""What the text tower is exported with."""
 
 _OPSET = 23
 """The first opset with an attention operator."""
@@ -122,10 +126,7 @@ def _write_model(encoder: OpenClipEncoder, directory: Path, images: Sequence[Ima
     from clipsearch.models.compile.tokenizer import export_tokenizer
 
     exported = export_tokenizer(encoder.tokenizer)
-    padding: dict[str, Any] = exported.tokenizer.padding or {}
-    towers = _towers(encoder, pads_at_end=padding.get("direction") == "right")
-    if towers[1].longest is not None:
-        exported.tokenizer.enable_padding(**{**padding, "length": None})
+    towers = _towers(encoder, _unpadded(encoder, exported.tokenizer))
     exported.tokenizer.save(str(directory / "tokenizer.json"))
     with tempfile.TemporaryDirectory(prefix=".forms-", dir=directory.parent) as scratch:
         raw = Path(scratch) / "raw"
@@ -174,18 +175,38 @@ def _manifest(encoder: OpenClipEncoder, text: TextSpec, directory: Path) -> Mode
     )
 
 
-def _towers(encoder: OpenClipEncoder, *, pads_at_end: bool) -> list[_Tower]:
-    """The image and the text tower; the text tower for texts of any length if it can do without padding."""
+def _unpadded(encoder: OpenClipEncoder, tokenizer: Tokenizer) -> torch.nn.Module | None:
+    """The text tower for texts without padding, which the tokenizer then leaves out.
+
+    Returns:
+        The tower; ``None``, and the tokenizer unchanged, if padding changes the embeddings.
+    """
     import torch
 
     from clipsearch.models.compile.layers import unpadded
 
+    short, padding = unpadded(encoder.text_tower), tokenizer.padding or {}
+    if short is None or padding.get("direction") != "right":
+        return None
+    tokenizer.enable_padding(**{**padding, "length": None})
+    ids = torch.tensor([encoding.ids for encoding in tokenizer.encode_batch(_EXAMPLES)])
+    with torch.inference_mode():
+        expected = encoder.text_tower(encoder.tokenizer(_EXAMPLES))
+        if torch.cosine_similarity(short(ids), expected).min() >= MIN_PARITY:
+            return short
+    tokenizer.enable_padding(**padding)
+    return None
+
+
+def _towers(encoder: OpenClipEncoder, unpadded: torch.nn.Module | None) -> list[_Tower]:
+    """The image and the text tower; for texts of any length if there is one without padding."""
+    import torch
+
     height, width = encoder.image_spec.size
     pixels = torch.zeros((2, height, width, 3), dtype=torch.uint8)
-    tokens = encoder.tokenizer(["a photo of a cat", "two dogs"])
-    short = unpadded(encoder.text_tower) if pads_at_end else None
-    text = encoder.text_tower if short is None else short
-    longest = encoder.context_length if short is not None else None
+    tokens = encoder.tokenizer(_EXAMPLES)
+    text = encoder.text_tower if unpadded is None else unpadded
+    longest = encoder.context_length if unpadded is not None else None
     return [
         _Tower("image.onnx", encoder.image_tower, pixels, "pixels", "image_embeddings"),
         _Tower("text.onnx", text, tokens, "input_ids", "text_embeddings", longest),
