@@ -68,8 +68,6 @@ def read_sidecars(path: Path, sidecars: Sequence[SidecarFile], *, notify: Notify
         sidecars: as they were found.
         notify: callback for one-line user notices.
     """
-    if not sidecars:  # as most pictures
-        return SidecarRecord(None, None)
     beside = Beside()
     stamp = sidecar_stamp(sidecars)
     for sidecar in sidecars:

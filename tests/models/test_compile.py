@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from clipsearch.errors import ModelError
-from clipsearch.models.compile import compile as export
-from clipsearch.models.compile import layers
+from clipsearch.models.compile import layers, towers
 from clipsearch.models.compile.check_set import check_images, check_texts
-from clipsearch.models.compile.compile import MIN_PARITY, export_model, refusal
+from clipsearch.models.compile.compile import export_model, refusal
+from clipsearch.models.compile.towers import MIN_PARITY
 from clipsearch.models.manifest import file_digests, read_manifest
 from clipsearch.models.onnx.encoder import CompiledEncoder
 from clipsearch.models.specs import compiled_dir, is_compiled, parse_spec
@@ -46,8 +46,8 @@ def clip_spec(base: Path) -> str:
 @pytest.mark.parametrize("name", TINY)
 def test_both_encoders_agree(base: Path, name: str) -> None:
     source = OpenClipEncoder(f"local-dir:{tiny_model(base, name)}", device="cpu")
-    towers = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
-    made = CompiledEncoder(compiled(base, name), towers=towers)  # in fp32, whatever was chosen
+    graphs = {file: exported_tower(base, name, file) for file in ("image.onnx", "text.onnx")}
+    made = CompiledEncoder(compiled(base, name), towers=graphs)  # in fp32, whatever was chosen
     size = source.image_spec.size
     noise = np.random.default_rng(3).integers(0, 256, (37, *size, 3), dtype=np.uint8)
     texts = [f"{word} number {index}" for index, word in enumerate(["dog", "Katze", "🎂", "", "山"] * 7)]
@@ -177,7 +177,7 @@ def test_a_compiled_model_is_not_compiled_again_unless_forced(base: Path, clip_s
 def test_large_towers_keep_their_weights_in_a_file_of_their_own(
     base: Path, clip_spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "_SINGLE_FILE_BYTES", 1_000_000)
+    monkeypatch.setattr(towers, "_SINGLE_FILE_BYTES", 1_000_000)
     source = OpenClipEncoder(f"local-dir:{tiny_model(base, 'clip')}", device="cpu")
     really_export, copy = torch.onnx.export, copied_export(base, "clip")
     (kept := tmp_path / "kept").mkdir()

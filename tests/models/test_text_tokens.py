@@ -23,6 +23,7 @@ TEXTS = [
     "a red dog in the snow", "Ein Hund im Schnee.", "雪の中の犬", "أحمر", "", " \t\n", "ｃａｔ!", "İstanbul ß",
     "e\u0301", "😀 qwxzy", "ελληνικά", "▁", "a<s>b </s>", "<unk>", "[CLS] [UNK]ing", "##ing", "dog</w> </w>",
     "a <|ENDOFTEXT|> b", "<eos>dog", "\x00 \x01a", "x" * 300, "lots of words " * 40,
+    "".join(map(chr, range(0x4E00, 0x5800))),
 ]  # fmt: skip
 
 

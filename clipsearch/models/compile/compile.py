@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from clipsearch.errors import ModelError
 from clipsearch.models.compile.check_set import check_images, check_texts
 from clipsearch.models.compile.precision import FP32, choose_variants, make_variants
 from clipsearch.models.compile.quantization import is_convolutional
+from clipsearch.models.compile.towers import MIN_PARITY, export_tower, towers_of
 from clipsearch.models.encoder import FloatMatrix
 from clipsearch.models.manifest import CHECK_SET, IMAGES_PER_RUN, ModelManifest, TextSpec, file_digests
 from clipsearch.models.onnx.encoder import CompiledEncoder
@@ -28,43 +28,16 @@ from clipsearch.models.onnx.sessions import DATA_SUFFIX, save_optimized
 from clipsearch.models.presets import preset_of
 from clipsearch.models.specs import EXPORT_VERSION, ModelSpec, compiled_dir, is_compiled, parse_spec
 from clipsearch.system import atomic
-from clipsearch.text import Notify, first_line
+from clipsearch.text import Notify
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
-    from tokenizers import Tokenizer
 
     from clipsearch.models.torch.encoder import OpenClipEncoder
-
-MIN_PARITY = 0.999
-"""Lowest cosine similarity between the exported model's and the source's embeddings on the check set."""
 
 _IMAGES_PER_RUN_OF_TRANSFORMERS = 2
 """The activations of two images fit into a core's cache: an int8 ViT-B/32 is 10 % faster than with 8. Convolutional
 networks are faster with 8."""
-
-_EXAMPLES = ["a photo of a cat", "two dogs"]
-"""What the text tower is exported with."""
-
-_OPSET = 23
-"""The first opset with an attention operator."""
-
-_SINGLE_FILE_BYTES = 1_900_000_000
-"""Weights above this size are stored in a separate file; ONNX files are limited to 2 GB."""
-
-
-@dataclass(frozen=True)
-class _Tower:
-    """Arguments of the ONNX exporter for one tower."""
-
-    file: str
-    module: torch.nn.Module
-    example: torch.Tensor  # batch of two
-    input_name: str
-    output_name: str
-    longest: int | None = None
-    """Largest size of the second axis; ``None`` if it is always that of the example."""
 
 
 def export_model(
@@ -126,13 +99,13 @@ def _write_model(encoder: OpenClipEncoder, directory: Path, images: Sequence[Ima
     from clipsearch.models.compile.tokenizer import export_tokenizer
 
     exported = export_tokenizer(encoder.tokenizer)
-    towers = _towers(encoder, _unpadded(encoder, exported.tokenizer))
+    towers = towers_of(encoder, exported.tokenizer)
     exported.tokenizer.save(str(directory / "tokenizer.json"))
     with tempfile.TemporaryDirectory(prefix=".forms-", dir=directory.parent) as scratch:
         raw = Path(scratch) / "raw"
         raw.mkdir()
         for tower in towers:
-            _export_tower(tower, raw, encoder.spec)
+            export_tower(tower, raw, encoder.spec)
             save_optimized(raw / tower.file, directory / tower.file)
         manifest = _manifest(encoder, exported.text, directory)
         manifest.write(directory)
@@ -173,101 +146,6 @@ def _manifest(encoder: OpenClipEncoder, text: TextSpec, directory: Path) -> Mode
         weights_fingerprint=encoder.fingerprint,
         files=file_digests(directory),
     )
-
-
-def _unpadded(encoder: OpenClipEncoder, tokenizer: Tokenizer) -> torch.nn.Module | None:
-    """The text tower for texts without padding, which the tokenizer then leaves out.
-
-    Returns:
-        The tower; ``None``, and the tokenizer unchanged, if padding changes the embeddings.
-    """
-    import torch
-
-    from clipsearch.models.compile.layers import unpadded
-
-    short, padding = unpadded(encoder.text_tower), tokenizer.padding or {}
-    if short is None or padding.get("direction") != "right":
-        return None
-    tokenizer.enable_padding(**{**padding, "length": None})
-    ids = torch.tensor([encoding.ids for encoding in tokenizer.encode_batch(_EXAMPLES)])
-    with torch.inference_mode():
-        expected = encoder.text_tower(encoder.tokenizer(_EXAMPLES))
-        if torch.cosine_similarity(short(ids), expected).min() >= MIN_PARITY:
-            return short
-    tokenizer.enable_padding(**padding)
-    return None
-
-
-def _towers(encoder: OpenClipEncoder, unpadded: torch.nn.Module | None) -> list[_Tower]:
-    """The image and the text tower; for texts of any length if there is one without padding."""
-    import torch
-
-    height, width = encoder.image_spec.size
-    pixels = torch.zeros((2, height, width, 3), dtype=torch.uint8)
-    tokens = encoder.tokenizer(_EXAMPLES)
-    text = encoder.text_tower if unpadded is None else unpadded
-    longest = encoder.context_length if unpadded is not None else None
-    return [
-        _Tower("image.onnx", encoder.image_tower, pixels, "pixels", "image_embeddings"),
-        _Tower("text.onnx", text, tokens, "input_ids", "text_embeddings", longest),
-    ]
-
-
-def _export_tower(tower: _Tower, directory: Path, spec: str) -> None:
-    import torch
-
-    from clipsearch.models.compile.layers import exported_layers
-
-    axes = {0: torch.export.Dim("batch")}
-    if tower.longest is not None:
-        axes[1] = torch.export.Dim("tokens", min=2, max=tower.longest)
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in _weights(tower))
-    try:
-        with _exporter_settings(), exported_layers(tower.module):
-            torch.onnx.export(
-                tower.module,
-                (tower.example,),
-                directory / tower.file,
-                input_names=[tower.input_name],
-                output_names=[tower.output_name],
-                dynamic_shapes={tower.input_name: axes},
-                external_data=weights > _SINGLE_FILE_BYTES,
-                dynamo=True,
-                opset_version=_OPSET,
-                verbose=False,
-            )
-    except OSError:
-        raise
-    except Exception as error:  # the exporter's exceptions have no common base class
-        raise ModelError(f"{tower.file} of {spec} cannot be exported: {first_line(error)}") from error
-
-
-def _weights(tower: _Tower) -> Iterator[torch.Tensor]:
-    """The parameters of one tower; its `model` has both towers."""
-    visual = {id(tensor) for tensor in tower.module.model.visual.parameters()}  # type: ignore[union-attr]
-    is_image = tower.file == "image.onnx"
-    return (tensor for tensor in tower.module.parameters() if (id(tensor) in visual) == is_image)
-
-
-@contextlib.contextmanager
-def _exporter_settings() -> Iterator[None]:
-    """Settings for the export: unfused attention, and the exporter's warnings and log silenced."""
-    import logging
-
-    import torch
-
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    torch.backends.mha.set_fastpath_enabled(False)
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-        logger.setLevel(level)
 
 
 def _parity(encoder: OpenClipEncoder, compiled: CompiledEncoder) -> dict[str, float]:

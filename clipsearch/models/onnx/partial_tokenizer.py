@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsearch.models.onnx.vocabulary_table import UNKNOWN_TOKENS, Frame, Piece, VocabularyTable
+from clipsearch.models.onnx.vocabulary_table import UNKNOWN_TOKENS, Piece, VocabularyTable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,14 +29,13 @@ class PartialTokenizer:
         knows_everything: whether there is a token for each text.
     """
 
-    def __init__(self, table: VocabularyTable, frame: Frame) -> None:
-        """Bind a table and its frame."""
+    def __init__(self, table: VocabularyTable) -> None:
+        """Bind a table."""
         self._table = table
-        self._frame = frame
-        self._model: dict[str, Any] = frame.file["model"]
-        self._shell = self._made(frame.file, table.pieces(frame.always), [])
-        self.knows_everything = not set(frame.always).intersection(UNKNOWN_TOKENS)
-        self._added = {form for token in frame.file["added_tokens"] for form in self._forms(token["content"])}
+        self._model: dict[str, Any] = table.file["model"]
+        self._shell = self._made(table.file, table.pieces(table.always), [])
+        self.knows_everything = not set(table.always).intersection(UNKNOWN_TOKENS)
+        self._added = {form for token in table.file["added_tokens"] for form in self._forms(token["content"])}
 
     def tokenizer(self, texts: Sequence[str]) -> tuple[Tokenizer, NDArray[np.int64] | None] | None:
         """What splits some texts, and the id of each of its numbers where that is another.
@@ -48,15 +48,14 @@ class PartialTokenizer:
         """
         if any(token in form for text in texts for form in self._forms(text) for token in self._added):
             return None
-        parts = {*self._frame.always}
-        for text in texts:
-            parts.update(self._parts(text))
-            if len(parts) > _MOST_CANDIDATES:
-                return None
+        candidates = list(islice(chain.from_iterable(map(self._parts, texts)), _MOST_CANDIDATES + 1))
+        if len(candidates) > _MOST_CANDIDATES:
+            return None
+        parts = {*self._table.always, *candidates}
         pieces = self._table.pieces(parts)
         known = {piece.text for piece in pieces}
         merges = self._table.merges(parts) if self._model["type"] == "BPE" else []
-        plain = {**self._frame.file, "normalizer": None, "pre_tokenizer": None, "post_processor": None}
+        plain = {**self._table.file, "normalizer": None, "pre_tokenizer": None, "post_processor": None}
         made = self._made(plain, pieces, [merge for merge in merges if known.issuperset(merge)])
         made.normalizer, made.pre_tokenizer = self._shell.normalizer, self._shell.pre_tokenizer
         made.post_processor = self._shell.post_processor
@@ -73,7 +72,7 @@ class PartialTokenizer:
         normalizer, splitter = self._shell.normalizer, self._shell.pre_tokenizer
         normalized = normalizer.normalize_str(text) if normalizer is not None else text
         words = [word for word, _ in splitter.pre_tokenize_str(normalized)] if splitter is not None else [normalized]
-        longest = self._frame.longest
+        longest = self._table.longest
         before, after = self._model.get("continuing_subword_prefix"), self._model.get("end_of_word_suffix")
         for word in words:
             for start in range(len(word)):

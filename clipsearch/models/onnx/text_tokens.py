@@ -104,4 +104,4 @@ class TextTokenizer:
         if not self._digest or self._path.stat().st_size < _LARGE:
             return None
         table = cached_table(self._path, self._digest)
-        return PartialTokenizer(table, table.frame) if table is not None and table.frame is not None else None
+        return PartialTokenizer(table) if table is not None else None

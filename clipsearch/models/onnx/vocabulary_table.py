@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the table, a part of its name: another form is another file."""
 
 _SCHEMA = """
-CREATE TABLE frame (content TEXT NOT NULL);
+CREATE TABLE file (content TEXT NOT NULL);
 CREATE TABLE pieces (piece TEXT PRIMARY KEY, id INTEGER NOT NULL, score REAL) WITHOUT ROWID;
 CREATE TABLE merges (
     result TEXT, rank INTEGER, first TEXT NOT NULL, second TEXT NOT NULL, PRIMARY KEY (result, rank)
@@ -52,31 +52,34 @@ class Piece:
     score: float | None = None
 
 
-@dataclass(frozen=True)
-class Frame:
-    """All of a tokenizer file but its vocabulary.
+class NeedsAllError(Exception):
+    """The ids of a text depend on more than the pieces that occur in it, or might."""
+
+
+class VocabularyTable:
+    """The table of one tokenizer file, for any number of threads. Methods raise `sqlite3.Error` if it is damaged.
 
     Attributes:
-        file: its content, with a model that has neither pieces nor merges.
+        file: content of the tokenizer file, with a model that has neither pieces nor merges.
         longest: characters of the longest piece.
         always: pieces that are needed whatever the text is.
     """
 
-    file: Mapping[str, Any]
-    longest: int
-    always: tuple[str, ...]
-
-
-class VocabularyTable:
-    """The table of one tokenizer file, for any number of threads. Methods raise `sqlite3.Error` if it is damaged."""
-
     def __init__(self, path: Path) -> None:
-        """Open a table."""
+        """Open a table.
+
+        Raises:
+            NeedsAllError: it says only that there can be none.
+        """
         self._address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         with self._connected() as connection:
-            (content,) = connection.execute("SELECT content FROM frame").fetchone()
-        frame = json.loads(content)
-        self.frame = Frame(frame["file"], frame["longest"], tuple(frame["always"])) if frame is not None else None
+            (content,) = connection.execute("SELECT content FROM file").fetchone()
+        said = json.loads(content)
+        if said is None:
+            raise NeedsAllError
+        self.file: Mapping[str, Any] = said["file"]
+        self.longest: int = said["longest"]
+        self.always: Sequence[str] = said["always"]
 
     def pieces(self, texts: Iterable[str]) -> list[Piece]:
         """Those of some texts that are pieces, by ascending id."""
@@ -126,17 +129,14 @@ def cached_table(path: Path, digest: str) -> VocabularyTable | None:
             logger.info("the vocabulary of %s was not cached: %s", path, error)
             return None
     try:
-        made = VocabularyTable(table)
+        return VocabularyTable(table)
+    except NeedsAllError:
+        return None
     except (sqlite3.Error, ValueError, TypeError) as error:
         logger.info("%s is damaged and made again the next time: %s", table, first_line(error))
         with contextlib.suppress(OSError):
             table.unlink()
         return None
-    return made if made.frame is not None else None
-
-
-class _NeedsAllError(Exception):
-    """The ids of a text depend on more than the pieces that occur in it, or might."""
 
 
 def _write(file: dict[str, Any], target: str) -> None:
@@ -147,7 +147,7 @@ def _write(file: dict[str, Any], target: str) -> None:
         connection.executescript(_SCHEMA)
         try:
             pieces, merges = _pieces(file["model"]), _merges(file["model"])
-            frame = {
+            said = {
                 "file": {**file, "model": {**file["model"], "vocab": [], "merges": []}},
                 "longest": max(len(piece.text) for piece in pieces),
                 "always": _always(file, pieces),
@@ -156,10 +156,10 @@ def _write(file: dict[str, Any], target: str) -> None:
                 "INSERT INTO pieces VALUES (?, ?, ?)", ((one.text, one.id, one.score) for one in pieces)
             )
             connection.executemany("INSERT INTO merges VALUES (?, ?, ?, ?)", merges)
-        except (_NeedsAllError, sqlite3.IntegrityError):
+        except (NeedsAllError, sqlite3.IntegrityError):
             connection.rollback()
-            frame = None
-        connection.execute("INSERT INTO frame VALUES (?)", [json.dumps(frame)])
+            said = None
+        connection.execute("INSERT INTO file VALUES (?)", [json.dumps(said)])
         connection.commit()
 
 
@@ -169,7 +169,7 @@ def _pieces(model: Mapping[str, Any]) -> list[Piece]:
         return [Piece(text, number, score) for number, (text, score) in enumerate(model["vocab"])]
     if model.get("type") in ("WordPiece", "BPE"):
         return sorted((Piece(*item) for item in model["vocab"].items()), key=attrgetter("id"))
-    raise _NeedsAllError
+    raise NeedsAllError
 
 
 def _merges(model: Mapping[str, Any]) -> Iterator[tuple[str, int, str, str]]:
@@ -184,19 +184,19 @@ def _always(file: Mapping[str, Any], pieces: list[Piece]) -> list[str]:
     model, known = file["model"], {piece.text for piece in pieces}
     added = [token["content"] for token in file["added_tokens"]]
     if not known.issuperset(added):
-        raise _NeedsAllError  # the ids of such tokens follow those of the model
+        raise NeedsAllError  # the ids of such tokens follow those of the model
     always = {*added, *known.intersection(UNKNOWN_TOKENS)}
     if model["type"] == "Unigram":
         if model["unk_id"] is None or model.get("byte_fallback"):
-            raise _NeedsAllError
+            raise NeedsAllError
         special = range(1 + max([model["unk_id"], *(token["id"] for token in file["added_tokens"])]))
         if len(special) > _MOST_SPECIAL:
-            raise _NeedsAllError
+            raise NeedsAllError
         # what no piece stands for is by a fixed step less probable than the least probable piece
         least = min(pieces, key=attrgetter("score"))
         always |= {least.text, *(pieces[number].text for number in special)}
     else:
         if model.get("dropout") or (model["type"] == "BPE" and model.get("continuing_subword_prefix")):
-            raise _NeedsAllError
+            raise NeedsAllError
         always |= known.intersection([model.get("unk_token") or "", *(f"<0x{byte:02X}>" for byte in range(256))])
     return sorted(always)

@@ -148,16 +148,10 @@ class MatchAssessor:
             embeddings: of `background_ids`, floating [m, dim], m ≥ 1, unit rows.
         """
         vectors = np.asarray(embeddings, np.float32)
-        return Background(vectors, *score_level(*self._moments(vectors)))
-
-    def _moments(self, vectors: FloatMatrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """`bank_moments` of all pictures together, float64 [1] each, without the product of each with each caption.
-
-        The mean of (xᵢ·yⱼ)² over all pairs is the inner product of the second moments of x and of y.
-        """
-        mean = vectors.mean(axis=0, dtype=np.float64) @ self._bank.mean(axis=0, dtype=np.float64)
-        square = np.sum((vectors.T @ vectors) * self._bank_products, dtype=np.float64)
-        return np.array([mean]), np.array([square / (len(vectors) * len(self._bank))])
+        # the mean of (x·y)² over all pairs is the inner product of the second moments of x and of y
+        level = float(vectors.mean(axis=0, dtype=np.float64) @ self._bank.mean(axis=0, dtype=np.float64))
+        square = float(np.sum((vectors.T @ vectors) * self._bank_products, dtype=np.float64))
+        return Background(vectors, level, _spread(level, square / (len(vectors) * len(self._bank))))
 
     @cached_property
     def _bank_products(self) -> NDArray[np.float32]:
@@ -219,7 +213,11 @@ def score_level(means: NDArray[np.float64], squares: NDArray[np.float64]) -> tup
     They normalize the cosines of different models, whose level ranges from about 0.1 to 0.3.
     """
     level = float(means.mean())
-    return level, max(float(np.sqrt(max(squares.mean() - level**2, 0.0))), _MIN_SPREAD)
+    return level, _spread(level, float(squares.mean()))
+
+
+def _spread(mean: float, mean_square: float) -> float:
+    return max(float(np.sqrt(max(mean_square - mean**2, 0.0))), _MIN_SPREAD)
 
 
 def library_features(

@@ -105,7 +105,8 @@ def flat_header(dim: int, count: int) -> bytes:
     import faiss
 
     header = bytearray(faiss.serialize_index(new_flat(dim)).tobytes())
-    _START.pack_into(header, 0, *_START.unpack_from(header)[:-1], count)
+    kind, _, _ = _START.unpack_from(header)
+    _START.pack_into(header, 0, kind, dim, count)
     _SIZE.pack_into(header, len(header) - _SIZE.size, 2 * dim * count)
     return bytes(header)
 
